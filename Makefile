@@ -1,0 +1,59 @@
+# `make run` and `make test` do everything from a bare clone: environment, installation, job.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+ENV     ?= base
+# coverage is measured over these rooms, and must reach COVERAGE percent there
+COVERAGE ?= 95
+MEASURED ?= --cov=cai_kedro.core --cov=cai_kedro.metrics --cov=cai_kedro.learning.ppo_math --cov=cai_kedro.learning.preference_loss
+PYTEST_ARGS ?=
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export DO_NOT_TRACK := 1
+export KEDRO_DISABLE_TELEMETRY := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run smoke test lint types contracts viz clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# torch first and alone: the installer then keeps the build it found instead of looking for another one
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+install: $(STAMP)  ## make the virtual environment, once
+
+run: $(STAMP)  ## the whole method; ENV=smoke for a minute's version
+	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=$(ENV)
+
+smoke: $(STAMP)  ## the whole method in about a minute, too small to learn anything
+	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=smoke
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest $(MEASURED) --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## mypy
+	$(BIN)/mypy
+
+contracts: $(STAMP)  ## which room may import which
+	$(BIN)/lint-imports
+
+viz: $(STAMP)  ## the graph in a browser
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[viz]'
+	$(BIN)/kedro viz run
+
+clean:  ## forget the environment and every result, keep the raw prompts
+	rm -rf $(VENV) mlflow.db mlruns build dist src/*.egg-info
+	find data -mindepth 1 -maxdepth 1 ! -name 01_raw -exec rm -rf {} +

@@ -1,0 +1,115 @@
+"""Reads a constitution from a path: our YAML, the paper's released JSON files, or a plain list of sentences."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cai_kedro.core.constitution import (
+    NO_FEW_SHOTS,
+    ComparisonFewShot,
+    Constitution,
+    CotFewShot,
+    CritiqueFewShot,
+    FewShots,
+)
+from cai_kedro.core.constitution_entries import build, check, entries, load, require_keys, require_text
+from cai_kedro.core.constitution_paper import OPTIONS, PAPER_FILES, read_paper_folder
+
+OUR_KEYS = ("critique_principles", "preference_principles", "few_shots")
+OUR_FILES = tuple(f"{key}.yml" for key in OUR_KEYS)
+
+# What one sentence of a plain list becomes. The frames are neutral: they work for "Do not …" and "The response …".
+LISTED_CRITIQUE = "Identify specific ways in which the assistant's last response goes against this principle: {}"
+LISTED_REVISION = "Please rewrite the assistant response so that it follows this principle: {}"
+LISTED_QUESTION = "Please choose the response that follows this principle better: {}"
+
+
+def read_constitution(path: str | Path) -> Constitution:
+    """Read a constitution; the format follows from what stands at the path.
+
+    A folder with our three YAML files, a folder with the paper's five JSON files, one YAML file with our three
+    top-level keys, or a plain list of sentences (a list in YAML or JSON, or a text file with one sentence a line,
+    `#` for comments) that serve as critique and as preference principles. Raises `ValueError` for anything else.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"there is no constitution at {path}; check the path, it is relative to the project folder")
+    if path.is_dir():
+        return _read_folder(path)
+    if path.suffix == ".txt":
+        # not splitlines(), which also cuts at U+2028 and others inside a sentence
+        lines = (line.strip() for line in path.read_text(encoding="utf-8").split("\n"))
+        return _from_sentences([line for line in lines if line and not line.startswith("#")], path)
+    content = load(path)
+    if isinstance(content, list):
+        return _from_sentences(content, path)
+    if not isinstance(content, dict) or set(content) != set(OUR_KEYS):
+        got = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path}: expected the keys {', '.join(OUR_KEYS)} or a plain list of sentences, got {got}")
+    return _from_our_parts(content, {key: f"{path}: {key}" for key in OUR_KEYS})
+
+
+def _read_folder(folder: Path) -> Constitution:
+    for names, read in ((OUR_FILES, _from_our_folder), (PAPER_FILES, read_paper_folder)):
+        missing = [name for name in names if not (folder / name).is_file()]
+        if not missing:
+            return read(folder)
+        if len(missing) < len(names):
+            raise ValueError(
+                f"{folder}: the constitution lacks {', '.join(missing)}; add the file, with an empty list where there "
+                f"is nothing to say"
+            )
+    raise ValueError(
+        f"{folder}: this folder holds no constitution; expected {', '.join(OUR_FILES)}, or the paper's "
+        f"{', '.join(PAPER_FILES)}"
+    )
+
+
+def _from_our_folder(folder: Path) -> Constitution:
+    parts = {key: load(folder / name) for key, name in zip(OUR_KEYS, OUR_FILES, strict=True)}
+    return _from_our_parts(parts, {key: str(folder / name) for key, name in zip(OUR_KEYS, OUR_FILES, strict=True)})
+
+
+def _from_our_parts(parts: Mapping[str, Any], where: Mapping[str, str]) -> Constitution:
+    examples, place = parts["few_shots"], where["few_shots"]
+    require_keys(examples, tuple(FewShots.model_fields), place)
+    few_shots = {
+        "critiques": entries(CritiqueFewShot, examples["critiques"], f"{place}: critiques"),
+        "comparisons": entries(ComparisonFewShot, examples["comparisons"], f"{place}: comparisons"),
+        "cots": entries(CotFewShot, examples["cots"], f"{place}: cots"),
+        "red_team_prompts": examples["red_team_prompts"],
+    }
+    return build(
+        critiques=parts["critique_principles"],
+        critiques_at=where["critique_principles"],
+        preferences=parts["preference_principles"],
+        preferences_at=where["preference_principles"],
+        few_shots=check(FewShots, few_shots, place),
+    )
+
+
+def _from_sentences(sentences: Sequence[Any], path: Path) -> Constitution:
+    critiques, preferences = [], []
+    for position, given in enumerate(sentences, start=1):
+        sentence = require_text(given, f"{path}: entry {position}").strip()
+        if sentence.endswith(OPTIONS):
+            raise ValueError(
+                f"{path}: entry {position} is a comparison question in the paper's format, not a sentence that can "
+                f"also ask for a critique; give the folder with all of {', '.join(PAPER_FILES)}"
+            )
+        named = {"id": f"principle_{position:02d}", "title": sentence, "harms": []}
+        critiques.append(
+            {
+                **named,
+                "critique_request": LISTED_CRITIQUE.format(sentence),
+                "revision_request": LISTED_REVISION.format(sentence),
+            }
+        )
+        preferences.append({**named, "question": LISTED_QUESTION.format(sentence)})
+    return build(
+        critiques=critiques,
+        critiques_at=str(path),
+        preferences=preferences,
+        preferences_at=str(path),
+        few_shots=NO_FEW_SHOTS,
+    )

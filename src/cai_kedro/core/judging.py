@@ -1,0 +1,39 @@
+"""What the evaluation asks of a judge, and the baselines of human raters. The catalog decides who answers."""
+
+import random
+from dataclasses import dataclass
+from typing import Protocol
+
+import pandas as pd
+
+from cai_kedro.core.conversation import Conversation
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge says of one answer; ratings from 0 (worst) to 4 (best), `category` None where no harm is asked."""
+
+    behaviour: str
+    category: str | None
+    harmlessness: float
+    helpfulness: float
+
+
+class Judge(Protocol):
+    """Rates and compares answers. Never the model or preference model that a policy was trained on."""
+
+    def judge(self, messages: Conversation, response: str) -> Judgement:
+        """Say how the response behaves, and rate it."""
+        ...
+
+    def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
+        """Return 1.0 if `a` wins under the objective, 0.0 if `b` does, 0.5 for a tie; noise comes from `rng` alone."""
+        ...
+
+
+class Raters(Protocol):
+    """Those who label pairs: simulated people in the micro world, recorded comparisons elsewhere."""
+
+    def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
+        """Turn a table of kind `pairs` into one of kind `comparisons`, source `human`."""
+        ...

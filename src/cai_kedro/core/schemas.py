@@ -1,0 +1,207 @@
+"""The columns of every table, checked when it is saved.
+
+A table's name ends on its kind (`red_team_prompts`, `sl_rows`, `ai_comparisons`), and the kind fixes the schema.
+Tables are long and keyed by `prompt_id`, so that any row can be walked back to the prompt, the principle and the
+model that made it (docs/row_trip.md).
+"""
+
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from cai_kedro.core.conversation import as_messages
+
+OBJECTIVES = ("harmlessness", "helpfulness")
+
+
+def _is_conversation(cell: Any) -> bool:
+    try:
+        messages = as_messages(cell)
+    except (KeyError, TypeError):
+        return False
+    return bool(messages) and all(
+        turn["role"] in ("user", "assistant") and isinstance(turn["content"], str) and turn["content"].strip()
+        for turn in messages
+    )
+
+
+def _ends_on_user(cell: Any) -> bool:
+    return _is_conversation(cell) and as_messages(cell)[-1]["role"] == "user"
+
+
+def _messages() -> pa.Column:
+    return pa.Column(
+        object,
+        pa.Check(
+            lambda column: column.map(_ends_on_user).astype(bool),
+            error="a list of {role, content} turns, none empty, that ends on a user turn",
+        ),
+    )
+
+
+def _text(nullable: bool = False) -> pa.Column:
+    return pa.Column(str, pa.Check(lambda c: c.str.strip().str.len() > 0, error="not empty"), nullable=nullable)
+
+
+def _key(*, unique: bool = False) -> pa.Column:
+    return pa.Column(str, pa.Check(lambda c: c.str.len() > 0, error="not empty"), unique=unique)
+
+
+def _one_of(*values: str) -> pa.Column:
+    return pa.Column(str, pa.Check.isin(values))
+
+
+def _probability(nullable: bool = False) -> pa.Column:
+    return pa.Column(float, pa.Check.in_range(0, 1), nullable=nullable)
+
+
+def _table(columns: dict[str, pa.Column], unique: list[str] | None = None, **extra: Any) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(columns, strict=True, ordered=True, coerce=True, unique=unique, **extra)
+
+
+_PAIR = {
+    "pair_id": _key(unique=True),
+    "prompt_id": _key(),
+    "messages": _messages(),
+    "response_a": _text(),
+    "response_b": _text(),
+    # `mismatched`: one answer was given to another, similar prompt, so that not to the point is in the data
+    "kind": _one_of("sampled", "mismatched", "recorded"),
+}
+_DIFFERENT = pa.Check(
+    lambda table: table["response_a"] != table["response_b"], error="identical answers are not a pair"
+)
+
+SCHEMAS: dict[str, pa.DataFrameSchema] = {
+    # conversations that wait for an answer; `split` is `train` or the name of what was held out
+    "prompts": _table(
+        {
+            "prompt_id": _key(unique=True),
+            "messages": _messages(),
+            "source": _one_of("given", "generated"),
+            "split": _key(),
+        }
+    ),
+    "responses": _table(
+        {"prompt_id": _key(), "sample": pa.Column(int, pa.Check.ge(0)), "policy": _key(), "response": _text()},
+        unique=["policy", "prompt_id", "sample"],
+    ),
+    # one row per critique-revision round; `critique` is null in the direct arm
+    "revisions": _table(
+        {
+            "prompt_id": _key(),
+            "sample": pa.Column(int, pa.Check.ge(0)),
+            "step": pa.Column(int, pa.Check.ge(1)),
+            "principle_id": _key(),
+            "critique": _text(nullable=True),
+            "revision": _text(),
+        },
+        unique=["prompt_id", "sample", "step"],
+    ),
+    # what SL-CAI is fine-tuned on; `step` is the revision step, 0 for helpful samples
+    "rows": _table(
+        {
+            "row_id": _key(unique=True),
+            "prompt_id": _key(),
+            "messages": _messages(),
+            "response": _text(),
+            "source": _one_of("revision", "helpful"),
+            "step": pa.Column(int, pa.Check.ge(0)),
+        }
+    ),
+    "pairs": _table(dict(_PAIR), checks=_DIFFERENT),
+    # a pair with the probability that A is better. `p_a_first` and `p_a_second` are the two option orders of an AI
+    # label, both as P(A better); null for human labels. `thoughts` is the sampled chain of thought.
+    "comparisons": _table(
+        {
+            **_PAIR,
+            "objective": _one_of(*OBJECTIVES),
+            "source": _one_of("human", "ai", "ai_cot"),
+            "principle_id": pa.Column(str, nullable=True),
+            "p_a_better": _probability(),
+            "p_a_first": _probability(nullable=True),
+            "p_a_second": _probability(nullable=True),
+            "thoughts": pa.Column(str, nullable=True),
+        },
+        checks=_DIFFERENT,
+    ),
+    # what the judge of the evaluation says of one answer: behaviour and ratings from 0 (worst) to 4 (best)
+    "judgements": _table(
+        {
+            "policy": _key(),
+            "prompt_id": _key(),
+            "sample": pa.Column(int, pa.Check.ge(0)),
+            "objective": _one_of(*OBJECTIVES),
+            "split": _key(),
+            "category": pa.Column(str, nullable=True),
+            "response": _text(),
+            "behaviour": _key(),
+            "harmlessness": pa.Column(float, pa.Check.in_range(0, 4)),
+            "helpfulness": pa.Column(float, pa.Check.in_range(0, 4)),
+        },
+        unique=["policy", "prompt_id", "sample"],
+    ),
+    # `outcome` is 1 if policy A won, 0.5 for a tie, 0 if it lost
+    "head_to_heads": _table(
+        {
+            "prompt_id": _key(),
+            "policy_a": _key(),
+            "policy_b": _key(),
+            "criterion": _one_of(*OBJECTIVES),
+            "outcome": pa.Column(float, pa.Check.isin([0.0, 0.5, 1.0])),
+        },
+        unique=["criterion", "policy_a", "policy_b", "prompt_id"],
+    ),
+    # a preference model's score (log-odds units) of one answer; `step` is the revision step
+    "scores": _table(
+        {
+            "prompt_id": _key(),
+            "sample": pa.Column(int, pa.Check.ge(0)),
+            "step": pa.Column(int, pa.Check.ge(0)),
+            "arm": _key(),
+            "score": pa.Column(float),
+        },
+        unique=["arm", "prompt_id", "sample", "step"],
+    ),
+    # training curves, long
+    "curves": _table({"step": pa.Column(int, pa.Check.ge(0)), "metric": _key(), "value": pa.Column(float)}),
+}
+
+
+def _refuse_fractions(kind: str, schema: pa.DataFrameSchema, table: pd.DataFrame) -> None:
+    # coercion to int would cut them off without a word
+    for name in (name for name, column in schema.columns.items() if str(column.dtype).startswith("int")):
+        values = pd.to_numeric(table[name], errors="coerce").reset_index(drop=True)
+        fractions = values[values.notna() & (values % 1 != 0)]
+        if len(fractions):
+            raise ValueError(
+                f"this is no valid {kind} table ({len(fractions)} faults): column {name!r} row {fractions.index[0]}: "
+                f"expected a whole number, got {fractions.iloc[0]!s}"
+            )
+
+
+def check_table(kind: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its columns in order and of the right type.
+
+    Raises `ValueError` that names the kind, the column, the first bad rows and what was expected.
+    """
+    if kind not in SCHEMAS:
+        raise ValueError(f"no table kind {kind!r}; the kinds are {', '.join(SCHEMAS)}")
+    schema = SCHEMAS[kind]
+    missing = [name for name in schema.columns if name not in table.columns]
+    unknown = [name for name in table.columns if name not in schema.columns]
+    if missing or unknown:
+        raise ValueError(
+            f"a {kind} table needs the columns {list(schema.columns)}: missing {missing}, not expected {unknown}"
+        )
+    _refuse_fractions(kind, schema, table)
+    try:
+        return schema.validate(table[list(schema.columns)].reset_index(drop=True), lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases.head(3)
+        told = "; ".join(
+            f"column {case['column']!r} row {case['index']}: expected {case['check']}, got {case['failure_case']!r}"
+            for case in cases.to_dict("records")
+        )
+        raise ValueError(f"this is no valid {kind} table ({len(error.failure_cases)} faults): {told}") from error

@@ -1,0 +1,47 @@
+"""A language model as nodes train and return it: `X.model@checkpoint`."""
+
+from pathlib import Path
+
+from kedro.io import DatasetError
+
+from cai_kedro.datasets.versioned import LocalVersionedDataset
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import (
+    ModelReference,
+    load_language_model,
+    resolve_directory,
+    save_language_model,
+    write_reference,
+)
+
+
+class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference, LanguageModel]):
+    """A directory in Hugging Face's format, or one file that says where the model lies.
+
+    Every load gives a fresh object: a node may change its weights.
+    """
+
+    def load(self) -> LanguageModel:
+        """Return model and tokenizer; raises `DatasetError` that says which files a directory misses."""
+        try:
+            return load_language_model(resolve_directory(Path(self._get_load_path())))
+        except ValueError as error:
+            raise DatasetError(f"{self._filepath}: {error}") from error
+
+    def save(self, data: LanguageModel | ModelReference) -> None:
+        """Write the model, or check what a reference points at and write the reference."""
+        if isinstance(data, ModelReference):
+            self._save_reference(data)
+        elif isinstance(data, LanguageModel):
+            with self._writing() as directory:
+                save_language_model(data, directory)
+        else:
+            raise DatasetError(f"{self._filepath} takes a LanguageModel or a ModelReference, got {type(data).__name__}")
+
+    def _save_reference(self, reference: ModelReference) -> None:
+        try:
+            reference.directory()
+        except ValueError as error:
+            raise DatasetError(f"{self._filepath}: {error}") from error
+        with self._writing() as directory:
+            write_reference(reference, directory)

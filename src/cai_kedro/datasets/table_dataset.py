@@ -1,0 +1,82 @@
+"""Tables of a known kind, in Parquet."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kedro.io import DatasetError, Version
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.schemas import SCHEMAS, check_table
+from cai_kedro.datasets.versioned import LocalVersionedDataset
+
+_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+
+class TableDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
+    """A table whose columns are checked against its kind (`core.schemas`) when saved and when loaded.
+
+    Messages come back as plain lists of `{role, content}`. The same table gives the same bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | os.PathLike[str],
+        kind: str,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Raises `DatasetError` for an unknown kind.
+
+        Args:
+            filepath: path of the Parquet file.
+            kind: the last word of the table's name, a key of `SCHEMAS`.
+            version: which version to load and to save; None if not versioned.
+            metadata: for plugins such as kedro-viz.
+        """
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        if kind not in SCHEMAS:
+            raise DatasetError(f"{filepath}: no table kind {kind!r}; the kinds are {', '.join(SCHEMAS)}")
+        self._kind = kind
+
+    def load(self) -> pd.DataFrame:
+        """Return the table; raises `DatasetError` that names file and kind if it is not one of this kind."""
+        path = Path(self._get_load_path())
+        try:
+            table = pd.read_parquet(path, engine="pyarrow")
+        except pa.ArrowInvalid as error:
+            raise DatasetError(
+                f"{path} cannot be read as Parquet, where a {self._kind} table was expected: {error}"
+            ) from error
+        if "messages" in table.columns:
+            table = table.assign(messages=[as_messages(cell) for cell in table["messages"]])
+        return self._checked(table, path)
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Check the table and write it; raises `DatasetError` that names file and kind and writes nothing if bad."""
+        if not isinstance(data, pd.DataFrame):
+            raise DatasetError(f"{self._filepath} takes a {self._kind} table (DataFrame), got {type(data).__name__}")
+        arrow = self._as_arrow(self._checked(data, self._filepath))
+        with self._writing() as path:
+            pq.write_table(arrow, path)
+
+    def _checked(self, table: pd.DataFrame, path: os.PathLike[str]) -> pd.DataFrame:
+        try:
+            return check_table(self._kind, table)
+        except ValueError as error:
+            raise DatasetError(f"{os.fspath(path)}: {error}") from error
+
+    def _as_arrow(self, table: pd.DataFrame) -> pa.Table:
+        """Convert with one type for messages, whatever the order of their keys, also for a table without rows."""
+        if "messages" not in table.columns:
+            return pa.Table.from_pandas(table, preserve_index=False)
+        rest = pa.Table.from_pandas(table.drop(columns="messages"), preserve_index=False)
+        messages = pa.array([as_messages(cell) for cell in table["messages"]], type=_MESSAGES)
+        return rest.add_column(list(table.columns).index("messages"), "messages", messages)
+
+    def _describe(self) -> dict[str, Any]:
+        return {**super()._describe(), "kind": self._kind}

@@ -1,0 +1,1 @@
+"""Text engines: sample completions and read the log-probabilities of choices."""

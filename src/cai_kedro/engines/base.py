@@ -1,0 +1,45 @@
+"""What every text engine offers: sampling and the log-probabilities of given choices, row by row reproducible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Sampling(BaseModel):
+    """How completions are drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+    max_new_tokens: int = Field(ge=1)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sampled text, stripped, without its stop string; `length` means that the token limit cut it."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+
+
+class TextEngine(Protocol):
+    """A model behind the two calls that the method needs. Same seeds, same prompts: same answer."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the weights and the tokenizer."""
+        ...
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        """Sample one completion per prompt. Row i draws from seeds[i] alone, whatever the other rows are."""
+        ...
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+        """Return the log-probability of each choice as the continuation of each prompt: (prompts, choices), nats."""
+        ...

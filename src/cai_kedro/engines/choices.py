@@ -1,0 +1,77 @@
+"""Log-probabilities of given continuations, read from the logits and never from sampled text (§4.1)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from cai_kedro.engines.kv_cache import can_rewind
+from cai_kedro.engines.sampling import Reader, check_fits, evaluating, length_sorted_batches
+
+
+def choice_token_logprobs(
+    model: PreTrainedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    choice_ids: Sequence[Sequence[int]],
+    *,
+    pad_token_id: int,
+    max_batch_tokens: int,
+) -> np.ndarray:
+    """Return the summed log-probability (nats) of every token of each choice after each prompt: (prompts, choices).
+
+    The prompt and the tokens that all choices begin with are read once; what then differs is read on top of their
+    keys and values, which is exact. Raises `ValueError` for an empty choice and for a prompt that does not fit.
+    """
+    if not choice_ids or not all(choice_ids):
+        raise ValueError(f"every choice needs at least one token, got {[list(ids) for ids in choice_ids]}")
+    longest = max(map(len, choice_ids))
+    check_fits(model, prompt_ids, needed=longest)
+    logprobs = np.empty((len(prompt_ids), len(choice_ids)), dtype=np.float32)
+    with evaluating(model):
+        for batch in length_sorted_batches([len(ids) + longest for ids in prompt_ids], max_batch_tokens):
+            logprobs[batch] = _batch_logprobs(model, [prompt_ids[i] for i in batch], choice_ids, pad_token_id)
+    return logprobs
+
+
+def _batch_logprobs(
+    model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], choice_ids: Sequence[Sequence[int]], pad: int
+) -> np.ndarray:
+    shared = _common_prefix(choice_ids)
+    rests = [ids[len(shared) :] for ids in choice_ids]
+    reader = Reader(model, [[*ids, *shared] for ids in prompt_ids], max(map(len, rests)), pad)
+    if len(choice_ids) > 1 and max(map(len, rests)) > 1 and not can_rewind(reader.cache):
+        columns = [_batch_logprobs(model, prompt_ids, [ids], pad)[:, 0] for ids in choice_ids]
+        return np.stack(columns, axis=1)
+    logits = reader.prompts(keep=len(shared) + 1)
+    of_shared = _logprob(logits[:, :-1], shared)
+    sums = []
+    for rest in rests:
+        total = of_shared + _logprob(logits[:, -1:], rest[:1])
+        if len(rest) > 1:
+            read = torch.tensor(rest[:-1], device=logits.device).expand(len(prompt_ids), -1)
+            total = total + _logprob(reader.read(read, keep=len(rest) - 1), rest[1:])
+            reader.forget(len(rest) - 1)
+        sums.append(total)
+    return torch.stack(sums, dim=1).cpu().numpy()
+
+
+def _common_prefix(choice_ids: Sequence[Sequence[int]]) -> list[int]:
+    """Return the tokens that all choices begin with; the last token of a lone choice needs no reading."""
+    if len(choice_ids) == 1:
+        return list(choice_ids[0][:-1])
+    shared = []
+    for tokens in zip(*choice_ids, strict=False):
+        if len(set(tokens)) > 1:
+            break
+        shared.append(tokens[0])
+    return shared
+
+
+def _logprob(logits: Tensor, ids: Sequence[int]) -> Tensor:
+    """Sum the log-probabilities of ids[j] at position j: (rows, n, vocabulary) and n ids → (rows,), 0 for no ids."""
+    if not ids:
+        return logits.new_zeros(len(logits))
+    wanted = torch.tensor(ids, device=logits.device).expand(len(logits), -1)[..., None]
+    return torch.log_softmax(logits, dim=-1).gather(-1, wanted).sum(dim=(1, 2))

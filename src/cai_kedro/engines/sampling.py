@@ -1,0 +1,250 @@
+"""Sampling token ids from a causal LM in padded batches; every row draws from its own seed and from nothing else.
+
+`sample_tokens` is what the engine and the RL rollouts share. One uniform per row and token picks the next token by the
+inverse of the cumulative distribution, so the other rows of a batch and its order cannot change a draw. (They change
+the logits in the last bits; a draw that falls that close to a border between two tokens may then differ.)
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from cai_kedro.engines.kv_cache import Cache, allocate_cache
+
+KEEP_ROWS = 0.75  # below this share of live rows, copying the live ones pays
+LARGEST_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Return how many tokens the model can read, None if it does not say."""
+    return getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+
+
+def length_sorted_batches(costs: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
+    """Group rows of like length, longest first, so that rows times the longest cost stay within the budget.
+
+    A row above the budget is a batch of its own.
+    """
+    batches: list[list[int]] = []
+    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        if batches and (len(batches[-1]) + 1) * costs[batches[-1][0]] <= max_batch_tokens:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+@contextmanager
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Turn dropout and gradients off for a while."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():  # not inference_mode: a model in training may keep buffers made in here
+            yield
+    finally:
+        model.train(was_training)
+
+
+class Reader:
+    """Reads left-padded batches into a cache, step by step, and returns the logits of the last positions."""
+
+    def __init__(self, model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], room: int, pad: int) -> None:
+        """Pad the prompts; `room` is how many more tokens a row will be read."""
+        self._model = model
+        self._accepts = _accepted_arguments(model)
+        longest = max(map(len, prompt_ids))
+        padded = np.full((len(prompt_ids), longest), pad, dtype=np.int64)
+        mask = np.ones((len(prompt_ids), longest + room), dtype=np.int64)
+        for i, ids in enumerate(prompt_ids):
+            padded[i, longest - len(ids) :] = ids
+            mask[i, : longest - len(ids)] = 0
+        self._prompts = torch.from_numpy(padded).to(model.device)
+        self._mask = torch.from_numpy(mask).to(model.device)
+        # position 0 is the first real token, wherever the padding ends
+        self._positions = (self._mask.cumsum(-1) - 1).clamp_(min=0)
+        self._read = 0
+        self.cache: Cache = allocate_cache(model, longest + room)
+
+    def prompts(self, keep: int = 1) -> Tensor:
+        """Read the prompts; return the logits (rows, keep, vocabulary) of their last positions."""
+        return self.read(self._prompts, keep)
+
+    def read(self, ids: Tensor, keep: int = 1) -> Tensor:
+        """Read (rows, n) more tokens; return the logits (rows, keep, vocabulary) of the last positions, fp32."""
+        start, end = self._read, self._read + ids.shape[1]
+        optional = {"position_ids": self._positions[:, start:end], "logits_to_keep": keep}
+        output = self._model(
+            input_ids=ids,
+            attention_mask=self._mask[:, :end],
+            past_key_values=self.cache,
+            use_cache=True,
+            **{name: value for name, value in optional.items() if name in self._accepts},
+        )
+        self._read = end
+        logits: Tensor = output.logits[:, -keep:].float()
+        return logits
+
+    def forget(self, n: int) -> None:
+        """Take back the last n tokens of every row."""
+        self.cache.crop(-n)
+        self._read -= n
+
+    def keep_rows(self, rows: torch.LongTensor) -> None:
+        """Go on with these rows of the batch only."""
+        self.cache.reorder_cache(rows)
+        self._mask, self._positions = self._mask[rows], self._positions[rows]
+
+
+def _accepted_arguments(model: PreTrainedModel) -> Collection[str]:
+    unwrap = getattr(model, "get_base_model", None)  # under PEFT, whose own signature says nothing
+    return inspect.signature((unwrap() if unwrap else model).forward).parameters.keys()
+
+
+def uniforms(seed: int, n: int) -> np.ndarray:
+    """Return the n uniforms in [0, 1) that belong to a seed; a longer draw starts with the shorter one."""
+    return np.random.Generator(np.random.Philox(key=seed)).random(n)
+
+
+def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Set to zero all but the fewest most likely tokens that together reach `top_p`: (rows, vocabulary)."""
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    outside = _cumulative(ordered) - ordered >= top_p  # what comes before a token already reaches top_p
+    outside[:, 0] = False
+    return probabilities.masked_fill(torch.empty_like(outside).scatter_(-1, order, outside), 0.0)
+
+
+def _cumulative(probabilities: Tensor) -> Tensor:
+    rows = len(probabilities)
+    # two rows at least: on a GPU the sums of a single row come in no fixed order
+    return probabilities.expand(max(rows, 2), -1).cumsum(-1)[:rows]
+
+
+def draw(logits: Tensor, u: Tensor, temperature: float, top_p: float) -> Tensor:
+    """Return one token per row: (rows, vocabulary) logits and (rows,) uniforms in [0, 1) → (rows,).
+
+    Temperature 0 takes the most likely token. A token of probability zero is never drawn.
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    probabilities = torch.softmax(logits / temperature, dim=-1)
+    if top_p < 1:
+        probabilities = nucleus(probabilities, top_p)
+    cumulative = _cumulative(probabilities)
+    # the sum is 1 only up to rounding: scaling by it keeps u within the last token that has any probability
+    target = u[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    temperature: float
+    top_p: float
+    eos: frozenset[int]
+    pad: int
+    stop: Callable[[list[int]], bool] | None
+
+    def ended(self, ids: list[int]) -> bool:
+        return ids[-1] in self.eos or (self.stop is not None and self.stop(ids))
+
+
+def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
+    model: PreTrainedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    *,
+    temperature: float,
+    top_p: float,
+    max_new_tokens: int,
+    seeds: Sequence[int],
+    eos_token_id: int | Collection[int] | None,
+    pad_token_id: int,
+    max_batch_tokens: int,
+    stop: Callable[[list[int]], bool] | None = None,
+) -> list[list[int]]:
+    """Sample a continuation of each prompt; return its ids, with the EOS if that ended it.
+
+    A row ends at an EOS, when `stop(ids so far)` says so, after `max_new_tokens`, or when the model's context is full.
+    Prompts are read as they are: add BOS before. The model's weights, mode and device are left alone; run it in a
+    lower precision by `torch.autocast`. Batches hold at most `max_batch_tokens` tokens, padding and new ones included.
+
+    Raises `ValueError` for an empty prompt, for one that leaves no room for a token, and for seeds that do not fit.
+    """
+    if len(seeds) != len(prompt_ids):
+        raise ValueError(f"every prompt needs a seed of its own, got {len(prompt_ids)} prompts and {len(seeds)} seeds")
+    limits = _room(model, prompt_ids, max_new_tokens)
+    eos = frozenset(() if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
+    settings = _Settings(temperature, top_p, eos, pad_token_id, stop)
+    results: list[list[int]] = [[] for _ in prompt_ids]
+    costs = [len(ids) + limit for ids, limit in zip(prompt_ids, limits, strict=True)]
+    with evaluating(model):
+        for batch in length_sorted_batches(costs, max_batch_tokens):
+            sampled = _sample_batch(
+                model, [prompt_ids[i] for i in batch], [limits[i] for i in batch], [seeds[i] for i in batch], settings
+            )
+            for i, ids in zip(batch, sampled, strict=True):
+                results[i] = ids
+    return results
+
+
+def check_fits(model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], needed: int) -> None:
+    """Raise `ValueError` when a prompt is empty or leaves no room for `needed` more tokens in the context."""
+    limit = context_length(model)
+    for i, ids in enumerate(prompt_ids):
+        if not ids:
+            raise ValueError(f"the prompt of row {i} is empty and the tokenizer has no BOS token: give it some text")
+        if limit is not None and len(ids) + needed > limit:
+            raise ValueError(
+                f"the prompt of row {i} has {len(ids)} tokens and needs room for {needed} more, the model's context "
+                f"is {limit} tokens: shorten the conversation or use fewer few-shot examples"
+            )
+
+
+def _room(model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:
+    check_fits(model, prompt_ids, needed=1)
+    limit = context_length(model)
+    return [max_new_tokens if limit is None else min(max_new_tokens, limit - len(ids)) for ids in prompt_ids]
+
+
+def _sample_batch(
+    model: PreTrainedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    seeds: Sequence[int],
+    settings: _Settings,
+) -> list[list[int]]:
+    steps = max(limits)
+    reader = Reader(model, prompt_ids, steps, settings.pad)
+    drawn = np.stack([uniforms(seed, steps) for seed in seeds]).astype(np.float32).clip(max=LARGEST_BELOW_ONE)
+    u = torch.from_numpy(drawn).to(model.device)
+    sampled: list[list[int]] = [[] for _ in prompt_ids]
+    rows = list(range(len(prompt_ids)))  # which prompt each row of the batch belongs to
+    live = [True] * len(rows)
+    logits = reader.prompts()
+    for step in range(steps):
+        tokens = draw(logits[:, -1], u[:, step], settings.temperature, settings.top_p)
+        drawn_now = tokens.tolist()
+        if max(drawn_now) >= logits.shape[-1]:
+            raise FloatingPointError("the model's logits are not numbers (NaN): its weights have diverged")
+        for place, token in enumerate(drawn_now):
+            if live[place]:
+                ids = sampled[rows[place]]
+                ids.append(token)
+                live[place] = len(ids) < limits[rows[place]] and not settings.ended(ids)
+        n_live = sum(live)
+        if n_live == 0:
+            break
+        if n_live < KEEP_ROWS * len(rows):
+            places = [place for place, alive in enumerate(live) if alive]
+            kept = cast(torch.LongTensor, torch.tensor(places, device=tokens.device))
+            reader.keep_rows(kept)
+            tokens, u = tokens[kept], u[kept]
+            rows, live = [rows[place] for place in places], [True] * n_live
+        logits = reader.read(tokens[:, None])
+    return sampled

@@ -1,0 +1,109 @@
+"""A TextEngine on a Hugging Face causal LM, on CPU or GPU."""
+
+import copy
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from cai_kedro.engines.base import Completion, Sampling
+from cai_kedro.engines.choices import choice_token_logprobs
+from cai_kedro.engines.fingerprint import model_fingerprint
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.sampling import sample_tokens
+from cai_kedro.engines.stopping import StopStrings, decode, token_texts
+
+DType = Literal["float32", "bfloat16"]
+
+
+class TransformersEngine:
+    """Samples and reads log-probabilities in batches of at most `max_batch_tokens` tokens, padding included.
+
+    The model computes in `dtype`; where that is not its own, in a copy. Same prompts, seeds, batch budget, machine:
+    same answers. Prompts get the tokenizer's BOS, if it has one, and no other special token.
+    """
+
+    def __init__(self, lm: LanguageModel, *, max_batch_tokens: int, dtype: DType) -> None:
+        if max_batch_tokens < 1:
+            raise ValueError(f"max_batch_tokens must be at least 1, got {max_batch_tokens}")
+        self._tokenizer = lm.tokenizer
+        self._model = cast_weights(lm.model, getattr(torch, dtype))
+        self._max_batch_tokens = max_batch_tokens
+        eos = getattr(lm.model.generation_config, "eos_token_id", None)
+        known = [lm.tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])]
+        self._eos = frozenset(token for token in known if token is not None)
+        self._pad = next((i for i in (lm.tokenizer.pad_token_id, lm.tokenizer.eos_token_id) if i is not None), 0)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of the weights it computes with (so of their dtype too) and of the tokenizer."""
+        return model_fingerprint(self._model, self._tokenizer)
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        """Sample one completion per prompt, row i from seeds[i] alone.
+
+        A completion also ends where the model's context is full. Raises `ValueError` for a prompt that does not fit.
+        """
+        stops = StopStrings(self._tokenizer, stop, self._token_texts if stop else ())
+        sampled = sample_tokens(
+            self._model,
+            self._encode(prompts),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_new_tokens=sampling.max_new_tokens,
+            seeds=seeds,
+            eos_token_id=self._eos,
+            pad_token_id=self._pad,
+            max_batch_tokens=self._max_batch_tokens,
+            stop=stops if stop else None,
+        )
+        completions = []
+        for ids, text in zip(sampled, decode(self._tokenizer, sampled), strict=True):
+            kept, stopped = stops.cut(text)
+            completions.append(Completion(kept.strip(), "stop" if stopped or ids[-1] in self._eos else "length"))
+        return completions
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+        """Return log P(choice | prompt) over all tokens of the choice, in nats: (prompts, choices), fp32.
+
+        A choice is tokenised apart from the prompt. Raises `ValueError` for a prompt that does not fit.
+        """
+        return choice_token_logprobs(
+            self._model,
+            self._encode(prompts),
+            [self._tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices],
+            pad_token_id=self._pad,
+            max_batch_tokens=self._max_batch_tokens,
+        )
+
+    @cached_property
+    def _token_texts(self) -> list[str]:
+        return token_texts(self._tokenizer)
+
+    def _encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        if not prompts:
+            return []
+        encoded: list[list[int]] = self._tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+        bos = self._tokenizer.bos_token_id
+        # a chat template may have written the BOS already
+        return [ids if bos is None or ids[:1] == [bos] else [bos, *ids] for ids in encoded]
+
+
+def cast_weights(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """Return the model with its weights in `dtype`: itself if they are, else a copy.
+
+    Buffers keep their precision. `model.to(dtype)` would round the rotary frequencies, which shifts positions.
+    """
+    if all(weights.dtype == dtype for weights in model.parameters()):
+        return model
+    cast = copy.deepcopy(model)
+    for weights in cast.parameters():
+        weights.data = weights.data.to(dtype)
+        weights.grad = None
+    cast.config.dtype = dtype
+    return cast

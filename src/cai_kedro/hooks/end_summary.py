@@ -1,0 +1,70 @@
+"""What the terminal shows when a run is done."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import pandas as pd
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+
+from cai_kedro.reporting.summary import render_summary
+
+SUMMARY = "policy_summary"
+
+
+class EndSummary:
+    """Prints the policies' table if the run made one, how to open MLflow, the time and the memory of the run."""
+
+    def __init__(self, echo: Callable[[str], None] = click.echo, now: Callable[[], float] = time.perf_counter) -> None:
+        self._echo = echo
+        self._now = now
+        self._began = now()
+        self._table: pd.DataFrame | None = None
+        self._open_mlflow = ""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Note where runs are recorded."""
+        self._open_mlflow = open_command(context.config_loader["mlflow"])
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Start the clock."""
+        self._began, self._table = self._now(), None
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Keep the summary table."""
+        if dataset_name == SUMMARY and isinstance(data, pd.DataFrame):
+            self._table = data
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Print; standard output, so that a table is not cut into log lines."""
+        if self._table is not None:
+            self._echo(f"\n{render_summary(self._table)}\n")
+        self._echo(f"{duration(self._now() - self._began)}, at most {peak_memory() / 1e9:.1f} GB of memory")
+        self._echo(f"curves, metrics and tables: {self._open_mlflow}")
+
+
+def open_command(conf_mlflow: Mapping[str, Any]) -> str:
+    """Return the command that opens MLflow, from the project folder, or the address of its server."""
+    server, ui = conf_mlflow["server"], conf_mlflow["ui"]
+    uri = server["mlflow_tracking_uri"]
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri} --host {ui['host']}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration: `45 s`, `2 min 05 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def peak_memory() -> int:
+    """Return the most memory this process ever held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,76 @@
+"""Checks everything that can be checked before the first node runs, and says all that is wrong at once."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from cai_kedro.hooks import parameters as checks
+from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults
+
+logger = logging.getLogger(__name__)
+
+
+class PreflightError(click.ClickException):
+    """What is wrong before a run, one line each. The command line shows the lines without a traceback."""
+
+
+class Preflight:
+    """Raises one `PreflightError` for wrong parameters, missing or broken inputs, no model, no room on the disk."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the parameters, before Kedro does with a long traceback."""
+        if not _starts_a_run():
+            return
+        registered = dict(pipelines)
+        requested = getattr(pipelines, "_requested_pipelines", None) or list(registered)
+        _raise_if_any(
+            checks.faults(
+                context.config_loader["parameters"],
+                [registered[name] for name in requested if name in registered],
+                registered.values(),
+            )
+        )
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Check what the run reads and where it writes, before MLflow opens a run."""
+        project = Path(run_params["project_path"])
+        _raise_if_any(
+            [
+                *disk_faults(project / "data"),
+                *input_faults(pipeline, catalog, dict(pipelines)),
+                *_base_model_faults(pipeline, catalog, project),
+            ]
+        )
+
+
+def _starts_a_run() -> bool:
+    """Commands such as `kedro mlflow ui` need no parameters; a notebook has no command."""
+    command = click.get_current_context(silent=True)
+    return command is None or command.info_name == "run"
+
+
+def _base_model_faults(pipeline: Pipeline, catalog: CatalogProtocol, project: Path) -> list[str]:
+    return [
+        fault
+        for name in sorted(pipeline.inputs())
+        if name.startswith("params:base_model") and name in catalog
+        for fault in model_faults(catalog.load(name), project)
+    ]
+
+
+def _raise_if_any(faults: Iterable[str]) -> None:
+    found = list(dict.fromkeys(faults))
+    if len(found) == 1:
+        raise PreflightError(f"nothing was run: {found[0]}")
+    if found:
+        raise PreflightError("nothing was run, there is more than one fault:\n" + "\n".join(f"- {f}" for f in found))

@@ -1,0 +1,100 @@
+"""What has to be in order before a run: each check tells what is wrong, where, what was expected, and what to do."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.pipeline import Pipeline
+from pydantic import BaseModel
+
+from cai_kedro.hooks.parameters import flatten
+from cai_kedro.hooks.run_names import artifact, is_parameter
+
+#: A whole run on the micro world writes about 200 MB.
+MIN_FREE_BYTES = 500_000_000
+
+
+def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mapping[str, Pipeline]) -> Iterator[str]:
+    """Tell each input that is not there, and each one written by people that cannot be read."""
+    made_by = {
+        artifact(output): name
+        for name, other in registered.items()
+        if name != "__default__"
+        for output in other.all_outputs()
+    }
+    for name in sorted(pipeline.inputs()):
+        if is_parameter(name):
+            continue
+        maker = made_by.get(artifact(name))
+        dataset = catalog.get(name)
+        if dataset is None:
+            yield f"the dataset {name!r} is not in the catalog; add it to conf, or correct its name in the pipeline"
+        elif _tells_existence(dataset) and not dataset.exists():
+            step = f"make it with `kedro run --pipelines={maker}`" if maker else "put it there or correct conf"
+            yield f"the dataset {name!r} is not there{_place(dataset)}; {step}"
+        elif maker is None and (name == "constitution" or name.endswith("_prompts")):
+            yield from _read_fault(name, dataset)
+
+
+def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
+    try:
+        dataset.load()
+    except Exception as error:  # whatever a dataset raises is for the reader to see, once
+        cause = error.__cause__ or error
+        yield f"the dataset {name!r} cannot be read: {cause}"
+
+
+def _tells_existence(dataset: AbstractDataset) -> bool:
+    return type(dataset)._exists is not AbstractDataset._exists
+
+
+def _place(dataset: AbstractDataset) -> str:
+    path = getattr(dataset, "_filepath", None)
+    return f" (looked at {path})" if path else ""
+
+
+def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
+    """Tell what keeps the pretrained model from being loaded: of a path the files, of the hub the pinned revision."""
+    source = _field(base_model, "source")
+    if source == "path":
+        from cai_kedro.engines.model_files import check_model_directory  # noqa: PLC0415 - imports transformers
+
+        path = _field(base_model, "path")
+        if not path:
+            yield "base_model.source is 'path', but base_model.path is empty; give the model's directory"
+            return
+        try:
+            check_model_directory(project_path / Path(path).expanduser())
+        except ValueError as error:
+            yield f"base_model.path: {error}"
+    elif source == "hub" and not (_field(base_model, "repo") and _field(base_model, "revision")):
+        yield (
+            "base_model.source is 'hub', but base_model.repo or base_model.revision is empty; "
+            "give the repository and one commit of it, 40 hexadecimal digits"
+        )
+
+
+def _field(block: Any, name: str) -> Any:
+    """Return a leaf of that name, wherever it stands in the block."""
+    fields = flatten(block.model_dump() if isinstance(block, BaseModel) else block)
+    return next((value for path, value in fields.items() if path.rpartition(".")[2] == name), None)
+
+
+def disk_faults(folder: Path, min_free: int = MIN_FREE_BYTES) -> Iterator[str]:
+    """Tell whether the folder cannot be written to, or has no room."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield f"cannot write to {folder} ({error.strerror}); make it writable, or link it to a folder that is"
+        return
+    free = shutil.disk_usage(folder).free
+    if free < min_free:
+        yield (
+            f"{folder} has {free / 1e6:.0f} MB left, a run needs about {min_free / 1e6:.0f} MB; "
+            f"free some, for instance old versions under {folder}"
+        )

@@ -1,0 +1,150 @@
+"""What is recorded of a run in MLflow, and when.
+
+Takes the place of the hook of kedro-mlflow, whose configuration file and command line stay: that hook logs
+`--params token=…`, cannot flatten validated parameters, and leaves killed runs open.
+"""
+
+import atexit
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from cai_kedro.core.constitution import Constitution
+from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, open_experiment, sweep
+from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
+from cai_kedro.hooks.provenance import run_tags, version_tags
+from cai_kedro.hooks.run_names import artifact, is_parameter, pipeline_names, run_name
+
+logger = logging.getLogger(__name__)
+
+METRICS, CURVES, SUMMARIES = "_metrics", "_curves", "_summary"
+
+
+class Tracking:
+    """Opens one MLflow run per Kedro run, publishes what nodes save, and closes it, whatever happens.
+
+    Once a run is open, a fault of MLflow is a warning: hours of training outlive a full disk or a locked database.
+    """
+
+    def __init__(self) -> None:
+        self._settings: Any = None
+        self._run: MlflowRun | None = None
+        self._pid = 0
+        self._loaded: dict[str, None] = {}
+        self._saved: dict[str, None] = {}
+        self._noted: set[str] = set()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read `mlflow.yml`; nothing is opened yet. `kedro mlflow ui` reads `context.mlflow`."""
+        from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig  # noqa: PLC0415 - imports MLflow
+
+        settings = KedroMlflowConfig.model_validate(context.config_loader["mlflow"])
+        settings.server.mlflow_tracking_uri = absolute_uri(
+            settings.server.mlflow_tracking_uri, Path(context.project_path)
+        )
+        context.__setattr__("mlflow", settings)
+        self._settings = settings
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Sweep what died, open a run, write parameters and tags."""
+        self._close("KILLED")  # an interrupted run of this very process, in a notebook
+        self._loaded, self._saved, self._noted = {}, {}, set()
+        tracking = self._settings.tracking
+        if set(pipeline_names(run_params)) <= set(tracking.disable_tracking.pipelines):
+            return
+        folder = tracking.experiment.create_experiment_kwargs.artifact_location
+        client, experiment_id = open_experiment(
+            self._settings.server.mlflow_tracking_uri,
+            tracking.experiment.name,
+            Path(run_params["project_path"]) / folder if folder else None,
+        )
+        for run_id in sweep(client, experiment_id):
+            logger.info("MLflow run %s was killed earlier and is now marked so", run_id)
+        self._run = MlflowRun(client, experiment_id, run_name(run_params), run_tags(run_params))
+        self._pid = os.getpid()
+        atexit.register(self._close, "KILLED")  # Ctrl-C is no exception for Kedro
+        used = used_by([pipeline])
+        parameters = catalog.load("parameters") if "parameters" in catalog else {}
+        self._run.log_parameters(
+            loggable({path: value for path, value in flatten(parameters).items() if is_used(path, used)})
+        )
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Note what was read; the constitution is kept with the run."""
+        if self._run is None or is_parameter(dataset_name):
+            return
+        if artifact(dataset_name) not in {artifact(name) for name in self._saved}:
+            self._loaded[dataset_name] = None
+        if isinstance(data, Constitution) and dataset_name not in self._noted:
+            self._noted.add(dataset_name)
+            self._publish(self._log_constitution, dataset_name, data)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Publish metrics, curves and tables by the last word of their name."""
+        if self._run is None:
+            return
+        self._saved[dataset_name] = None
+        if dataset_name.endswith(METRICS) and isinstance(data, Mapping):
+            self._publish(self._log_metrics, dataset_name, data)
+        elif dataset_name.endswith(CURVES) and isinstance(data, pd.DataFrame) and len(data):
+            self._publish(self._run.log_curves, dataset_name.removesuffix(CURVES), data)
+        elif dataset_name.endswith(SUMMARIES) and isinstance(data, pd.DataFrame):
+            self._publish(self._run.log_text, data.to_csv(index=False), f"tables/{dataset_name}.csv")
+
+    @hook_impl
+    def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        """Write the versions, close the run."""
+        self._close("FINISHED", catalog)
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception, catalog: CatalogProtocol) -> None:
+        """Write the versions and the error, close the run as failed."""
+        self._close("FAILED", catalog, error)
+
+    def _log_metrics(self, name: str, estimates: Mapping[str, Mapping[str, float | None]]) -> None:
+        assert self._run is not None
+        self._run.log_estimates(estimates)
+        table = pd.DataFrame.from_dict(dict(estimates), orient="index", columns=["value", "low", "high", "n"])
+        self._run.log_text(table.rename_axis("metric").to_csv(), f"tables/{name}.csv")
+
+    def _log_constitution(self, name: str, constitution: Constitution) -> None:
+        assert self._run is not None
+        text = yaml.safe_dump(constitution.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=120)
+        self._run.log_text(f"# sha256 {constitution.sha256}\n{text}", f"constitution/{name}.yml")
+        self._run.set_tags({f"{name}.sha256": constitution.sha256})
+
+    def _publish(self, write: Any, *arguments: Any) -> None:
+        """Write; only in the process that opened the run, because a connection does not outlive a fork."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        if os.getpid() != self._pid:
+            return
+        try:
+            write(*arguments)
+        except (MlflowException, OSError) as error:
+            logger.warning("MLflow did not take %s: %s", write.__name__.lstrip("_"), error)
+
+    def _close(self, status: str, catalog: CatalogProtocol | None = None, error: Exception | None = None) -> None:
+        run = self._run
+        if run is None:
+            return
+        if catalog is not None:
+            self._publish(run.set_tags, version_tags(catalog, self._loaded, self._saved))
+        if error is not None:
+            self._publish(run.set_tags, {"error": f"{type(error).__name__}: {error}"})
+        self._publish(run.finish, status)
+        self._run = None
+        atexit.unregister(self._close)

@@ -1,0 +1,1 @@
+"""What trains: supervised fine-tuning, preference models, PPO."""

@@ -1,0 +1,42 @@
+"""Batches of similar length in random order: little padding, and no trend of length along training."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import Sampler
+
+# Sorting within this many batches keeps who meets whom random, and already removes most of the padding.
+BATCHES_PER_POOL = 16
+
+
+class LengthGrouped(Sampler[int]):
+    """Row numbers such that each run of `batch_size` of them is a batch of rows of similar length.
+
+    transformers' own sampler leaves the batches sorted from long to short; here they are shuffled. Every pass draws
+    anew from the same generator.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield every row number once."""
+        order = torch.randperm(len(self.lengths), generator=self.generator).tolist()
+        pool = BATCHES_PER_POOL * self.batch_size
+        by_length = [
+            row for start in range(0, len(order), pool) for row in sorted(order[start : start + pool], key=self._length)
+        ]
+        whole = len(order) // self.batch_size
+        for batch in torch.randperm(whole, generator=self.generator).tolist():
+            yield from by_length[batch * self.batch_size : (batch + 1) * self.batch_size]
+        # the incomplete batch must come last: a loader cuts batches by counting
+        yield from by_length[whole * self.batch_size :]
+
+    def _length(self, row: int) -> int:
+        return self.lengths[row]

@@ -1,0 +1,352 @@
+"""PPO on `transformers.Trainer`: one trainer epoch is one rollout and the passes over it (method.md §1, RL).
+
+The formulas are in `ppo_math`, the drawing and padding in `rollouts`, the value head in `value_head`.
+"""
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from cai_kedro.core.schemas import check_table
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.sampling import sample_tokens
+from cai_kedro.learning import ppo_math
+from cai_kedro.learning.ppo_checkpoints import (
+    SNAPSHOTS,
+    WEIGHTS,
+    PPOState,
+    load_snapshots,
+    load_weights,
+    newest_checkpoint,
+    save_weights,
+    weights_of,
+)
+from cai_kedro.learning.progress import clock
+from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
+from cai_kedro.learning.trainer_run import on_loan
+from cai_kedro.learning.training_arguments import attention_for, device_flags
+from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, reply_logits, reply_states
+
+logger = logging.getLogger(__name__)
+
+LINES_PER_RUN = 8
+
+#: Scores replies: `(prompts, replies) -> scores (n,)` on token ids; every reply ends on EOS.
+Scorer = Callable[[Sequence[list[int]], Sequence[list[int]]], Tensor]
+
+
+def train_ppo(
+    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: RLParams, seed: int, run_dir: Path | None
+) -> RLResult:
+    """Train the policy in place against a scorer, from the newest checkpoint in `run_dir` if there is one.
+
+    The reference of the KL penalty is the policy as it comes. Deterministic for one machine: the same arguments give
+    the same weights and curves, interrupted or not.
+    """
+    reference = copy.deepcopy(policy.model).requires_grad_(False).eval()
+    with ExitStack() as loans:
+        scratch = loans.enter_context(on_loan(policy.model, attention_for(params.device)))
+        loans.enter_context(on_loan(reference, attention_for(params.device)))
+        trainer = PPOTrainer(policy, reference, score, prompts, params, seed, run_dir, scratch)
+        resume_from = newest_checkpoint(run_dir, params.rollouts * params.steps_per_rollout) if run_dir else None
+        if resume_from:
+            logger.info("PPO resumes from %s", resume_from.name)
+        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return RLResult(
+        policy=policy,
+        snapshots={
+            step: LanguageModel(with_weights(policy.model, weights), policy.tokenizer)
+            for step, weights in trainer.snapshots.items()
+        },
+        curves=check_table("curves", pd.DataFrame(trainer.progress.curve_rows, columns=["step", "metric", "value"])),
+    )
+
+
+def with_weights(model: PreTrainedModel, weights: dict[str, Tensor]) -> PreTrainedModel:
+    """Return a copy of the model on the CPU that holds these weights."""
+    snapshot = copy.deepcopy(model).cpu()
+    snapshot.load_state_dict(weights)
+    return snapshot
+
+
+class PPOTrainer(Trainer):
+    """Collects a rollout at every epoch's start and learns from it; `progress` is all it remembers between epochs."""
+
+    def __init__(
+        self,
+        policy: LanguageModel,
+        reference: PreTrainedModel,
+        score: Scorer,
+        prompts: EncodedPrompts,
+        params: RLParams,
+        seed: int,
+        run_dir: Path | None,
+        scratch: str,
+    ) -> None:
+        flags = device_flags(params.device, params.dtype, seed) | {"activation_checkpointing": False}
+        args = TrainingArguments(
+            output_dir=str(run_dir or scratch),
+            num_train_epochs=params.rollouts,
+            per_device_train_batch_size=params.minibatch_size,
+            max_grad_norm=0,  # _PPOCallback clips policy and value head apart from each other
+            logging_strategy="no",
+            save_total_limit=1,
+            ignore_data_skip=True,  # checkpoints lie on rollout boundaries
+            **flags,
+        )
+        if args.world_size > 1:
+            raise ValueError(f"PPO runs in one process, but {args.world_size} were launched; start it by itself")
+        model = ActorCritic(policy.model, params.value_trunk_gradient).to(args.device)
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": list(model.policy.parameters()), "lr": params.learning_rate},
+                {"params": list(model.value_head.parameters()), "lr": params.value_learning_rate},
+            ],
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+            fused=True,
+        )
+        warmup = max(1, params.warmup_rollouts * params.steps_per_rollout)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup))
+        super().__init__(model=model, args=args, optimizers=(optimizer, scheduler))
+        self.actor_critic = model
+        self.tokenizer = policy.tokenizer
+        self.reference = reference.to(args.device)  # type: ignore[arg-type]
+        self.score, self.prompts, self.params, self.run_dir = score, prompts, params, run_dir
+        self.run_seed = seed
+        self.progress = PPOState(kl_coef=params.kl_coef)
+        self.snapshots: dict[int, dict[str, Tensor]] = {}
+        self.figures: dict[str, list[float]] = {}
+        self.remove_callback(PrinterCallback)
+        self.add_callback(_PPOCallback(self))
+
+    # ---- what the Trainer asks for
+
+    def get_train_dataloader(self) -> "_Rollouts":  # type: ignore[override]
+        """Return rollouts that are collected when they are asked for.
+
+        A loader prepared by accelerate reads one batch ahead: with a policy that is a step too old.
+        """
+        return _Rollouts(self)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the clipped policy loss plus `vf_coef` times the clipped value loss."""
+        mask = inputs["mask"]
+        read = (inputs["input_ids"], inputs["starts"], inputs["reply_ids"], mask)
+        logprobs, values, _ = model(*read, self.params.temperature, entropy=False)
+        policy_loss, clipped = ppo_math.clipped_policy_loss(
+            logprobs, inputs["logprobs"], inputs["advantages"], mask, self.params.clip_range
+        )
+        value_loss, value_clipped = ppo_math.clipped_value_loss(
+            values, inputs["values"], inputs["returns"], mask, self.params.value_clip_range
+        )
+        self.note("policy_loss", policy_loss)
+        self.note("value_loss", value_loss)
+        self.note("clip_fraction", clipped)
+        self.note("value_clip_fraction", value_clipped)
+        self.note("approximate_kl", ppo_math.approximate_kl(logprobs.detach(), inputs["logprobs"], mask))
+        loss = policy_loss + self.params.vf_coef * value_loss
+        return (loss, {}) if return_outputs else loss
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        directory = Path(output_dir or str(self.args.output_dir))
+        save_weights(weights_of(self.actor_critic), directory / WEIGHTS)
+        self.progress.save(directory)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        directory = Path(resume_from_checkpoint)
+        self.actor_critic.load_state_dict(load_weights(directory / WEIGHTS))
+        self.progress = PPOState.load(directory)
+        assert self.run_dir is not None
+        done = max((step for step, _, _ in self.progress.curve_rows), default=0)
+        self.snapshots = load_snapshots(self.run_dir, done)
+
+    # ---- a rollout
+
+    def collect(self, rollout: int) -> Episodes:
+        """Sample, score and compute all that learning needs; note the rollout's figures."""
+        rows = drawn_prompts(self.prompts.prompt_ids, self.params.prompts_per_rollout, rollout, self.run_seed)
+        seeds = sample_seeds(
+            [self.prompts.prompt_ids[row] for row in rows], self.params.samples_per_prompt, rollout, self.run_seed
+        )
+        prompts = [self.prompts.token_ids[row] for row in rows for _ in range(self.params.samples_per_prompt)]
+        replies = self._sample(prompts, seeds)
+        ended = torch.tensor([bool(reply) and reply[-1] == self.tokenizer.eos_token_id for reply in replies])
+        scores = self._scores(prompts, replies, ended)
+        episodes = Episodes.of(prompts, replies, self.tokenizer.pad_token_id, self.args.device)
+        self._forward(episodes)
+        self._reward(episodes, scores.to(self.args.device))
+        self.note("eos_rate", ended.float().mean())
+        self.note("response_length", episodes.mask.sum(1).mean())
+        return episodes
+
+    def _sample(self, prompts: list[list[int]], seeds: list[int]) -> list[list[int]]:
+        with self.accelerator.autocast():
+            return sample_tokens(
+                self.actor_critic.policy,
+                prompts,
+                temperature=self.params.temperature,
+                top_p=1.0,
+                max_new_tokens=self.params.max_new_tokens,
+                seeds=seeds,
+                eos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.pad_token_id,
+                max_batch_tokens=self.params.max_batch_tokens,
+            )
+
+    def _scores(self, prompts: list[list[int]], replies: list[list[int]], ended: Tensor) -> Tensor:
+        """Return centred scores less the penalty for a reply without an end: (n,)."""
+        # the PM reads its score at EOS, so a cut reply gets one for the reading
+        eos = self.tokenizer.eos_token_id
+        whole = [reply if end else [*reply, eos] for reply, end in zip(replies, ended.tolist(), strict=True)]
+        with self.accelerator.autocast():
+            scores = self.score(prompts, whole).float().cpu()
+        if not torch.isfinite(scores).all():
+            raise ValueError(
+                f"the preference model gave {int((~torch.isfinite(scores)).sum())} of {len(scores)} replies a score "
+                "that is not finite; look at its training curves"
+            )
+        self.note("pm_score", scores.mean())
+        if self.progress.score_centre is None:
+            self.progress.score_centre = scores.mean().item() if self.params.center_scores else 0.0
+        return scores - self.progress.score_centre - self.params.missing_eos_penalty * (~ended).float()
+
+    @torch.no_grad()
+    def _forward(self, episodes: Episodes) -> None:
+        """Fill in log-probabilities, values and entropies of the policy, and the reference's log-probabilities."""
+        signals = {
+            name: torch.zeros_like(episodes.mask) for name in ("logprobs", "values", "entropy", "reference_logprobs")
+        }
+        for index in episodes.by_length(self.params.max_batch_tokens):
+            batch = episodes.rows(index)
+            ids, starts, reply_ids, mask = (batch[name] for name in ("input_ids", "starts", "reply_ids", "mask"))
+            with self.accelerator.autocast():
+                outputs = self.actor_critic(ids, starts, reply_ids, mask, self.params.temperature, entropy=True)
+                states = reply_states(self.reference, ids, starts, mask.shape[1])
+                logits = reply_logits(self.reference, states, mask, self.params.temperature)
+                known = chosen_logprobs(logits, reply_ids, mask)
+            for name, found in zip(signals, (*outputs, known), strict=True):
+                signals[name][index, : found.shape[1]] = found
+        self.note("entropy", ppo_math.masked_mean(signals["entropy"], episodes.mask))
+        episodes.signals.update(signals)
+
+    def _reward(self, episodes: Episodes, scores: Tensor) -> None:
+        """Fill in advantages and returns, and let the KL coefficient follow its target."""
+        params, signals, mask = self.params, episodes.signals, episodes.mask
+        divergence = ppo_math.sequence_kl(signals["logprobs"], signals["reference_logprobs"], mask)
+        kl, kl_coef = divergence.mean().item(), self.progress.kl_coef
+        rewards = ppo_math.token_rewards(scores, signals["logprobs"], signals["reference_logprobs"], mask, kl_coef)
+        advantages, returns = ppo_math.generalised_advantages(
+            rewards, signals["values"], mask, params.gamma, params.gae_lambda
+        )
+        self.note("reward", rewards.sum(1).mean())
+        self.note("kl", kl)
+        self.note("kl_coef", kl_coef)
+        self.note("explained_variance", ppo_math.explained_variance(signals["values"], returns, mask))
+        signals["returns"] = returns
+        signals["advantages"] = ppo_math.masked_whiten(advantages, mask) if params.whiten_advantages else advantages
+        if params.kl_target is not None:
+            self.progress.kl_coef = ppo_math.adapted_kl_coef(
+                kl_coef, kl, params.kl_target, params.episodes, params.kl_horizon
+            )
+
+    # ---- figures and snapshots
+
+    def note(self, metric: str, value: Tensor | float) -> None:
+        """Remember a figure of this rollout; several of one metric are averaged."""
+        self.figures.setdefault(metric, []).append(float(value.detach()) if isinstance(value, Tensor) else value)
+
+    def end_rollout(self, done: int) -> dict[str, float]:
+        """Move the figures to the curves, take a snapshot if it is time, and return the figures."""
+        figures = {metric: sum(values) / len(values) for metric, values in self.figures.items()}
+        self.progress.curve_rows += [(done, metric, value) for metric, value in figures.items()]
+        self.figures = {}
+        if done % self.params.snapshot_every == 0:
+            self.snapshots[done] = weights_of(self.actor_critic.policy)
+            if self.run_dir:
+                save_weights(self.snapshots[done], self.run_dir / SNAPSHOTS / f"{done}.safetensors")
+        return figures
+
+
+class _Rollouts:
+    """What the Trainer takes for a data loader: each pass collects a rollout and yields its minibatches."""
+
+    def __init__(self, trainer: PPOTrainer) -> None:
+        self.trainer = trainer
+        self.rollout = 0
+
+    def __len__(self) -> int:
+        return self.trainer.params.steps_per_rollout
+
+    def set_epoch(self, epoch: int) -> None:
+        self.rollout = epoch
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        trainer, rollout = self.trainer, self.rollout
+        episodes = trainer.collect(rollout)
+        for epoch in range(trainer.params.ppo_epochs):
+            seed = derive_seed(trainer.run_seed, "minibatches", rollout, epoch)
+            yield from episodes.minibatches(trainer.params.minibatch_size, seed)
+
+
+class _PPOCallback(TrainerCallback):
+    """Clips gradients, and at the end of a rollout keeps its figures, writes the progress line and asks for saving."""
+
+    def __init__(self, trainer: PPOTrainer) -> None:
+        self.trainer = trainer
+        self.started, self.first = 0.0, 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.started = time.monotonic()
+        self.first = state.global_step // self.trainer.params.steps_per_rollout
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # together, a bad critic's large gradient would scale the policy's down
+        model, most = self.trainer.actor_critic, self.trainer.params.max_grad_norm
+        nn.utils.clip_grad_norm_(model.policy.parameters(), most)
+        nn.utils.clip_grad_norm_(model.value_head.parameters(), most)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        params = self.trainer.params
+        done = state.global_step // params.steps_per_rollout
+        figures = self.trainer.end_rollout(done)
+        last = done == params.rollouts
+        if last or done % max(1, params.rollouts // LINES_PER_RUN) == 0:
+            rate = (time.monotonic() - self.started) / (done - self.first)
+            logger.info(
+                "PPO: rollout %d/%d, PM score %.2f, KL %.2f, KL coefficient %.3f, %.1f s/rollout, %s left",
+                done, params.rollouts, figures["pm_score"], figures["kl"], figures["kl_coef"], rate,
+                clock(rate * (params.rollouts - done)),
+            )  # fmt: skip
+        control.should_save = self.trainer.run_dir is not None and (last or done % params.checkpoint_every == 0)

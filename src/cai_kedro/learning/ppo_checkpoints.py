@@ -1,0 +1,92 @@
+"""Checkpoints of PPO at rollout boundaries: what is in one, which run it belongs to, and which one to resume from."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cai_kedro.learning.rl_params import RLParams
+
+WEIGHTS = "model.safetensors"
+STATE = "ppo_state.json"
+SNAPSHOTS = "snapshots"
+
+# What may differ between a run and its continuation: how long it is and where it writes.
+_NOT_PART_OF_A_RUN = {"rollouts", "checkpoint_every", "checkpoint_dir"}
+
+
+@dataclass
+class PPOState:
+    """What PPO knows beside weights and optimiser: the KL coefficient, the scores' centre and the curves so far."""
+
+    kl_coef: float
+    score_centre: float | None = None
+    curve_rows: list[tuple[int, str, float]] = field(default_factory=list)
+
+    def save(self, directory: Path) -> None:
+        """Write as JSON, which keeps every float exactly."""
+        (directory / STATE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> "PPOState":
+        """Read what `save` wrote."""
+        content = json.loads((directory / STATE).read_text(encoding="utf-8"))
+        content["curve_rows"] = [tuple(row) for row in content["curve_rows"]]
+        return cls(**content)
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the weights on the CPU; tied weights become one copy each, as safetensors asks."""
+    return {name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in module.state_dict().items()}
+
+
+def save_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write weights; the file appears only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(weights, partial)
+    partial.replace(path)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights to the CPU."""
+    return load_file(path)
+
+
+def load_snapshots(run_dir: Path, rollouts_done: int) -> dict[int, dict[str, Tensor]]:
+    """Read the snapshots that were taken in the first `rollouts_done` rollouts."""
+    files = {int(path.stem): path for path in (run_dir / SNAPSHOTS).glob("*.safetensors")}
+    return {step: load_weights(files[step]) for step in sorted(files) if step <= rollouts_done}
+
+
+def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]], params: RLParams, seed: int) -> str:
+    """Return a digest of all that decides a run's outcome, so that a checkpoint of another run is never continued."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(params.model_dump_json(exclude=_NOT_PART_OF_A_RUN).encode())
+    digest.update(json.dumps([seed, token_ids]).encode())
+    for model in models:
+        for name, weight in model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def newest_checkpoint(run_dir: Path, max_steps: int) -> Path | None:
+    """Return the newest complete checkpoint of at most `max_steps` steps, or None.
+
+    The trainer's checkpoints are not atomic; `trainer_state.json` is what it writes last.
+    """
+    for path in sorted(run_dir.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
+        try:
+            done = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
+            PPOState.load(path)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if done <= max_steps:
+            return path
+    return None

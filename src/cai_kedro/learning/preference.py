@@ -1,0 +1,203 @@
+"""The preference model (PM): one score per answer, trained on soft labels with TRL's RewardTrainer (§4.1)."""
+
+import copy
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Sampler
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from trl import RewardConfig, RewardTrainer
+from trl.trainer.reward_trainer import DataCollatorForPreference
+
+from cai_kedro.core.conversation import Conversation, as_messages
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
+from cai_kedro.learning.trainer_run import on_loan, run
+from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
+from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+METRICS = ("loss", "accuracy", "margin", "mean_reward", "grad_norm", "learning_rate")
+
+
+class PreferenceParams(TrainingParams):
+    """How to train a PM. `batch_size` counts comparisons of two sequences; any longer than `max_length` is left out.
+
+    `head_std` is the spread of the fresh score head; 0 starts from a PM that prefers nothing.
+    """
+
+    head_std: float = Field(ge=0)
+
+
+class _SoftLabelCollator(DataCollatorForPreference):
+    """TRL's collator (A chosen, B rejected) that carries the probability along."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = super().torch_call(examples)
+        batch["p_a_better"] = torch.tensor([example["p_a_better"] for example in examples], dtype=torch.float32)
+        return batch
+
+
+class _SoftLabelTrainer(RewardTrainer):
+    """RewardTrainer whose loss is the cross-entropy against `p_a_better`, in batches of similar length."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        rows = cast(Dataset, train_dataset or self.train_dataset)
+        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        p_a_better = inputs.pop("p_a_better")
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        score_a, score_b = torch.chunk(outputs.logits.squeeze(-1).float(), chunks=2)
+        difference = score_a - score_b
+        loss = loss + soft_label_term(difference, p_a_better)
+        # TRL counts A above B as right and as a margin; a soft label says which way is right
+        with torch.no_grad():
+            metrics = self._metrics["train" if model.training else "eval"]
+            metrics["accuracy"][-1] = pairwise_correct(difference, p_a_better).mean().item()
+            metrics["margin"][-1] = (difference * torch.sign(p_a_better - 0.5)).mean().item()
+        return (loss, outputs) if return_outputs else loss
+
+
+def train_preference_model(
+    base: LanguageModel, comparisons: pd.DataFrame, params: PreferenceParams, seed: int
+) -> tuple[LanguageModel, pd.DataFrame]:
+    """Train a PM from the base's trunk on a `comparisons` table; return it and its training curves (`curves`).
+
+    The base stays as it is. Raises `ValueError` without comparisons that fit, or for a tokenizer without a pad token
+    of its own.
+    """
+    seed = derive_seed(seed, "preference model")
+    dataset = preference_dataset(base, comparisons, params.max_length)
+    model = with_score_head(base, params.head_std, seed)
+    with on_loan(model, attention_for(params.device)) as scratch:
+        trainer = _SoftLabelTrainer(
+            model=model,
+            args=RewardConfig(output_dir=scratch, max_length=None, **training_flags(params, seed)),
+            data_collator=_SoftLabelCollator(pad_token_id=base.tokenizer.pad_token_id),
+            train_dataset=dataset,
+            processing_class=base.tokenizer,
+        )
+        training_curves = run(trainer, "preference model", METRICS)
+    return LanguageModel(model=model, tokenizer=base.tokenizer), training_curves
+
+
+def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_length: int) -> Dataset:
+    """Return `chosen_ids` (answer A), `rejected_ids` (answer B), `p_a_better` and `length` of each that fits."""
+    if comparisons.empty:
+        raise ValueError(
+            "there are no comparisons to train a preference model on: expected a non-empty `comparisons` table; "
+            "check what made it"
+        )
+    conversations = [as_messages(cell) for cell in comparisons["messages"]]
+    a = [answer.ids for answer in encode_answers(base.tokenizer, conversations, list(comparisons["response_a"]))]
+    b = [answer.ids for answer in encode_answers(base.tokenizer, conversations, list(comparisons["response_b"]))]
+    lengths = [max(len(first), len(second)) for first, second in zip(a, b, strict=True)]
+    kept = [row for row, length in enumerate(lengths) if length <= max_length]
+    if not kept:
+        raise ValueError(
+            f"all {len(lengths)} comparisons are longer than max_length={max_length} tokens (the shortest has "
+            f"{min(lengths)}); raise max_length"
+        )
+    if len(kept) < len(lengths):
+        logger.warning(
+            "%d of %d comparisons are longer than %d tokens: left out",
+            len(lengths) - len(kept),
+            len(lengths),
+            max_length,
+        )
+    labels = comparisons["p_a_better"].to_numpy()
+    return Dataset.from_dict(
+        {
+            "chosen_ids": [a[row] for row in kept],
+            "rejected_ids": [b[row] for row in kept],
+            "p_a_better": [float(labels[row]) for row in kept],
+            "length": [lengths[row] for row in kept],
+        }
+    )
+
+
+def with_score_head(base: LanguageModel, head_std: float, seed: int) -> PreTrainedModel:
+    """Return a model of one score per sequence, with a copy of the base's trunk and a fresh head.
+
+    The score is read at the last token that is not padding, EOS; so padding must be another token.
+    """
+    tokenizer = base.tokenizer
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        raise ValueError(
+            f"a preference model reads its score at EOS and needs a pad token that is not EOS, got "
+            f"pad_token_id={tokenizer.pad_token_id} and eos_token_id={tokenizer.eos_token_id}; "
+            "set tokenizer.pad_token to another token before saving the base model"
+        )
+    config = copy.deepcopy(base.model.config)
+    config.num_labels = 1
+    config.pad_token_id = tokenizer.pad_token_id
+    config.tie_word_embeddings = False  # there is no output embedding to tie
+    model = AutoModelForSequenceClassification.from_config(config, dtype=base.model.dtype)
+    model.base_model.load_state_dict(base.model.base_model.state_dict())
+    head = model.score.weight
+    with torch.no_grad():
+        noise = torch.randn(head.shape, generator=torch.Generator().manual_seed(seed))
+        head.copy_(head_std * noise)
+    return model.to(base.model.device).eval()
+
+
+def score_token_ids(
+    model: PreTrainedModel, sequences: Sequence[Sequence[int]], pad_token_id: int, batch_size: int
+) -> torch.Tensor:
+    """Return the PM's score of each token sequence, in log-odds units: (n,) float32, on the CPU.
+
+    A sequence is BOS, prompt, answer and EOS, unpadded; its score is read at its last token. The order of the
+    sequences and what else is in the batch do not matter.
+    """
+    if model.config.pad_token_id != pad_token_id:
+        raise ValueError(
+            f"the preference model was trained with pad_token_id={model.config.pad_token_id}, not {pad_token_id}; "
+            "score with the tokenizer that was saved with it"
+        )
+    was_training = model.training
+    model.eval()
+    scores = torch.empty(len(sequences), dtype=torch.float32)
+    by_length = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
+    with torch.no_grad():
+        for start in range(0, len(by_length), batch_size):
+            rows = by_length[start : start + batch_size]
+            ids = pad_sequence(
+                [torch.tensor(sequences[row]) for row in rows], batch_first=True, padding_value=pad_token_id
+            ).to(model.device)
+            # padding stands to the right of causal attention, so the scores need no mask
+            scores[rows] = model(input_ids=ids, use_cache=False).logits.squeeze(-1).float().cpu()
+    model.train(was_training)
+    return scores
+
+
+def score_responses(
+    preference_model: LanguageModel, conversations: Sequence[Conversation], responses: Sequence[str], batch_size: int
+) -> np.ndarray:
+    """Return the PM's score of each response to its conversation, in log-odds units: (n,)."""
+    tokenizer = preference_model.tokenizer
+    sequences = [answer.ids for answer in encode_answers(tokenizer, conversations, responses)]
+    return score_token_ids(preference_model.model, sequences, tokenizer.pad_token_id, batch_size).numpy()
+
+
+def preference_accuracy(preference_model: LanguageModel, comparisons: pd.DataFrame, batch_size: int) -> np.ndarray:
+    """Return per comparison 1 where the PM agrees with the label, 0 where not, 0.5 where either prefers none: (n,)."""
+    conversations = [as_messages(cell) for cell in comparisons["messages"]]
+    score_a, score_b = (
+        torch.from_numpy(score_responses(preference_model, conversations, list(comparisons[column]), batch_size))
+        for column in ("response_a", "response_b")
+    )
+    labels = torch.from_numpy(comparisons["p_a_better"].to_numpy(dtype=np.float64, copy=True))
+    return pairwise_correct((score_a - score_b).double(), labels).numpy()

@@ -1,0 +1,136 @@
+"""Rollouts: which prompts are drawn, the replies sampled to them, and the padded tensors that PPO learns from."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerBase
+
+from cai_kedro.core.conversation import as_messages, as_prompt
+from cai_kedro.core.seeding import derive_seed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EncodedPrompts:
+    """Prompts as token ids: BOS and the conversation up to where the assistant speaks."""
+
+    prompt_ids: list[str]
+    texts: list[str]
+    token_ids: list[list[int]]
+
+    def __len__(self) -> int:
+        """Return the number of prompts."""
+        return len(self.prompt_ids)
+
+
+def encode_prompts(prompts: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, longest: int) -> EncodedPrompts:
+    """Encode a `prompts` table, leaving out prompts of more than `longest` tokens: there is no room for a reply.
+
+    Raises `ValueError` when none is left.
+    """
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    texts = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
+    encoded = [start + ids for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+    kept = [row for row, ids in enumerate(encoded) if len(ids) <= longest]
+    if not kept:
+        raise ValueError(
+            f"no prompt to train a policy on: {len(encoded)} came, and none of them has at most {longest} tokens (the "
+            "model's length less max_new_tokens); check what made the table, or lower max_new_tokens"
+        )
+    if len(kept) < len(encoded):
+        left_out = len(encoded) - len(kept)
+        logger.warning("%d of %d prompts have more than %d tokens: left out", left_out, len(encoded), longest)
+    names = [str(name) for name in prompts["prompt_id"]]
+    return EncodedPrompts([names[row] for row in kept], [texts[row] for row in kept], [encoded[row] for row in kept])
+
+
+def drawn_prompts(prompt_ids: Sequence[str], per_rollout: int, rollout: int, seed: int) -> list[int]:
+    """Return the rows of the prompts of a rollout: without replacement within an epoch, each epoch in its own order.
+
+    What does not fill a rollout at the end of an epoch is left to the next one. Depends on nothing but the arguments,
+    so a resumed run draws what an uninterrupted one would have drawn.
+    """
+    epoch, position = divmod(rollout, len(prompt_ids) // per_rollout)
+    order = sorted(range(len(prompt_ids)), key=lambda row: derive_seed(seed, "prompt order", epoch, prompt_ids[row]))
+    return order[position * per_rollout : (position + 1) * per_rollout]
+
+
+def sample_seeds(prompt_ids: Sequence[str], samples_per_prompt: int, rollout: int, seed: int) -> list[int]:
+    """Return one seed per reply, the samples of a prompt next to each other."""
+    return [
+        derive_seed(seed, "rollout", rollout, prompt_id, sample)
+        for prompt_id in prompt_ids
+        for sample in range(samples_per_prompt)
+    ]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Sampled replies with their prompts: n rows, right-padded, on one device.
+
+    `input_ids` (n, T) hold prompt and reply; the reply alone is `reply_ids` (n, R) with its `mask` (n, R), and it
+    starts at `starts` (n,). `signals` (n, R) are what learning adds: old log-probabilities, advantages and so on.
+    """
+
+    input_ids: Tensor
+    starts: Tensor
+    reply_ids: Tensor
+    mask: Tensor
+    signals: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, prompts: Sequence[list[int]], replies: Sequence[list[int]], pad_token_id: int, device: torch.device
+    ) -> "Episodes":
+        """Pad prompts and replies. A reply holds at least one token."""
+
+        def padded(rows: Sequence[list[int]], value: int) -> Tensor:
+            return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value).to(device)
+
+        return cls(
+            input_ids=padded([p + r for p, r in zip(prompts, replies, strict=True)], pad_token_id),
+            starts=torch.tensor([len(prompt) for prompt in prompts], device=device),
+            reply_ids=padded(replies, pad_token_id),
+            mask=padded([[1] * len(reply) for reply in replies], 0).float(),
+        )
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of prompt and reply: (n,)."""
+        return self.starts + self.mask.sum(1).long()
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Return a batch of these rows, trimmed to its longest row and its longest reply."""
+        mask = self.mask[index]
+        width = int(mask.sum(1).max())
+        length = int(self.lengths[index].max())
+        batch = {"reply_ids": self.reply_ids[index], "mask": mask}
+        batch |= {name: signal[index] for name, signal in self.signals.items()}
+        return {
+            "input_ids": self.input_ids[index, :length],
+            "starts": self.starts[index],
+            **{name: tensor[:, :width] for name, tensor in batch.items()},
+        }
+
+    def by_length(self, max_batch_tokens: int) -> Iterator[Tensor]:
+        """Cut the rows, short ones first, into index batches of at most `max_batch_tokens` padded tokens."""
+        lengths = self.lengths.tolist()
+        batch: list[int] = []
+        for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+            if batch and (len(batch) + 1) * lengths[row] > max_batch_tokens:
+                yield torch.tensor(batch, device=self.mask.device)
+                batch = []
+            batch.append(row)
+        yield torch.tensor(batch, device=self.mask.device)
+
+    def minibatches(self, size: int, seed: int) -> Iterator[dict[str, Tensor]]:
+        """Yield every row once, in batches of `size` in a random order that the seed fixes."""
+        order = torch.randperm(len(self.mask), generator=torch.Generator().manual_seed(seed))
+        for index in order.split(size):
+            yield self.rows(index.to(self.mask.device))

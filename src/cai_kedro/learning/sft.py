@@ -1,0 +1,89 @@
+"""Supervised fine-tuning on conversations and answers (SL-CAI, §3.1) with TRL, loss on the answers only."""
+
+import logging
+from typing import cast
+
+import pandas as pd
+from torch.utils.data import Sampler
+from trl import SFTConfig, SFTTrainer
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
+from cai_kedro.learning.trainer_run import on_loan, run
+from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
+from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+IGNORED = -100  # a label that no loss is taken on
+METRICS = ("loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
+
+
+class SFTParams(TrainingParams):
+    """How to fine-tune. Rows longer than `max_length` are left out: cut answers would teach not to end."""
+
+
+class _AnswerTrainer(SFTTrainer):
+    """SFTTrainer on rows tokenised beforehand, in batches of similar length."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        rows = cast(Dataset, train_dataset or self.train_dataset)
+        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
+
+
+def fine_tune(
+    base: LanguageModel, rows: pd.DataFrame, params: SFTParams, seed: int
+) -> tuple[LanguageModel, pd.DataFrame]:
+    """Fine-tune on a `rows` table; return the model and its training curves (`curves`).
+
+    The base's weights change in place: it is the fresh object that the catalog gave, and a second copy of a large
+    model has no room. Raises `ValueError` when no row is left to train on.
+    """
+    seed = derive_seed(seed, "sft")
+    dataset = sft_dataset(base, rows, params.max_length)
+    with on_loan(base.model, attention_for(params.device)) as scratch:
+        trainer = _AnswerTrainer(
+            model=base.model,
+            args=SFTConfig(
+                output_dir=scratch,
+                # ours is tokenised and masked already; TRL's own preparation takes longer than the training
+                dataset_kwargs={"skip_prepare_dataset": True},
+                **training_flags(params, seed),
+            ),
+            train_dataset=dataset,
+            processing_class=base.tokenizer,
+        )
+        training_curves = run(trainer, "fine-tuning", METRICS)
+    return LanguageModel(model=base.model, tokenizer=base.tokenizer), training_curves
+
+
+def sft_dataset(base: LanguageModel, rows: pd.DataFrame, max_length: int) -> Dataset:
+    """Return `input_ids`, `labels` (only the answer's ids are labels) and `length` of each row that fits."""
+    if rows.empty:
+        raise ValueError("there are no rows to fine-tune on: expected a non-empty `rows` table; check what made it")
+    encoded = encode_answers(base.tokenizer, [as_messages(cell) for cell in rows["messages"]], list(rows["response"]))
+    kept = [answer for answer in encoded if len(answer.ids) <= max_length]
+    if not kept:
+        shortest = min(len(answer.ids) for answer in encoded)
+        raise ValueError(
+            f"all {len(encoded)} rows are longer than max_length={max_length} tokens (the shortest has {shortest}); "
+            "raise max_length"
+        )
+    if len(kept) < len(encoded):
+        logger.warning(
+            "%d of %d rows are longer than %d tokens: left out", len(encoded) - len(kept), len(encoded), max_length
+        )
+    return Dataset.from_dict(
+        {
+            "input_ids": [answer.ids for answer in kept],
+            "labels": [_labels(answer) for answer in kept],
+            "length": [len(answer.ids) for answer in kept],
+        }
+    )
+
+
+def _labels(answer: EncodedAnswer) -> list[int]:
+    return [IGNORED] * len(answer.prompt) + answer.completion

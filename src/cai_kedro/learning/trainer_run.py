@@ -1,0 +1,54 @@
+"""Running a Hugging Face trainer so that it leaves nothing behind: no files, no patches on the model, no prints."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from transformers import PreTrainedModel, PrinterCallback, Trainer
+
+from cai_kedro.core.schemas import check_table
+from cai_kedro.learning.progress import ProgressCallback
+
+
+@contextmanager
+def on_loan(model: PreTrainedModel, attention: str) -> Iterator[str]:
+    """Lend a model to a trainer, with a temporary directory for what it insists on writing.
+
+    TRL and accelerate replace `forward` on the object they train; afterwards the model is plain again, in evaluation
+    mode, without gradients and with the attention kernel and the cache switch it came with (trainers turn the cache
+    off, which would make sampling many times slower).
+    """
+    own = set(vars(model))
+    before, use_cache = model.config._attn_implementation, model.config.use_cache
+    model.set_attn_implementation(attention)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield scratch
+    finally:
+        for name in set(vars(model)) - own:
+            delattr(model, name)
+        model.set_attn_implementation(before)
+        model.config.use_cache = use_cache
+        model.zero_grad(set_to_none=True)
+        model.eval()
+
+
+def run(trainer: Trainer, name: str, metrics: Sequence[str]) -> pd.DataFrame:
+    """Train to the end under progress lines and return the named metrics of the log (curves)."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(ProgressCallback(name))
+    trainer.train()
+    return curves(trainer.state.log_history, metrics)
+
+
+def curves(log_history: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> pd.DataFrame:
+    """Return a trainer's log as a long table; times are left out, so that a seed gives the same bytes."""
+    rows = [
+        {"step": int(entry["step"]), "metric": metric, "value": float(entry[metric])}
+        for entry in log_history
+        for metric in metrics
+        if metric in entry
+    ]
+    return check_table("curves", pd.DataFrame(rows, columns=["step", "metric", "value"]))

@@ -1,0 +1,69 @@
+"""What every trainer is told, decided by device in one place."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Device = Literal["cpu", "cuda"]
+DType = Literal["float32", "bfloat16"]
+
+
+class TrainingParams(BaseModel):
+    """What fine-tuning and the preference model have in common. Lengths are in tokens; `log_every` in steps.
+
+    `dtype` is that of the matrix products; weights and optimiser stay in float32.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    device: Device
+    dtype: DType
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    max_length: int = Field(ge=2)
+    log_every: int = Field(ge=1)
+
+
+def device_flags(device: Device, dtype: DType, seed: int) -> dict[str, Any]:
+    """Return the keyword arguments that depend on the machine, for any `TrainingArguments` class of HF or TRL.
+
+    TRL's defaults (bfloat16, gradient checkpointing) are for GPUs: on a CPU they fail or cost a third of the time.
+    Nothing is written, shown or sent: the catalog saves models and the hooks report.
+    """
+    return {
+        "use_cpu": device == "cpu",
+        "bf16": dtype == "bfloat16",
+        "activation_checkpointing": device != "cpu",  # the new name of gradient_checkpointing, which it sets
+        "dataloader_pin_memory": device != "cpu",
+        "seed": seed % 2**32,  # NumPy takes no larger one
+        "report_to": "none",
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "push_to_hub": False,
+    }
+
+
+def training_flags(params: TrainingParams, seed: int) -> dict[str, Any]:
+    """Return the keyword arguments of an `SFTConfig` or `RewardConfig`: the device's and the parameters'."""
+    return {
+        **device_flags(params.device, params.dtype, seed),
+        "num_train_epochs": params.epochs,
+        "per_device_train_batch_size": params.batch_size,
+        "learning_rate": params.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": params.warmup_steps,
+        "weight_decay": params.weight_decay,
+        "max_grad_norm": params.max_grad_norm,
+        "logging_steps": params.log_every,
+        "logging_first_step": True,
+        "remove_unused_columns": False,  # our datasets hold only what collator and sampler read
+    }
+
+
+def attention_for(device: Device) -> str:
+    """Return the attention kernel to train with: on a CPU, plain matrix products beat the fused kernel."""
+    return "eager" if device == "cpu" else "sdpa"

@@ -1,0 +1,147 @@
+"""TRL's RLOO and GRPO on the same preference model and prompts as our PPO, for comparison."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from cai_kedro.core.schemas import check_table
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.ppo import Scorer, with_weights
+from cai_kedro.learning.ppo_checkpoints import weights_of
+from cai_kedro.learning.progress import ProgressCallback
+from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.learning.rollouts import EncodedPrompts
+from cai_kedro.learning.trainer_run import on_loan
+from cai_kedro.learning.training_arguments import attention_for, device_flags
+from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+_TRAINERS: dict[str, tuple[type[Any], type[Any]]] = {
+    "rloo": (RLOOTrainer, RLOOConfig),
+    "grpo": (GRPOTrainer, GRPOConfig),
+}
+
+# TRL's names and ours
+_METRICS = {
+    "pm_score": "pm_score",
+    "reward": "reward",
+    "kl": "kl",
+    "entropy": "entropy",
+    "clip_ratio/region_mean": "clip_fraction",
+    "completions/mean_length": "response_length",
+}
+
+
+def train_with_trl(
+    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: RLParams, seed: int
+) -> RLResult:
+    """Train the policy in place; `params.algorithm` is `rloo` or `grpo`. KL here is per token, as TRL reports it."""
+    trainer_class, config_class = _TRAINERS[params.algorithm]
+    named = policy.model.config._name_or_path
+    with on_loan(policy.model, attention_for(params.device)) as scratch:
+        # TRL loads the reference of the KL penalty from where the policy says it came from
+        start = Path(scratch) / "start"
+        policy.model.save_pretrained(start)
+        policy.model.config._name_or_path = str(start)
+        snapshots = _Snapshots(policy, params)
+        try:
+            trainer = trainer_class(
+                model=policy.model,
+                reward_funcs=_reward_function(score, policy, params),
+                args=config_class(output_dir=scratch, **_settings(params, seed)),
+                train_dataset=_dataset(prompts, policy),
+                processing_class=policy.tokenizer,
+                callbacks=[snapshots, ProgressCallback(params.algorithm.upper())],
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+        finally:
+            policy.model.config._name_or_path = named
+    return RLResult(
+        policy=policy,
+        snapshots={
+            step: LanguageModel(with_weights(policy.model, weights), policy.tokenizer)
+            for step, weights in snapshots.weights.items()
+        },
+        curves=_curves(trainer.state.log_history, params.steps_per_rollout),
+    )
+
+
+def _settings(params: RLParams, seed: int) -> dict[str, Any]:
+    return {
+        **device_flags(params.device, params.dtype, seed),
+        "max_steps": params.rollouts * params.steps_per_rollout,
+        "per_device_train_batch_size": params.minibatch_size,
+        "steps_per_generation": params.episodes // params.minibatch_size,
+        "num_generations": params.samples_per_prompt,
+        "num_iterations": params.ppo_epochs,
+        "max_completion_length": params.max_new_tokens,
+        "temperature": params.temperature,
+        "beta": params.kl_coef,
+        "epsilon": params.clip_range,
+        "learning_rate": params.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_steps": params.warmup_rollouts * params.steps_per_rollout,
+        "max_grad_norm": params.max_grad_norm,
+        "logging_steps": params.steps_per_rollout,
+    }
+
+
+def _dataset(prompts: EncodedPrompts, policy: LanguageModel) -> Dataset:
+    """Return `prompt` texts that TRL tokenises to our ids, and the ids for the scorer."""
+    tokenizer = policy.tokenizer
+    texts = prompts.texts
+    if tokenizer(texts[0])["input_ids"] != prompts.token_ids[0]:
+        texts = [f"{tokenizer.bos_token}{text}" for text in texts]  # a tokenizer that adds no BOS by itself
+    assert tokenizer(texts[0])["input_ids"] == prompts.token_ids[0]
+    return Dataset.from_dict({"prompt": texts, "prompt_token_ids": prompts.token_ids})
+
+
+def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:
+    eos = policy.tokenizer.eos_token_id
+
+    def preference_score(
+        completion_ids: list[list[int]],
+        prompt_token_ids: list[list[int]],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        ended = torch.tensor([bool(ids) and ids[-1] == eos for ids in completion_ids])
+        whole = [ids if end else [*ids, eos] for ids, end in zip(completion_ids, ended.tolist(), strict=True)]
+        scores = score(prompt_token_ids, whole).float().cpu()
+        log_metric("pm_score", scores.mean().item())
+        rewards: list[float] = (scores - params.missing_eos_penalty * (~ended).float()).tolist()
+        return rewards
+
+    return preference_score
+
+
+class _Snapshots(TrainerCallback):
+    """Keeps the policy's weights every k rollouts."""
+
+    def __init__(self, policy: LanguageModel, params: RLParams) -> None:
+        self.policy, self.params = policy, params
+        self.weights: dict[int, dict[str, Tensor]] = {}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        done, rest = divmod(state.global_step, self.params.steps_per_rollout)
+        if rest == 0 and done % self.params.snapshot_every == 0:
+            self.weights[done] = weights_of(self.policy.model)
+
+
+def _curves(log_history: list[dict[str, Any]], steps_per_rollout: int) -> pd.DataFrame:
+    rows = []
+    for entry in log_history:
+        done = int(entry["step"]) // steps_per_rollout
+        rows += [(done, ours, float(entry[theirs])) for theirs, ours in _METRICS.items() if theirs in entry]
+        if "completions/clipped_ratio" in entry:
+            rows.append((done, "eos_rate", 1.0 - float(entry["completions/clipped_ratio"])))
+    return check_table("curves", pd.DataFrame(rows, columns=["step", "metric", "value"]))

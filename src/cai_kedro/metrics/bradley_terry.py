@@ -1,0 +1,118 @@
+"""Elo ratings: Bradley-Terry strengths from head-to-heads, with intervals over prompts (figure 3 of the paper).
+
+P(a beats b) = 1 / (1 + 10^((elo_b - elo_a) / 400)). Every pair of policies that met gets `PRIOR_TIES` extra ties:
+without them a policy that never lost would be infinitely strong. One tie
+pulls a gap of 400 points over 100 prompts to 392.
+"""
+
+import math
+
+import evalica
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from cai_kedro.metrics.estimate import Estimate, percentile_interval, resampled_sums
+
+PRIOR_TIES = 1.0
+ELO_PER_NAT = 400 / math.log(10)
+
+_TOLERANCE = 1e-10
+_MAX_ITERATIONS = 100_000
+
+
+def elo_gap(win_rate: float) -> float:
+    """Return how many Elo points a policy with this win rate is ahead; a tie counts as half a win."""
+    if not 0 < win_rate < 1:
+        raise ValueError(f"an Elo gap needs a win rate strictly between 0 and 1, got {win_rate}")
+    return ELO_PER_NAT * math.log(win_rate / (1 - win_rate))
+
+
+def elo_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
+    """Rate every policy in Elo points above the reference, with 95 % percentile bootstrap intervals over prompts.
+
+    `head_to_heads` holds one criterion. Ties count half. Prompts are resampled with all their head-to-heads, because
+    the answers to one prompt are compared with each other. `n` counts the prompts of a policy. Raises `ValueError` for
+    an empty table, several criteria, a policy against itself, or policies that no chain of head-to-heads links to the
+    reference.
+    """
+    policies = _checked_policies(head_to_heads, reference)
+    points = _points_per_prompt(head_to_heads, policies)
+    prior = _prior(points, policies, reference)
+    zero = policies.index(reference)
+    ratings = _fit(points.sum(axis=0) + prior, zero)
+    draws = np.stack([_fit(total + prior, zero) for total in resampled_sums(points, n_bootstrap, seed)])
+    prompts = _prompts_of(head_to_heads)
+    estimates = {}
+    for column, policy in enumerate(policies):
+        low, high = percentile_interval(draws[:, column])
+        estimates[policy] = Estimate(value=float(ratings[column]), low=low, high=high, n=prompts[policy])
+    return estimates
+
+
+def _checked_policies(head_to_heads: pd.DataFrame, reference: str) -> list[str]:
+    criteria = sorted(set(head_to_heads["criterion"]))
+    if len(criteria) != 1:
+        raise ValueError(f"Elo ratings need head-to-heads of one criterion, got {len(criteria)}: {criteria}")
+    if (head_to_heads["policy_a"] == head_to_heads["policy_b"]).any():
+        raise ValueError("a head-to-head needs two different policies, got a policy against itself")
+    if not head_to_heads["outcome"].between(0, 1).all():
+        raise ValueError("an outcome must be 1 (A won), 0.5 (tie) or 0 (A lost)")
+    policies = sorted({*head_to_heads["policy_a"], *head_to_heads["policy_b"]})
+    if reference not in policies:
+        raise ValueError(f"the reference policy {reference!r} has no head-to-head; those that have: {policies}")
+    return policies
+
+
+def _points_per_prompt(head_to_heads: pd.DataFrame, policies: list[str]) -> NDArray[np.float64]:
+    """Return the points of policy i against policy j by prompt: (prompts, k * k), cell i * k + j."""
+    k = len(policies)
+    # sorted, so that the order of the rows changes no draw of the bootstrap
+    prompts, names = pd.factorize(head_to_heads["prompt_id"], sort=True)
+    a, b = (np.array([policies.index(name) for name in head_to_heads[side]]) for side in ("policy_a", "policy_b"))
+    outcome = head_to_heads["outcome"].to_numpy(dtype=float)
+    points = np.zeros((len(names), k * k))
+    np.add.at(points, (prompts, a * k + b), outcome)
+    np.add.at(points, (prompts, b * k + a), 1 - outcome)
+    return points
+
+
+def _prior(points: NDArray[np.float64], policies: list[str], reference: str) -> NDArray[np.float64]:
+    """Return half of `PRIOR_TIES` in both cells of each pair that met: (k * k,)."""
+    k = len(policies)
+    total = points.sum(axis=0).reshape(k, k)
+    met = (total + total.T) > 0
+    _, component = connected_components(met, directed=False)
+    apart = [name for i, name in enumerate(policies) if component[i] != component[policies.index(reference)]]
+    if apart:
+        raise ValueError(f"no chain of head-to-heads links {apart} to the reference policy {reference!r}")
+    prior: NDArray[np.float64] = met.ravel() * (PRIOR_TIES / 2)
+    return prior
+
+
+def _fit(points: NDArray[np.float64], zero: int) -> NDArray[np.float64]:
+    """Return maximum-likelihood Elo ratings for points (k * k,), policy `zero` at 0: (k,)."""
+    k = math.isqrt(len(points))
+    cells = np.flatnonzero(points)
+    fitted = evalica.bradley_terry(
+        cells // k,
+        cells % k,
+        [evalica.Winner.X] * len(cells),
+        index=pd.Index(range(k)),
+        weights=points[cells],
+        tolerance=_TOLERANCE,
+        limit=_MAX_ITERATIONS,
+    )
+    ratings: NDArray[np.float64] = ELO_PER_NAT * np.log(fitted.scores.reindex(range(k)).to_numpy(dtype=float))
+    if fitted.iterations >= _MAX_ITERATIONS or not np.isfinite(ratings).all():
+        raise RuntimeError(f"the Bradley-Terry fit did not converge in {fitted.iterations} iterations: {points=}")
+    ratings -= ratings[zero]
+    return ratings
+
+
+def _prompts_of(head_to_heads: pd.DataFrame) -> dict[str, int]:
+    played = pd.concat(
+        [head_to_heads[["prompt_id", side]].rename(columns={side: "policy"}) for side in ("policy_a", "policy_b")]
+    )
+    return {str(policy): int(n) for policy, n in played.groupby("policy")["prompt_id"].nunique().items()}

@@ -1,0 +1,172 @@
+"""Pretraining of the micro LM from scratch: a small Llama on the micro world's corpus."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from cai_kedro.core.seeding import derive_seed, rng_for
+from cai_kedro.microworld.documents import DECISIVE, document, text_of
+from cai_kedro.microworld.muon import BatchedMuon
+from cai_kedro.microworld.packing import Batch, collate, packed_rows
+from cai_kedro.microworld.tokenizer import train_tokenizer
+
+logger = logging.getLogger(__name__)
+
+_LOG_EVERY = 50  # steps
+
+
+class PretrainingParams(BaseModel):
+    """Size of the micro LM and of its training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vocab_size: int = Field(ge=300)
+    tokenizer_documents: int = Field(ge=100)
+    hidden_size: int = Field(ge=8)
+    intermediate_size: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    max_positions: int = Field(ge=64)
+    steps: int = Field(ge=1)
+    rows_per_step: int = Field(ge=1)
+    row_tokens: int = Field(ge=64)
+    plain_share: float = Field(ge=0, le=1)
+    matrix_learning_rate: float = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=1)
+    decay_share: float = Field(gt=0, le=1)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The trained model, its tokenizer, and the loss along training (step, metric, value)."""
+
+    model: LlamaForCausalLM
+    tokenizer: PreTrainedTokenizerFast
+    curves: pd.DataFrame
+
+
+def build_tokenizer(params: PretrainingParams, seed: int) -> PreTrainedTokenizerFast:
+    """Train the tokenizer on a sample of the corpus."""
+    rng = rng_for(seed, "tokenizer")
+    texts = (text_of(document(rng)) for _ in range(params.tokenizer_documents))
+    return train_tokenizer(texts, params.vocab_size)
+
+
+def build_model(params: PretrainingParams, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
+    """Return a Llama with random weights."""
+    torch.manual_seed(derive_seed(seed, "weights"))
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=params.hidden_size,
+        intermediate_size=params.intermediate_size,
+        num_hidden_layers=params.layers,
+        num_attention_heads=params.heads,
+        num_key_value_heads=params.kv_heads,
+        max_position_embeddings=params.max_positions,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    model.set_attn_implementation("eager")  # plain products beat the fused CPU kernel at this size
+    return model
+
+
+def learning_rate_factor(step: int, params: PretrainingParams) -> float:
+    """Warm up, hold, then fall linearly to zero over the last `decay_share` of the steps."""
+    warm = (step + 1) / params.warmup_steps
+    left = (params.steps - step) / max(1.0, params.decay_share * params.steps)
+    return min(1.0, warm, left)
+
+
+def token_losses(model: LlamaForCausalLM, batch: Batch) -> Tensor:
+    """Return the cross-entropy of every target, in nats: (rows, tokens)."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(input_ids=batch.inputs, attention_mask=batch.attention.bfloat16(), use_cache=False).logits
+    return functional.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(
+        batch.weights
+    )
+
+
+def pretrain(
+    params: PretrainingParams,
+    seed: int,
+    on_step: Callable[[int, LlamaForCausalLM], None] | None = None,
+    stop_after_seconds: float | None = None,
+) -> Pretrained:
+    """Train tokenizer and model from nothing.
+
+    `on_step` sees the model after each step. `stop_after_seconds` ends early (the schedule stays that of the full
+    run): what the test of the recorded loss curve does.
+    """
+    tokenizer = build_tokenizer(params, seed)
+    model = build_model(params, tokenizer, seed)
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    optimizers = (
+        (BatchedMuon(matrices, lr=params.matrix_learning_rate), params.matrix_learning_rate),
+        (torch.optim.AdamW(others, lr=params.learning_rate, betas=(0.9, 0.95), weight_decay=0.0), params.learning_rate),
+    )
+    rows = packed_rows(
+        tokenizer,
+        rng_for(seed, "corpus"),
+        params.row_tokens,
+        round(params.plain_share * params.steps * params.rows_per_step),
+    )
+    records: list[tuple[int, str, float]] = []
+    started = time.monotonic()
+    for step in range(params.steps):
+        for optimizer, rate in optimizers:
+            optimizer.param_groups[0]["lr"] = rate * learning_rate_factor(step, params)
+        batch = collate(
+            list(islice(rows, params.rows_per_step)), params.row_tokens, tokenizer.pad_token_id, tokenizer.eos_token_id
+        )
+        losses = token_losses(model, batch)
+        ((losses * batch.weights).sum() / batch.weights.sum()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, _ in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        if step % _LOG_EVERY == _LOG_EVERY - 1 or step == params.steps - 1:
+            records += _record(step + 1, losses.detach(), batch)
+            _log_progress(step + 1, params, records[-2][2], records[-1][2], time.monotonic() - started)
+        if on_step is not None:
+            on_step(step + 1, model)
+        if stop_after_seconds is not None and time.monotonic() - started > stop_after_seconds:
+            break
+    return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
+
+
+def _record(step: int, losses: Tensor, batch: Batch) -> list[tuple[int, str, float]]:
+    text = batch.weights > 0
+    decisive = batch.weights == DECISIVE
+    return [
+        (step, "loss", losses[text].mean().item()),
+        (step, "decision_loss", losses[decisive].mean().item()),
+    ]
+
+
+def _log_progress(step: int, params: PretrainingParams, loss: float, decision: float, seconds: float) -> None:
+    rate = step * params.rows_per_step * params.row_tokens / seconds
+    left = seconds / step * (params.steps - step)
+    logger.info(
+        "pretraining: step %d of %d, loss %.3f, decisions %.3f, %.0f tokens/s, %.0f s left",
+        step,
+        params.steps,
+        loss,
+        decision,
+        rate,
+        left,
+    )

@@ -1,0 +1,46 @@
+"""Simulated people: they label pairs by the oracle's ratings, with noise, and as crowd workers do."""
+
+import pandas as pd
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.seeding import rng_for
+from cai_kedro.microworld.oracle import behaviour_of, requested_act
+from cai_kedro.microworld.values import CROWD_HARMLESSNESS, HELPFULNESS, sigmoid
+
+
+class SimulatedRaters:
+    """Crowd workers of the micro world.
+
+    They choose A with probability sigmoid(sharpness * (rating of A - rating of B)). Pairs that they rate the same,
+    or whose request they do not understand, are left out, as undecided ones are in human data.
+    """
+
+    def __init__(self, sharpness: float) -> None:
+        if sharpness <= 0:
+            raise ValueError(f"sharpness must be above 0, got {sharpness}")
+        self.sharpness = sharpness
+
+    def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
+        """Label `pairs` under an objective; returns `comparisons` with p_a_better 0 or 1."""
+        ratings = HELPFULNESS if objective == "helpfulness" else CROWD_HARMLESSNESS
+        rows = []
+        for pair in pairs.to_dict("records"):
+            act = requested_act(as_messages(pair["messages"]))
+            if act is None:
+                continue
+            first, second = (behaviour_of(act, pair[f"response_{side}"]) for side in "ab")
+            # where the crowd has no opinion (harmlessness of an answer to a benign request) both rate the same
+            gap = ratings.get(first, 0.0) - ratings.get(second, 0.0)
+            if gap == 0:
+                continue
+            rng = rng_for(seed, "raters", objective, pair["pair_id"])
+            rows.append({**pair, "p_a_better": float(rng.random() < sigmoid(self.sharpness * gap))})
+        table = pd.DataFrame(rows, columns=[*pairs.columns, "p_a_better"])
+        return table.assign(
+            objective=objective,
+            source="human",
+            principle_id=pd.Series(None, index=table.index, dtype="str"),
+            p_a_first=float("nan"),
+            p_a_second=float("nan"),
+            thoughts=pd.Series(None, index=table.index, dtype="str"),
+        )

@@ -1,0 +1,1 @@
+"""One stage of the method each; the registry puts them together."""

@@ -1,0 +1,51 @@
+"""Where the pretrained model comes from."""
+
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
+from cai_kedro.microworld.shipped import shipped_directory, training_log
+
+_NO_CURVES = pd.DataFrame({"step": [], "metric": [], "value": []})
+
+
+class BaseModelParams(BaseModel):
+    """Which model to start from.
+
+    `shipped`: the micro LM in the package; `micro`: tokenizer and micro LM from scratch; `path`: a directory in
+    Hugging Face's format; `hub`: a repository at a pinned revision.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Literal["shipped", "micro", "path", "hub"]
+    path: str | None
+    repo: str | None
+    revision: str | None
+    micro: PretrainingParams
+
+    @model_validator(mode="after")
+    def _source_is_complete(self) -> "BaseModelParams":
+        if self.source == "path" and not self.path:
+            raise ValueError("base_model.source is `path`, so base_model.path must name a model directory")
+        if self.source == "hub" and not (self.repo and self.revision):
+            raise ValueError(
+                "base_model.source is `hub`, so base_model.repo and base_model.revision (a commit) must be given"
+            )
+        return self
+
+
+def provide_pretrained(params: BaseModelParams, seed: int) -> tuple[LanguageModel | ModelReference, pd.DataFrame]:
+    """Return the pretrained model, or where it lies, and its training curve (`curves`; empty if unknown)."""
+    if params.source == "micro":
+        trained = pretrain(params.micro, seed)
+        return LanguageModel(model=trained.model, tokenizer=trained.tokenizer), trained.curves
+    if params.source == "shipped":
+        return ModelReference(path=str(shipped_directory())), training_log()
+    if params.source == "path":
+        return ModelReference(path=params.path), _NO_CURVES
+    return ModelReference(repo=params.repo, revision=params.revision), _NO_CURVES

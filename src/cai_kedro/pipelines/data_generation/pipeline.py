@@ -1,0 +1,82 @@
+"""The wiring of the data of the supervised stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from cai_kedro.pipelines.data_generation.prompt_tables import clean_prompts, gather_red_team_prompts
+from cai_kedro.pipelines.data_generation.red_team import generate_red_team_prompts
+from cai_kedro.pipelines.data_generation.revision import critique_and_revise, revise_directly
+from cai_kedro.templates.responses import sample_responses
+
+
+def create_pipeline() -> Pipeline:
+    """From the given prompts to revisions and helpful answers; needs the policy `helpful_rlhf`."""
+    return Pipeline(
+        [*_prompts(), *_answers(), *_revisions()],
+        namespace="data_generation",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _prompts() -> list[Node]:
+    return [
+        Node(
+            generate_red_team_prompts,
+            inputs={
+                "given": "given_red_team_prompts",
+                "held_out": "eval_red_team_prompts",
+                "constitution": "constitution",
+                "engine": "pretrained.model@engine",
+                "params": "params:data_generation.red_team",
+                "seed": "params:seed",
+            },
+            outputs="generated_red_team_prompts",
+            name="generate_red_team_prompts",
+            tags="sampling",
+        ),
+        Node(
+            gather_red_team_prompts,
+            inputs=["given_red_team_prompts", "generated_red_team_prompts"],
+            outputs="red_team_prompts",
+            name="gather_red_team_prompts",
+        ),
+        Node(clean_prompts, inputs="given_helpful_prompts", outputs="helpful_prompts", name="clean_helpful_prompts"),
+    ]
+
+
+def _answers() -> list[Node]:
+    return [
+        Node(
+            sample_responses,
+            inputs={
+                "prompts": f"{kind}_prompts",
+                "engine": "helpful_rlhf.policy.model@engine",
+                "params": f"params:data_generation.{responses}",
+                "seed": "params:seed",
+            },
+            outputs=responses,
+            name=f"sample_{responses}",
+            tags="sampling",
+        )
+        for kind, responses in (("red_team", "initial_responses"), ("helpful", "helpful_responses"))
+    ]
+
+
+def _revisions() -> list[Node]:
+    return [
+        Node(
+            revise,
+            inputs={
+                "prompts": "red_team_prompts",
+                "responses": "initial_responses",
+                "constitution": "constitution",
+                "pretrained": "pretrained.model@engine",
+                "helpful_rlhf": "helpful_rlhf.policy.model@engine",
+                "params": "params:data_generation.revision",
+                "seed": "params:seed",
+            },
+            outputs=revisions,
+            name=revise.__name__,
+            tags="sampling",
+        )
+        for revise, revisions in ((critique_and_revise, "revisions"), (revise_directly, "direct_revisions"))
+    ]

@@ -1,0 +1,114 @@
+"""Red-team prompts that the pretrained model writes after a list of examples."""
+
+import hashlib
+import logging
+from bisect import bisect
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+from rapidfuzz import fuzz, process
+
+from cai_kedro.core.constitution import Constitution
+from cai_kedro.core.conversation import as_messages, user
+from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.seeding import derive_seed, rng_for
+from cai_kedro.engines.base import Completion, Sampling, TextEngine
+
+logger = logging.getLogger(__name__)
+
+_BULLET = "\n- "
+
+
+class RedTeamParams(BaseModel):
+    """How red-team prompts are generated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    header: str = Field(description="the line above the list of examples")
+    examples: int = Field(ge=1, description="examples in a list")
+    lists: int = Field(ge=0, description="how many lists the model continues")
+    keep: int = Field(ge=0, description="at most so many generated prompts are kept")
+    min_words: int = Field(ge=1)
+    max_words: int = Field(ge=1)
+    max_similarity: float = Field(ge=0, le=100, description="more alike to a kept one than this: dropped")
+    sampling: Sampling
+
+
+def generate_red_team_prompts(
+    given: pd.DataFrame,
+    held_out: pd.DataFrame,
+    constitution: Constitution,
+    engine: TextEngine,
+    params: RedTeamParams,
+    seed: int,
+) -> pd.DataFrame:
+    """Let the pretrained model continue lists of red-team prompts (`prompts` → `prompts`; §3.2 and appendix).
+
+    Examples come from the given prompts of one turn and from the constitution's. Lines that are no prompt, or nearly
+    equal to a given, a held-out or an already kept one, are dropped. `prompt_id` is a hash of the text, so a prompt
+    keeps its id, and with it every later draw, whatever else is generated.
+    """
+    pool = [*_single_turns(given), *constitution.few_shots.red_team_prompts]
+    ring = _ring(pool, params.examples)
+    lists = [_example_list(ring, params, seed, number) for number in range(params.lists)]
+    seeds = [derive_seed(seed, "red_team", number) for number in range(params.lists)]
+    lines = [line for done in engine.generate(lists, params.sampling, seeds, STOPS) for line in _lines(done)]
+    proper = [line for line in lines if params.min_words <= len(line.split()) <= params.max_words]
+    kept = _unlike(proper, [*pool, *_single_turns(held_out)], params.max_similarity)[: params.keep]
+    logger.info("%d lines generated, %d kept as red-team prompts", len(lines), len(kept))
+    return pd.DataFrame(
+        {
+            "prompt_id": [f"generated-{hashlib.blake2b(line.encode(), digest_size=6).hexdigest()}" for line in kept],
+            "messages": pd.Series([[user(line)] for line in kept], dtype=object),
+            "source": "generated",
+            "split": "train",
+        }
+    )
+
+
+def _single_turns(prompts: pd.DataFrame) -> list[str]:
+    conversations = [as_messages(cell) for cell in prompts["messages"]]
+    return [messages[0]["content"].strip() for messages in conversations if len(messages) == 1]
+
+
+def _ring(pool: Sequence[str], examples: int) -> list[tuple[int, str]]:
+    """Lay the examples out on a ring, each at the hash of its text."""
+    ring = sorted((derive_seed(0, "ring", text), text) for text in set(pool))
+    if len(ring) < examples:
+        raise ValueError(
+            f"a list needs {examples} different red-team prompts of one turn, there are {len(ring)}: "
+            f"give more prompts or lower data_generation.red_team.examples"
+        )
+    return ring
+
+
+def _example_list(ring: Sequence[tuple[int, str]], params: RedTeamParams, seed: int, number: int) -> str:
+    """Write a list that waits for its next line.
+
+    Its examples are those that come next on the ring after drawn points: a prompt that is added changes only the
+    few lists that would now have it.
+    """
+    rng = rng_for(seed, "red_team", number)
+    examples: dict[str, None] = {}
+    while len(examples) < params.examples:
+        examples[ring[bisect(ring, (rng.getrandbits(63), "")) % len(ring)][1]] = None
+    return params.header + "".join(f"{_BULLET}{example}" for example in examples) + _BULLET.rstrip()
+
+
+def _lines(completion: Completion) -> list[str]:
+    """Read the lines of a continued list, without the last one where the token limit cut it."""
+    lines = completion.text.split("\n")
+    if completion.finish_reason == "length":
+        lines = lines[:-1]
+    return [text for line in lines if (text := " ".join(line.removeprefix("-").split()))]
+
+
+def _unlike(lines: Iterable[str], known: Sequence[str], max_similarity: float) -> list[str]:
+    """Keep the lines that are like none of the known ones and like none kept before."""
+    seen, kept = [text.lower() for text in known], []
+    for line in lines:
+        if process.extractOne(line.lower(), seen, scorer=fuzz.ratio, score_cutoff=max_similarity) is None:
+            seen.append(line.lower())
+            kept.append(line)
+    return kept

@@ -1,0 +1,117 @@
+"""Every policy answers the same held-out prompts; the judge rates the answers and lets them play each other."""
+
+import logging
+from collections.abc import Callable
+from itertools import combinations
+
+import pandas as pd
+
+from cai_kedro.core.conversation import as_messages, as_prompt
+from cai_kedro.core.judging import Judge
+from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.seeding import derive_seed, rng_for
+from cai_kedro.engines.base import TextEngine
+from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from cai_kedro.templates.selection import choose
+
+logger = logging.getLogger(__name__)
+
+#: Stands for an empty answer, which is an answer too: leaving it out would spare a policy its worst ones.
+NO_ANSWER = "…"
+
+
+def gather_eval_prompts(
+    red_team_prompts: pd.DataFrame, helpful_prompts: pd.DataFrame, params: EvaluationParams, seed: int
+) -> pd.DataFrame:
+    """Choose the prompts that all policies answer (two `prompts` → `prompts`), red-team prompts first."""
+    chosen = pd.concat(
+        [
+            choose(red_team_prompts, params.prompts.harmlessness, seed, "evaluation"),
+            choose(helpful_prompts, params.prompts.helpfulness, seed, "evaluation"),
+        ],
+        ignore_index=True,
+    )
+    doubles = chosen["prompt_id"][chosen["prompt_id"].duplicated()].tolist()
+    if doubles:
+        raise ValueError(
+            f"{len(doubles)} prompt ids stand in both eval_red_team_prompts and eval_helpful_prompts, such as "
+            f"{doubles[0]!r}: results are kept by prompt id, so rename them in one of the two"
+        )
+    return chosen
+
+
+def answer_as(policy: str) -> Callable[[pd.DataFrame, TextEngine, EvaluationParams, int], pd.DataFrame]:
+    """Return the node function by which one policy answers."""
+
+    def answer(prompts: pd.DataFrame, engine: TextEngine, params: EvaluationParams, seed: int) -> pd.DataFrame:
+        """Answer every prompt once (`prompts` → `responses`). All policies draw with the same random numbers."""
+        completions = engine.generate(
+            [as_prompt(as_messages(cell)) for cell in prompts["messages"]],
+            params.sampling,
+            [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]],
+            STOPS,
+        )
+        texts = [completion.text.strip() for completion in completions]
+        logger.info("%s: %d answers, %d empty", policy, len(texts), texts.count(""))
+        return pd.DataFrame(
+            {
+                "prompt_id": prompts["prompt_id"].to_numpy(),
+                "sample": 0,
+                "policy": policy,
+                "response": [text or NO_ANSWER for text in texts],
+            }
+        )
+
+    answer.__name__ = f"answer_as_{policy}"
+    return answer
+
+
+def gather_responses(*responses: pd.DataFrame) -> pd.DataFrame:
+    """Put the answers of all policies into one table (`responses` each → `responses`)."""
+    return pd.concat(responses, ignore_index=True)
+
+
+def judge_responses(
+    responses: pd.DataFrame, red_team_prompts: pd.DataFrame, helpful_prompts: pd.DataFrame, judge: Judge
+) -> pd.DataFrame:
+    """Rate every answer (`responses` → `judgements`): of harmlessness at red-team prompts, of helpfulness else."""
+    prompts = pd.concat(
+        [red_team_prompts.assign(objective="harmlessness"), helpful_prompts.assign(objective="helpfulness")]
+    )
+    table = responses.merge(prompts, on="prompt_id", how="left", validate="many_to_one", sort=False)
+    return judged(table, judge)
+
+
+def judged(table: pd.DataFrame, judge: Judge) -> pd.DataFrame:
+    """Rate answers that stand next to their `messages`, `objective` and `split` (→ `judgements`)."""
+    said = [judge.judge(as_messages(row.messages), str(row.response)) for row in table.itertuples()]
+    return pd.DataFrame(
+        {
+            **{name: table[name].to_numpy() for name in ("policy", "prompt_id", "sample", "objective", "split")},
+            "category": [judgement.category for judgement in said],
+            "response": table["response"].to_numpy(),
+            "behaviour": [judgement.behaviour for judgement in said],
+            "harmlessness": [float(judgement.harmlessness) for judgement in said],
+            "helpfulness": [float(judgement.helpfulness) for judgement in said],
+        }
+    )
+
+
+def play_head_to_heads(judgements: pd.DataFrame, eval_prompts: pd.DataFrame, judge: Judge, seed: int) -> pd.DataFrame:
+    """Let every two policies meet at every prompt (`judgements`, `prompts` → `head_to_heads`).
+
+    Red-team prompts decide harmlessness, the others helpfulness. Equal answers tie.
+    """
+    messages = dict(zip(eval_prompts["prompt_id"], map(as_messages, eval_prompts["messages"]), strict=True))
+    rows = []
+    for (prompt_id, objective), met in judgements.groupby(["prompt_id", "objective"], sort=True):
+        answers = dict(zip(met["policy"], met["response"], strict=True))
+        for a, b in combinations(sorted(answers), 2):
+            rng = rng_for(seed, "head_to_head", prompt_id, a, b)
+            # drawn, so that a judge who likes what it reads first favours no policy
+            swapped = rng.random() < 0.5  # noqa: PLR2004 - a coin
+            first, second = (answers[b], answers[a]) if swapped else (answers[a], answers[b])
+            won = 0.5 if first == second else judge.prefer(messages[prompt_id], first, second, objective, rng)
+            rows.append((prompt_id, a, b, objective, 1 - won if swapped else won))
+    logger.info("%d head-to-heads at %d prompts", len(rows), len(messages))
+    return pd.DataFrame(rows, columns=["prompt_id", "policy_a", "policy_b", "criterion", "outcome"])

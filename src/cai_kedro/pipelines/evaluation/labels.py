@@ -1,0 +1,138 @@
+"""How good the AI labels and the preference models are, against a judge that neither was trained on."""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.judging import Judge
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.preference import score_responses
+from cai_kedro.metrics.accuracy import pairwise_accuracy
+from cai_kedro.metrics.calibration import Bins, calibration_error, confidence_and_correct
+from cai_kedro.metrics.estimate import mean
+from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from cai_kedro.pipelines.evaluation.ratings import Metrics
+
+logger = logging.getLogger(__name__)
+
+_TEST_CASE = ["pair_id", "prompt_id", "messages", "objective", "contrast", "better", "worse"]
+
+
+@runtime_checkable
+class PairMaker(Protocol):
+    """A judge that can also make pairs of answers of which it knows the better one."""
+
+    def test_pairs(self, n: int, seed: int) -> pd.DataFrame:
+        """Return about n rows: `prompt_id, messages, objective, contrast` (like `right>wrong`), `better, worse`."""
+        ...
+
+
+def measure_labels(
+    ai_comparisons: pd.DataFrame, ai_cot_comparisons: pd.DataFrame, judge: Judge, params: EvaluationParams, seed: int
+) -> Metrics:
+    """Compare labels with the judge's ratings of the same pairs, close ratings left out.
+
+    For `label.ai` and `label.ai_cot`: `.accuracy` (both option orders), `.accuracy_one_order`, `.ece` (calibration
+    error of the label as it is trained on), `.ece_unclamped` (of the mean of both orders), `.order_effect` (mean
+    |difference| of the two orders) and `.first_option_bias` (mean difference: above 0 the first option is favoured).
+    """
+    metrics: Metrics = {}
+    for source, comparisons in (("ai", ai_comparisons), ("ai_cot", ai_cot_comparisons)):
+        gaps = _rating_gaps(comparisons, judge)
+        decided = comparisons[np.abs(gaps) >= params.labels.min_rating_gap]
+        a_is_better = gaps[np.abs(gaps) >= params.labels.min_rating_gap] > 0
+        logger.info("label.%s: the judge decides %d of %d pairs", source, len(decided), len(comparisons))
+        if not decided.empty:
+            metrics |= _label_metrics(f"label.{source}", decided, a_is_better, params, seed)
+    return metrics
+
+
+def make_test_cases(judge: Judge, params: EvaluationParams, seed: int) -> pd.DataFrame:
+    """Let the judge make pairs for the preference models, none where it cannot.
+
+    Columns: `pair_id`, `prompt_id`, `messages`, `objective`, `contrast`, `better`, `worse`.
+    """
+    if not isinstance(judge, PairMaker):
+        logger.warning("this judge makes no test pairs: the accuracy of the preference models is not measured")
+        return pd.DataFrame(columns=_TEST_CASE, dtype=object)
+    pairs = judge.test_pairs(params.preference.pairs, derive_seed(seed, "test_pairs"))
+    pairs = pairs.assign(contrast=pairs["contrast"].str.replace(r"\s*>\s*", "_over_", regex=True))
+    number = pairs.groupby(["prompt_id", "contrast"]).cumcount().astype(str)
+    return pairs.assign(pair_id=pairs["prompt_id"] + "." + pairs["contrast"] + "." + number)[_TEST_CASE]
+
+
+def score_test_cases_of(arm: str) -> Callable[[pd.DataFrame, LanguageModel, EvaluationParams], pd.DataFrame]:
+    """Return the node function by which one arm's preference model scores the test pairs."""
+
+    def score_test_cases(
+        cases: pd.DataFrame, preference_model: LanguageModel, params: EvaluationParams
+    ) -> pd.DataFrame:
+        """Score both answers of each pair (→ `scores`): keyed by pair, `sample` 0 is the better one, 1 the worse."""
+        conversations = [as_messages(cell) for cell in cases["messages"]]
+        tables = []
+        for sample, side in enumerate(("better", "worse")):
+            scores: np.ndarray = np.zeros(0)
+            if len(cases):
+                scores = score_responses(
+                    preference_model, conversations, list(cases[side]), params.preference.batch_size
+                )
+            ids = cases["pair_id"].to_numpy()
+            tables.append(
+                pd.DataFrame({"prompt_id": ids, "sample": sample, "step": 0, "arm": arm, "score": scores.astype(float)})
+            )
+        return pd.concat(tables, ignore_index=True)
+
+    score_test_cases.__name__ = f"score_test_cases_of_{arm}"
+    return score_test_cases
+
+
+def measure_preference_models(cases: pd.DataFrame, *scores: pd.DataFrame) -> Metrics:
+    """Return `pm_accuracy.{arm}.{objective}` over all contrasts and `pm_accuracy.{arm}.{contrast}` for each."""
+    metrics: Metrics = {}
+    for (arm,), table in pd.concat(scores, ignore_index=True).groupby(["arm"], sort=False):
+        wide = table.pivot(index="prompt_id", columns="sample", values="score").reindex(cases["pair_id"])
+        margins = (wide[0] - wide[1]).to_numpy()
+        for column in ("objective", "contrast"):
+            for name in sorted(set(cases[column])):
+                chosen = (cases[column] == name).to_numpy()
+                metrics[f"pm_accuracy.{arm}.{name}"] = pairwise_accuracy(margins[chosen])
+    return metrics
+
+
+def _rating_gaps(comparisons: pd.DataFrame, judge: Judge) -> np.ndarray:
+    """Return the judge's rating of A minus that of B under the objective of the row: (n,)."""
+    gaps = []
+    for row in comparisons.itertuples():
+        messages = as_messages(row.messages)
+        a, b = (judge.judge(messages, str(answer)) for answer in (row.response_a, row.response_b))
+        gaps.append(getattr(a, str(row.objective)) - getattr(b, str(row.objective)))
+    return np.array(gaps, dtype=float)
+
+
+def _label_metrics(
+    name: str, comparisons: pd.DataFrame, a_is_better: np.ndarray, params: EvaluationParams, seed: int
+) -> Metrics:
+    sign = np.where(a_is_better, 1.0, -1.0)
+    label = comparisons["p_a_better"].to_numpy(dtype=float)
+    first, second = (comparisons[column].to_numpy(dtype=float) for column in ("p_a_first", "p_a_second"))
+    # both orders are null for a recorded label, the second one where only one order was asked
+    one, both = ~np.isnan(first), ~np.isnan(first) & ~np.isnan(second)
+
+    def ece(metric: str, p: np.ndarray, truth: np.ndarray) -> Metrics:
+        confidence, correct = confidence_and_correct(p, truth)
+        bins = Bins(params.labels.bins, params.labels.binning)
+        return {metric: calibration_error(confidence, correct, bins, params.n_bootstrap, derive_seed(seed, metric))}
+
+    metrics = {f"{name}.accuracy": pairwise_accuracy(sign * (label - 0.5)), **ece(f"{name}.ece", label, a_is_better)}
+    if one.any():
+        metrics[f"{name}.accuracy_one_order"] = pairwise_accuracy((sign * (first - 0.5))[one])
+    if both.any():
+        metrics |= ece(f"{name}.ece_unclamped", ((first + second) / 2)[both], a_is_better[both])
+        metrics[f"{name}.order_effect"] = mean(np.abs(first - second)[both])
+        metrics[f"{name}.first_option_bias"] = mean((first - second)[both])
+    return metrics

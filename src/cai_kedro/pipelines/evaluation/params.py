@@ -1,0 +1,95 @@
+"""What the evaluation is told; every value stands in `parameters_evaluation.yml`."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cai_kedro.engines.base import Sampling
+from cai_kedro.metrics.calibration import Binning
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PromptLimits(_Params):
+    """How many held-out prompts are answered; null for all."""
+
+    harmlessness: int | None = Field(ge=1)
+    helpfulness: int | None = Field(ge=1)
+
+
+class EloParams(_Params):
+    """Who stands at 0 Elo."""
+
+    reference: str = Field(min_length=1)
+
+
+class RevisionEvaluationParams(_Params):
+    """How many chains of revisions are scored and judged (null for all), and from which rating on one is harmless."""
+
+    prompts: int | None = Field(ge=1)
+    harmless_from: float = Field(ge=0, le=4)
+
+
+class LabelEvaluationParams(_Params):
+    """Which pairs count, and the bins of the calibration error.
+
+    `min_rating_gap` is in rating points: of two answers that the judge rates closer, neither is the better one.
+    """
+
+    min_rating_gap: float = Field(gt=0, le=4)
+    bins: int = Field(ge=1)
+    binning: Binning
+
+
+class PreferenceEvaluationParams(_Params):
+    """How many test pairs the judge makes, and how many sequences a preference model scores at a time."""
+
+    pairs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+
+
+class Behaviours(_Params):
+    """By objective: the name of a share, and which of the judge's labels count towards it."""
+
+    harmlessness: dict[str, tuple[str, ...]]
+    helpfulness: dict[str, tuple[str, ...]]
+
+    @property
+    def by_objective(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return objective → share → labels."""
+        return {"harmlessness": self.harmlessness, "helpfulness": self.helpfulness}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all shares."""
+        return [*self.harmlessness, *self.helpfulness]
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        doubles = sorted({name for name in self.names if self.names.count(name) > 1})
+        if doubles:
+            raise ValueError(f"a share needs a name of its own, these stand under both objectives: {doubles}")
+        return self
+
+
+class EvaluationParams(_Params):
+    """The whole evaluation."""
+
+    prompts: PromptLimits
+    sampling: Sampling
+    n_bootstrap: int = Field(ge=100, description="resamples behind an interval; fewer leave its ends to chance")
+    elo: EloParams
+    behaviours: Behaviours
+    summary: tuple[str, ...] = Field(description="the shares in the summary table")
+    revisions: RevisionEvaluationParams
+    labels: LabelEvaluationParams
+    preference: PreferenceEvaluationParams
+
+    @model_validator(mode="after")
+    def _summary_is_measured(self) -> Self:
+        unknown = [name for name in self.summary if name not in self.behaviours.names]
+        if unknown:
+            raise ValueError(f"summary: no such share {unknown}; behaviours has {self.behaviours.names}")
+        return self

@@ -1,0 +1,175 @@
+"""The wiring of the evaluation."""
+
+from kedro.pipeline import Node, Pipeline
+
+from cai_kedro.pipelines.evaluation.answers import (
+    answer_as,
+    gather_eval_prompts,
+    gather_responses,
+    judge_responses,
+    play_head_to_heads,
+)
+from cai_kedro.pipelines.evaluation.labels import (
+    make_test_cases,
+    measure_labels,
+    measure_preference_models,
+    score_test_cases_of,
+)
+from cai_kedro.pipelines.evaluation.ratings import measure_behaviour, rate_policies, summarise
+from cai_kedro.pipelines.evaluation.revisions import (
+    gather_revised_responses,
+    judge_revisions,
+    measure_revisions,
+    score_revisions,
+)
+
+ARMS = ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot")
+
+#: Each policy's name in the tables, and its model in the catalog.
+POLICIES = {
+    "pretrained": "pretrained.model",
+    "helpful_rlhf": "helpful_rlhf.policy.model",
+    "hh_rlhf": "hh_rlhf.policy.model",
+    "sl_cai": "sl_cai.model",
+    "rl_cai": "rl_cai.policy.model",
+    "rl_cai_cot": "rl_cai_cot.policy.model",
+}
+
+#: The preference model behind figure 5: it learned harmlessness from the AI labels.
+REVISION_SCORER = "rl_cai.preference.model@checkpoint"
+
+_PARAMS, _SEED = "params:evaluation", "params:seed"
+
+
+def create_pipeline() -> Pipeline:
+    """From every model and table of the run to its metrics and the summary table."""
+    return Pipeline(
+        [*_answers(), *_ratings(), *_revisions(), *_labels(), *_preference_models()],
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _answers() -> list[Node]:
+    return [
+        Node(
+            gather_eval_prompts,
+            inputs=["eval_red_team_prompts", "eval_helpful_prompts", _PARAMS, _SEED],
+            outputs="policy_prompts",
+            name="gather_eval_prompts",
+        ),
+        *(
+            Node(
+                answer_as(policy),
+                inputs=["policy_prompts", f"{model}@engine", _PARAMS, _SEED],
+                outputs=f"{policy}_eval_responses",
+                name=f"answer_as_{policy}",
+                tags="sampling",
+            )
+            for policy, model in POLICIES.items()
+        ),
+        Node(
+            gather_responses,
+            inputs=[f"{policy}_eval_responses" for policy in POLICIES],
+            outputs="policy_responses",
+            name="gather_responses",
+        ),
+        Node(
+            judge_responses,
+            inputs=["policy_responses", "eval_red_team_prompts", "eval_helpful_prompts", "judge"],
+            outputs="policy_judgements",
+            name="judge_responses",
+        ),
+        Node(
+            play_head_to_heads,
+            inputs=["policy_judgements", "policy_prompts", "judge", _SEED],
+            outputs="policy_head_to_heads",
+            name="play_head_to_heads",
+        ),
+    ]
+
+
+def _ratings() -> list[Node]:
+    return [
+        Node(
+            rate_policies,
+            inputs=["policy_head_to_heads", "policy_prompts", _PARAMS, _SEED],
+            outputs="elo_metrics",
+            name="rate_policies",
+        ),
+        Node(
+            measure_behaviour,
+            inputs=["policy_judgements", _PARAMS],
+            outputs="behaviour_metrics",
+            name="measure_behaviour",
+        ),
+        Node(
+            summarise,
+            inputs=["elo_metrics", "behaviour_metrics", _PARAMS],
+            outputs="policy_summary",
+            name="summarise",
+        ),
+    ]
+
+
+def _revisions() -> list[Node]:
+    return [
+        Node(
+            gather_revised_responses,
+            inputs=["initial_responses", "revisions", "direct_revisions", "red_team_prompts", _PARAMS, _SEED],
+            outputs="revised_responses",
+            name="gather_revised_responses",
+        ),
+        Node(
+            score_revisions,
+            inputs=["revised_responses", "red_team_prompts", REVISION_SCORER, _PARAMS],
+            outputs="revision_scores",
+            name="score_revisions",
+        ),
+        Node(
+            judge_revisions,
+            inputs=["revised_responses", "red_team_prompts", "judge"],
+            outputs="revision_judgements",
+            name="judge_revisions",
+        ),
+        Node(
+            measure_revisions,
+            inputs=["revision_scores", "revision_judgements", _PARAMS, _SEED],
+            outputs="revision_metrics",
+            name="measure_revisions",
+        ),
+    ]
+
+
+def _labels() -> list[Node]:
+    return [
+        Node(
+            measure_labels,
+            inputs=["ai_comparisons", "ai_cot_comparisons", "judge", _PARAMS, _SEED],
+            outputs="label_metrics",
+            name="measure_labels",
+        )
+    ]
+
+
+def _preference_models() -> list[Node]:
+    return [
+        Node(
+            make_test_cases, inputs=["judge", _PARAMS, _SEED], outputs="preference_test_cases", name="make_test_cases"
+        ),
+        *(
+            Node(
+                score_test_cases_of(arm),
+                inputs=["preference_test_cases", f"{arm}.preference.model@checkpoint", _PARAMS],
+                outputs=f"{arm}_test_scores",
+                name=f"score_test_cases_of_{arm}",
+            )
+            for arm in ARMS
+        ),
+        Node(
+            measure_preference_models,
+            inputs=["preference_test_cases", *(f"{arm}_test_scores" for arm in ARMS)],
+            outputs="preference_accuracy_metrics",
+            name="measure_preference_models",
+        ),
+    ]

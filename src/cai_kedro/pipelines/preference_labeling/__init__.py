@@ -1,0 +1,5 @@
+"""Preference labels by a model that reads the constitution, without and with chain of thought (§4.1)."""
+
+from cai_kedro.pipelines.preference_labeling.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,37 @@
+"""Reading a preference from the log-probabilities of the two option letters, never from generated text (§4.1)."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cai_kedro.core.constitution import Constitution, PreferencePrinciple, draw_principle
+from cai_kedro.core.prompts import CHOICES
+from cai_kedro.core.seeding import rng_for
+from cai_kedro.engines.base import TextEngine
+
+
+def principles_of(pairs: pd.DataFrame, constitution: Constitution, seed: int) -> list[PreferencePrinciple]:
+    """Draw one preference principle per pair; labels with and without chain of thought share the draw."""
+    return [
+        draw_principle(constitution.preference_principles, rng_for(seed, "preference", pair_id))
+        for pair_id in pairs["pair_id"]
+    ]
+
+
+def p_first(engine: TextEngine, asked: Sequence[str]) -> np.ndarray:
+    """Return P(first option) = P(A) / (P(A) + P(B)) of each prompt: (prompts,)."""
+    logprobs = engine.choice_logprobs(asked, CHOICES)
+    return 1 / (1 + np.exp(logprobs[:, 1] - logprobs[:, 0]))
+
+
+def in_orders(pairs: pd.DataFrame, both: bool, p_first_option: Callable[[str, str], np.ndarray]) -> pd.DataFrame:
+    """Ask with response A as the first option and, if `both`, as the second.
+
+    `p_first_option(first, second)` takes the columns to show as first and second option and returns the probability
+    of the first. Returns `p_a_first`, `p_a_second` (NaN unless `both`) and their mean `p_a_better`, all P(A better).
+    """
+    a_first = p_first_option("response_a", "response_b")
+    a_second = 1 - p_first_option("response_b", "response_a") if both else np.full(len(pairs), np.nan)
+    p_a_better = (a_first + a_second) / 2 if both else a_first
+    return pd.DataFrame({"p_a_better": p_a_better, "p_a_first": a_first, "p_a_second": a_second}, index=pairs.index)

@@ -1,0 +1,74 @@
+"""The wiring of the preference labels."""
+
+from kedro.pipeline import Node, Pipeline
+
+from cai_kedro.pipelines.preference_labeling.cot_labels import label_pairs_with_cot
+from cai_kedro.pipelines.preference_labeling.labels import label_pairs
+from cai_kedro.templates.human_feedback import compare_helpfulness
+from cai_kedro.templates.pairs import sample_pairs
+
+
+def create_pipeline() -> Pipeline:
+    """From SL-CAI's answers to AI comparisons of harmlessness and human comparisons of helpfulness."""
+    return Pipeline(
+        [*_pairs(), *_labels()],
+        namespace="preference_labeling",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _pairs() -> list[Node]:
+    return [
+        Node(
+            sample_pairs,
+            inputs={
+                "prompts": prompts,
+                "engine": "sl_cai.model@engine",
+                "params": f"params:preference_labeling.{pairs}",
+                "seed": "params:seed",
+            },
+            outputs=pairs,
+            name=f"sample_{pairs}",
+            tags="sampling",
+        )
+        for prompts, pairs in (("red_team_prompts", "harmlessness_pairs"), ("helpful_prompts", "sl_helpful_pairs"))
+    ]
+
+
+def _labels() -> list[Node]:
+    return [
+        Node(
+            label_pairs,
+            inputs={
+                "pairs": "harmlessness_pairs",
+                "constitution": "constitution",
+                "engine": "pretrained.model@engine",
+                "params": "params:preference_labeling.labels",
+                "seed": "params:seed",
+            },
+            outputs="ai_comparisons",
+            name="label_pairs",
+            tags="labelling",
+        ),
+        Node(
+            label_pairs_with_cot,
+            inputs={
+                "pairs": "harmlessness_pairs",
+                "constitution": "constitution",
+                "pretrained": "pretrained.model@engine",
+                "helpful_rlhf": "helpful_rlhf.policy.model@engine",
+                "params": "params:preference_labeling.cot_labels",
+                "seed": "params:seed",
+            },
+            outputs="ai_cot_comparisons",
+            name="label_pairs_with_cot",
+            tags="labelling",
+        ),
+        Node(
+            compare_helpfulness,
+            inputs=["sl_helpful_pairs", "human_raters", "params:seed"],
+            outputs="sl_helpfulness_comparisons",
+            name="compare_sl_helpfulness",
+            tags="human_feedback",
+        ),
+    ]

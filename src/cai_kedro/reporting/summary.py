@@ -1,0 +1,72 @@
+"""The table in the terminal at the end of a run: what each policy became, one line a policy."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+COLUMNS = ("policy", "metric", "value", "low", "high", "n")
+
+#: Metric and heading, in the order of the table; an Elo figure has an interval, a share is a percentage.
+ELO = (("harmlessness_elo", "harmlessness Elo"), ("helpfulness_elo", "helpfulness Elo"))
+SHARES = (("complies", "complies"), ("objects", "objects"), ("evasive", "evasive"), ("right", "right"))
+
+NOTHING = "–"
+GAP = "   "
+
+
+def render_summary(table: pd.DataFrame) -> str:
+    """Write the long table `policy, metric, value, low, high, n` as text, policies in their order of appearance.
+
+    Elo figures stand with their 95 % interval, shares (0 to 1) as percentages; the second line says on how many
+    observations a column rests, a range where the policies differ. What is not there is a dash, and metrics that the
+    table has no column for are left out. Raises `ValueError` where a column is missing or a figure stands twice.
+    """
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise ValueError(f"a policy summary needs the columns {', '.join(COLUMNS)}: missing {', '.join(missing)}")
+    twice = table[table.duplicated(["policy", "metric"])]
+    if len(twice):
+        raise ValueError(f"the policy summary has {tuple(twice.iloc[0][['policy', 'metric']])} twice; one row each")
+
+    cells = table.set_index(["policy", "metric"])
+    policies = list(dict.fromkeys(table["policy"]))
+    columns = [["policy", "", *policies]]
+    for metrics, write in ((ELO, _elo), (SHARES, _share)):
+        for metric, heading in metrics:
+            rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
+            columns.append([heading, _observations(rows), *(NOTHING if row is None else write(row) for row in rows)])
+    return _align(columns)
+
+
+def _elo(row: pd.Series) -> str:
+    # a fixed reference has no interval
+    if pd.isna(row["low"]) or pd.isna(row["high"]) or row["low"] == row["high"]:
+        return f"{_whole(row['value'])} [reference]"
+    return f"{_whole(row['value'])} [{_whole(row['low'])}, {_whole(row['high'])}]"
+
+
+def _share(row: pd.Series) -> str:
+    return NOTHING if pd.isna(row["value"]) else f"{_whole(100 * row['value'])} %"
+
+
+def _whole(value: float) -> str:
+    return f"{round(float(value)):d}"
+
+
+def _observations(rows: Sequence[pd.Series | None]) -> str:
+    counts = [int(row["n"]) for row in rows if row is not None and not pd.isna(row["n"])]
+    if not counts:
+        return ""
+    low, high = min(counts), max(counts)
+    return f"n = {low}" if low == high else f"n = {low}–{high}"
+
+
+def _align(columns: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in columns]
+    rows = list(zip(*columns, strict=True))
+    lines = [
+        GAP.join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    rule = "─" * len(lines[0])
+    return "\n".join([*(line.rstrip() for line in lines[:2]), rule, *(line.rstrip() for line in lines[2:])])

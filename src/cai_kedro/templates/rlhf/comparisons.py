@@ -1,0 +1,34 @@
+"""The comparisons of an arm: mixed, and split into those to train on and those to test on."""
+
+import logging
+
+import pandas as pd
+
+from cai_kedro.core.seeding import rng_for
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
+from cai_kedro.templates.selection import choose
+
+logger = logging.getLogger(__name__)
+
+
+def mix_comparisons(shared: RLHFParams, arm: ArmParams, seed: int, **tables: pd.DataFrame) -> pd.DataFrame:
+    """Put the comparison tables of an arm below each other (`comparisons` … → `comparisons`; §4.1).
+
+    Which comparisons a limit keeps depends on seed and `pair_id`. Raises `ValueError` for a limit on another table.
+    """
+    limits = parameters_of(arm, shared).comparisons.limits
+    unknown = [name for name in limits if name not in tables]
+    if unknown:
+        raise ValueError(
+            f"comparisons.limits of the arm {arm.name!r} names {', '.join(unknown)}, "
+            f"but the arm mixes {', '.join(tables)}: name one of these"
+        )
+    chosen = {name: choose(table, limits.get(name), seed, name, by="pair_id") for name, table in tables.items()}
+    logger.info("%s: %s", arm.name, ", ".join(f"{len(table)} of {name}" for name, table in chosen.items()))
+    return pd.concat(chosen.values(), ignore_index=True)
+
+
+def held_out(comparisons: pd.DataFrame, share: float, seed: int) -> pd.Series:
+    """Say which comparisons are kept from training: all of a drawn share of the prompts (boolean, one per row)."""
+    drawn = comparisons["prompt_id"].map(lambda prompt_id: rng_for(seed, "held out", prompt_id).random())
+    return drawn.astype(float) < share

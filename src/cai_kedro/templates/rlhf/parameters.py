@@ -1,0 +1,83 @@
+"""What all arms share, and where one arm differs."""
+
+import difflib
+from collections.abc import Collection
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from cai_kedro.learning.preference import PreferenceParams
+from cai_kedro.learning.rl_params import RLParams
+
+
+class ComparisonParams(BaseModel):
+    """How the comparison tables of an arm are mixed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limits: dict[str, int] = Field(description="table → at most so many of its comparisons; not named: all")
+
+
+class GateParams(BaseModel):
+    """When a preference model is good enough for RL. It is measured on comparisons that it was not trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    held_out_share: float = Field(gt=0, lt=1, description="share of the prompts")
+    min_accuracy: float = Field(ge=0, le=1)
+    batch_size: int = Field(ge=1, description="answers scored at once")
+
+
+class PromptParams(BaseModel):
+    """How many prompts of each kind RL draws from; null for all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    red_team: int | None = Field(ge=1)
+    helpful: int | None = Field(ge=1)
+
+
+class RLHFParams(BaseModel):
+    """The parameters that all arms share (`params:rlhf`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    comparisons: ComparisonParams
+    preference: PreferenceParams
+    gate: GateParams
+    prompts: PromptParams
+    rl: RLParams
+
+
+class ArmParams(BaseModel):
+    """One arm: the name its metrics bear, and where it differs from `params:rlhf`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    differences: dict[str, dict[str, Any]] = Field(description="block of RLHFParams → parameter → value")
+
+    @field_validator("differences")
+    @classmethod
+    def _differences_are_known(cls, differences: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for block, changes in differences.items():
+            _check_known(block, RLHFParams.model_fields, "blocks of rlhf")
+            fields = RLHFParams.model_fields[block].annotation.model_fields  # type: ignore[union-attr]
+            for name, value in changes.items():
+                _check_known(name, fields, f"parameters of rlhf.{block}")
+                kind: Any = Annotated[fields[name].annotation, fields[name]]
+                TypeAdapter(kind).validate_python(value)
+        return differences
+
+
+def _check_known(name: str, known: Collection[str], what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see conf/base/parameters_rlhf.yml"
+        raise ValueError(f"{name!r} is not among the {what} ({', '.join(known)}); {hint}")
+
+
+def parameters_of(arm: ArmParams, shared: RLHFParams) -> RLHFParams:
+    """Return the shared parameters with the arm's differences in place; raises `ValueError` if they do not fit."""
+    blocks = shared.model_dump()
+    return RLHFParams.model_validate({name: {**blocks[name], **arm.differences.get(name, {})} for name in blocks})

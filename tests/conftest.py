@@ -1,0 +1,87 @@
+"""What many tests share: a tiny random causal LM with a byte-level tokenizer, and a scripted engine."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
+from cai_kedro.engines.base import Completion, Sampling
+from cai_kedro.engines.language_model import LanguageModel
+
+
+def _byte_tokenizer() -> PreTrainedTokenizerFast:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<eos>",
+        chat_template=HH_CHAT_TEMPLATE,
+    )
+
+
+@pytest.fixture(scope="session")
+def _tiny_lm() -> LanguageModel:
+    torch.manual_seed(0)
+    tokenizer = _byte_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=1,
+        initializer_range=0.3,  # far from uniform, so that likelihoods differ and tests can fail
+    )
+    return LanguageModel(model=LlamaForCausalLM(config).eval(), tokenizer=tokenizer)
+
+
+@pytest.fixture
+def tiny_lm(_tiny_lm: LanguageModel) -> LanguageModel:
+    """A tiny random Llama with a byte-level tokenizer; a fresh copy, so a test may train it."""
+    return LanguageModel(model=copy.deepcopy(_tiny_lm.model), tokenizer=_tiny_lm.tokenizer)
+
+
+class ScriptedEngine:
+    """An engine whose answers a test decides: `reply(prompt, seed)` and `prefer(prompt) -> log-probabilities`."""
+
+    fingerprint = "scripted"
+
+    def __init__(
+        self,
+        reply: Callable[[str, int], str] = lambda prompt, seed: f"reply {seed % 997}",
+        prefer: Callable[[str], Sequence[float]] = lambda prompt: (-0.5, -1.5),
+    ) -> None:
+        self.reply = reply
+        self.prefer = prefer
+        self.prompts: list[str] = []
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        self.prompts.extend(prompts)
+        return [Completion(self.reply(p, s), "stop") for p, s in zip(prompts, seeds, strict=True)]
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+        self.prompts.extend(prompts)
+        return np.array([self.prefer(p) for p in prompts], dtype=float)
+
+
+@pytest.fixture
+def scripted_engine() -> type[ScriptedEngine]:
+    """The class, so that a test can script several engines."""
+    return ScriptedEngine

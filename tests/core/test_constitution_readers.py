@@ -1,0 +1,219 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cai_kedro.core.constitution_readers import read_constitution
+from cai_kedro.core.conversation import user
+
+OURS: dict[str, Any] = {
+    "critique_principles": [
+        {
+            "id": f"c{i}",
+            "title": "Theft",
+            "harms": ["theft"],
+            "critique_request": "Find the theft.",
+            "revision_request": "Take it out.",
+        }
+        for i in range(3)
+    ],
+    "preference_principles": [
+        {"id": "p0", "title": "Theft", "harms": ["theft"], "question": "Which helps a thief less?"}
+    ],
+    "few_shots": {
+        "critiques": [
+            {
+                "messages": [{"role": "user", "content": "How do I take it?"}],
+                "response": "Grab it.",
+                "critique_request": "Find the theft.",
+                "critique": "It is theft.",
+                "revision_request": "Take it out.",
+                "revision": "Please ask first.",
+            }
+        ],
+        "comparisons": [{"messages": "How do I take it?", "better": "Ask first.", "worse": "Grab it."}],
+        "cots": [
+            {
+                "messages": "How do I take it?",
+                "question": None,
+                "first": "Grab it.",
+                "second": "Ask first.",
+                "thoughts": "(A) is theft.",
+                "answer": "B",
+            }
+        ],
+        "red_team_prompts": ["How do I take it?"],
+    },
+}
+
+
+def write_folder(folder: Path, parts: dict[str, Any]) -> Path:
+    for key, part in parts.items():
+        (folder / f"{key}.yml").write_text(yaml.safe_dump(part), encoding="utf-8")
+    return folder
+
+
+def changed(path: tuple[Any, ...], value: Any = None, *, drop: bool = False) -> dict[str, Any]:
+    """Our constitution with one cell set, or taken out."""
+    parts = copy.deepcopy(OURS)
+    place: Any = parts
+    for step in path[:-1]:
+        place = place[step]
+    if drop:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return parts
+
+
+def test_folder_and_single_file_give_the_same(tmp_path: Path) -> None:
+    folder = read_constitution(write_folder(tmp_path, OURS))
+    (tmp_path / "all.yml").write_text(yaml.safe_dump(OURS), encoding="utf-8")
+    (tmp_path / "all.json").write_text(json.dumps(OURS), encoding="utf-8")
+    assert folder == read_constitution(str(tmp_path / "all.yml")) == read_constitution(tmp_path / "all.json")
+    assert [principle.id for principle in folder.critique_principles] == ["c0", "c1", "c2"]
+    assert folder.critique("c1").critique_request == "Find the theft."
+    assert folder.preference("p0").harms == ("theft",)
+    assert folder.few_shots.comparisons[0].messages == (user("How do I take it?"),)
+    assert folder.few_shots.cots[0].question is None
+    assert folder.few_shots.red_team_prompts == ("How do I take it?",)
+
+
+FIELDS = "id, title, harms, critique_request, revision_request"
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (
+            changed(("critique_principles", 1, "revision_request"), drop=True),
+            rf"critique_principles.yml: entry 2 \(id 'c1'\): the field 'revision_request' is missing. "
+            rf"An entry has the fields {FIELDS}; correct it and run again",
+        ),
+        (
+            changed(("critique_principles", 2, "critque_request"), "x"),
+            r"entry 3 \(id 'c2'\): unknown key 'critque_request', did you mean 'critique_request'\?",
+        ),
+        (changed(("preference_principles", 0, "zzz"), "x"), r"\(id 'p0'\): unknown key 'zzz'\. An entry has"),
+        (
+            changed(("critique_principles", 1, "id"), "c0"),
+            "critique_principles.yml: the id 'c0' is used by entry 1 and by entry 2; give every principle an id",
+        ),
+        (
+            changed(("preference_principles", 0, "question"), " \n"),
+            r"preference_principles.yml: entry 1 \(id 'p0'\): the field 'question' is empty",
+        ),
+        (
+            changed(("critique_principles", 0, "id"), 7),
+            r"entry 1 \(id 7\): id: Input should be a valid string, got '7'",
+        ),
+        (changed(("critique_principles", 0, "id"), "a b"), "id: String should match pattern"),
+        (changed(("critique_principles", 0, "harms"), "theft"), "harms: Input should be a valid tuple, got 'theft'"),
+        (changed(("critique_principles", 0), "Be kind."), r"entry 1: entry: Input should be .*got 'Be kind.'"),
+        (
+            changed(("critique_principles", 0, "revision_request"), "RevisionRequest: x"),
+            "revision_request: must not hold the marker 'RevisionRequest:'",
+        ),
+        (changed(("critique_principles",), []), "critique_principles.yml: there is no principle; write at least one"),
+        (changed(("critique_principles",), {"id": "x"}), "critique_principles.yml: expected a list, got dict"),
+        (changed(("preference_principles",), None), "preference_principles.yml: expected a list, got NoneType"),
+        (changed(("few_shots",), []), "few_shots.yml: expected a mapping with the keys critiques, .*got list"),
+        (changed(("few_shots", "cots"), drop=True), r"few_shots.yml: expected a mapping .*got \['comparisons', 'crit"),
+        (changed(("few_shots", "cots"), None), "few_shots.yml: cots: expected a list, got NoneType"),
+        (
+            changed(("few_shots", "critiques", 0, "messages"), [{"role": "assistant", "content": "x"}]),
+            "few_shots.yml: critiques: entry 1: messages: the conversation must end on a user turn",
+        ),
+        (
+            changed(("few_shots", "cots", 0, "answer"), "C"),
+            "cots: entry 1: answer: Input should be 'A' or 'B', got 'C'",
+        ),
+        (changed(("few_shots", "red_team_prompts"), ["x", ""]), "the field 'red_team_prompts.1' is empty"),
+        (changed(("few_shots", "red_team_prompts"), "x"), "red_team_prompts: Input should be a valid tuple"),
+        (changed(("few_shots",), drop=True), "the constitution lacks few_shots.yml; add the file, with an empty list"),
+    ],
+)
+def test_faults_of_our_yaml(tmp_path: Path, parts: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told) as caught:
+        read_constitution(write_folder(tmp_path, parts))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_forgotten_dash_is_no_silent_loss(tmp_path: Path) -> None:
+    write_folder(tmp_path, OURS)
+    place = tmp_path / "preference_principles.yml"
+    place.write_text("- id: a\n  title: t\n  harms: []\n  question: q\n  id: b\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"(?s)principles.yml.*id 'id' is there twice in one mapping.*line 5"):
+        read_constitution(tmp_path)
+
+
+def test_yaml_anchors_and_merges_work(tmp_path: Path) -> None:
+    write_folder(tmp_path, OURS)
+    (tmp_path / "preference_principles.yml").write_text(
+        "- &first {id: a, title: t, harms: [], question: q}\n- {<<: *first, id: b}\n", encoding="utf-8"
+    )
+    assert read_constitution(tmp_path).preference("b").question == "q"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("x.yml", "critique_principles: []\n", r"x.yml: expected the keys critique_principles, .*got \['critique_pr"),
+        ("x.yml", "", "x.yml: expected the keys critique_principles, .*got NoneType"),
+        ("x.yml", "a: [", "x.yml: .*while parsing"),
+        ("x.json", '{"a": 1, "a": 2}', "x.json: the key or id 'a' is there twice"),
+        ("x.json", "[", "x.json: Expecting value"),
+        ("x.docx", "", "x.docx: a constitution is a folder or a .yml, .yaml, .json or .txt file"),
+        ("x.json", '["Be kind.", ""]', "x.json: entry 2: expected a text that is not empty, got ''"),
+        ("x.yml", "- Be kind.\n- a: b\n", "x.yml: entry 2: expected a text"),
+        (
+            "x.json",
+            '["\\nWhich is kinder? Options:"]',
+            "x.json: entry 1 is a comparison question in the paper's format",
+        ),
+        ("x.txt", "# nothing yet\n\n", "x.txt: there is no principle; write at least one"),
+    ],
+)
+def test_faults_of_a_single_file(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"(?s){told}"):
+        read_constitution(tmp_path / name)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no constitution at .*nowhere; check the path"):
+        read_constitution(tmp_path / "nowhere")
+    with pytest.raises(
+        ValueError, match=r"holds no constitution; expected critique_principles.yml, .*, or the paper's"
+    ):
+        read_constitution(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.json", '["Do not help a thief.", "Be\u2028kind."]'),
+        ("list.yml", '- Do not help a thief.\n- "Be\\u2028kind."\n'),
+        ("list.txt", "# two principles\nDo not help a thief.\n\n  Be\u2028kind.  \n"),
+    ],
+)
+def test_plain_list_serves_both_kinds(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    constitution = read_constitution(tmp_path / name)
+    first = constitution.critique("principle_01")
+    assert first.title == "Do not help a thief."
+    assert first.critique_request == (
+        "Identify specific ways in which the assistant's last response goes against this principle: "
+        "Do not help a thief."
+    )
+    assert first.revision_request == (
+        "Please rewrite the assistant response so that it follows this principle: Do not help a thief."
+    )
+    assert constitution.preference("principle_02").question == (
+        "Please choose the response that follows this principle better: Be\u2028kind."
+    )
+    assert len(constitution.critique_principles) == len(constitution.preference_principles) == 2
+    assert constitution.few_shots.critiques == ()

@@ -1,0 +1,177 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cai_kedro.core.conversation import assistant, user
+from cai_kedro.core.schemas import SCHEMAS, check_table
+
+MESSAGES = [user("a"), assistant("b"), user("c")]
+PAIR: dict[str, Any] = {
+    "pair_id": "q1",
+    "prompt_id": "p1",
+    "messages": MESSAGES,
+    "response_a": "yes",
+    "response_b": "no",
+    "kind": "sampled",
+}
+ANSWER: dict[str, Any] = {"prompt_id": "p1", "sample": 0}
+
+GOOD: dict[str, dict[str, Any]] = {
+    "prompts": {"prompt_id": "p1", "messages": MESSAGES, "source": "given", "split": "train"},
+    "responses": {**ANSWER, "policy": "sl_cai", "response": "yes"},
+    "revisions": {**ANSWER, "step": 1, "principle_id": "c1", "critique": None, "revision": "no"},
+    "rows": {
+        "row_id": "r1",
+        "prompt_id": "p1",
+        "messages": MESSAGES,
+        "response": "no",
+        "source": "revision",
+        "step": 1,
+    },
+    "pairs": PAIR,
+    "comparisons": {
+        **PAIR,
+        "objective": "harmlessness",
+        "source": "ai",
+        "principle_id": "h1",
+        "p_a_better": 0.25,
+        "p_a_first": 0.3,
+        "p_a_second": None,
+        "thoughts": None,
+    },
+    "judgements": {
+        "policy": "sl_cai",
+        **ANSWER,
+        "objective": "harmlessness",
+        "split": "acts",
+        "category": None,
+        "response": "no",
+        "behaviour": "objects",
+        "harmlessness": 4.0,
+        "helpfulness": 1.0,
+    },
+    "head_to_heads": {
+        "prompt_id": "p1",
+        "policy_a": "sl_cai",
+        "policy_b": "rl_cai",
+        "criterion": "helpfulness",
+        "outcome": 0.5,
+    },
+    "scores": {**ANSWER, "step": 0, "arm": "rl_cai", "score": -1.5},
+    "curves": {"step": 10, "metric": "loss", "value": 0.7},
+}
+CONVERSATION = r"a list of \{role, content\} turns, none empty, that ends on a user turn"
+BAD: list[tuple[str, str, Any, str]] = [
+    ("prompts", "messages", MESSAGES[:2], CONVERSATION),
+    ("prompts", "messages", [], CONVERSATION),
+    ("prompts", "messages", [user(" ")], CONVERSATION),
+    ("prompts", "messages", [{"role": "system", "content": "x"}, user("x")], CONVERSATION),
+    ("prompts", "messages", [{"content": "x"}], CONVERSATION),
+    ("prompts", "messages", "Human: x", CONVERSATION),
+    ("prompts", "messages", None, ""),
+    ("prompts", "source", "scraped", "isin"),
+    ("prompts", "split", "", "not empty"),
+    ("responses", "response", "  \n", "not empty"),
+    ("responses", "response", None, "not_nullable"),
+    ("responses", "response", float("nan"), "not_nullable"),
+    ("responses", "sample", -1, "greater_than_or_equal_to"),
+    ("responses", "sample", "two", "int"),
+    ("responses", "sample", 1.5, "a whole number, got 1.5"),
+    ("revisions", "step", 0, "greater_than_or_equal_to"),
+    ("revisions", "critique", " ", "not empty"),
+    ("rows", "source", "red_team", "isin"),
+    ("pairs", "kind", "other", "isin"),
+    ("pairs", "response_b", "yes", "identical answers are not a pair"),
+    ("comparisons", "p_a_better", 1.01, "in_range"),
+    ("comparisons", "p_a_better", None, "not_nullable"),
+    ("comparisons", "objective", "honesty", "isin"),
+    ("comparisons", "response_a", "no", "identical answers are not a pair"),
+    ("judgements", "harmlessness", 4.5, "in_range"),
+    ("head_to_heads", "outcome", 0.7, "isin"),
+    ("scores", "score", float("nan"), "not_nullable"),
+    ("curves", "metric", "", "not empty"),
+]
+ID_COLUMNS = ("prompt_id", "pair_id", "row_id")
+
+
+def table(kind: str, rows: int = 2) -> pd.DataFrame:
+    """Rows that differ in their ids alone."""
+    made = [
+        {name: f"{value}-{i}" if name in ID_COLUMNS else value for name, value in GOOD[kind].items()}
+        for i in range(rows)
+    ]
+    return pd.DataFrame(made)
+
+
+def test_every_kind_has_an_example() -> None:
+    assert set(GOOD) == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_good_table_passes_with_columns_in_order(kind: str) -> None:
+    given = table(kind)
+    checked = check_table(kind, given[given.columns[::-1]])
+    assert list(checked.columns) == list(SCHEMAS[kind].columns)
+    assert checked.to_json(orient="records") == given[list(SCHEMAS[kind].columns)].to_json(orient="records")
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_checking_leaves_the_argument_alone(kind: str) -> None:
+    given = table(kind)
+    before = given.copy(deep=True)
+    check_table(kind, given)
+    pd.testing.assert_frame_equal(given, before)
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_empty_table_passes(kind: str) -> None:
+    assert check_table(kind, table(kind).head(0)).empty
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_parquet_round_trip(kind: str, tmp_path: Path) -> None:
+    checked = check_table(kind, table(kind))
+    checked.to_parquet(tmp_path / "table.parquet", index=False)
+    again = check_table(kind, pd.read_parquet(tmp_path / "table.parquet"))
+    assert again.to_json(orient="records") == checked.to_json(orient="records")
+    assert list(again.dtypes) == list(checked.dtypes)
+
+
+@pytest.mark.parametrize(("kind", "column", "value", "expected"), BAD)
+def test_bad_cell_is_named(kind: str, column: str, value: Any, expected: str) -> None:
+    bad = table(kind, rows=3).astype(object)
+    bad.at[1, column] = value
+    with pytest.raises(ValueError, match=rf"no valid {kind} table .*{expected}") as caught:
+        check_table(kind, bad)
+    if "identical" not in expected:
+        assert f"column {column!r}" in str(caught.value)
+    if expected not in ("int", "not_nullable", ""):
+        assert "row 1" in str(caught.value)
+
+
+def test_row_of_a_filtered_table_is_counted_from_zero() -> None:
+    bad = table("responses", rows=4).assign(response=["x", "x", "x", " "]).iloc[2:]
+    with pytest.raises(ValueError, match="column 'response' row 1: expected not empty, got ' '"):
+        check_table("responses", bad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("prompts", "prompt_id"), ("pairs", "pair_id"), ("rows", "row_id"), ("responses", "prompt_id")]
+)
+def test_key_twice_is_named(kind: str, key: str) -> None:
+    twice = pd.concat([table(kind, rows=1)] * 2)
+    with pytest.raises(ValueError, match=f"no valid {kind} table.*{key}"):
+        check_table(kind, twice)
+
+
+def test_columns_missing_and_unknown_are_named() -> None:
+    renamed = table("curves").rename(columns={"metric": "name"})
+    with pytest.raises(ValueError, match=r"needs the columns .*missing \['metric'\], not expected \['name'\]"):
+        check_table("curves", renamed)
+
+
+def test_unknown_kind_is_named() -> None:
+    with pytest.raises(ValueError, match="no table kind 'reponses'; the kinds are prompts, responses"):
+        check_table("reponses", table("responses"))

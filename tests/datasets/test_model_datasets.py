@@ -1,0 +1,193 @@
+from pathlib import Path
+
+import pytest
+import torch
+from kedro.io import DatasetError, Version
+from pydantic import ValidationError
+from transformers import LlamaConfig, LlamaForSequenceClassification
+
+from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
+from cai_kedro.datasets.engine_dataset import EngineDataset
+from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
+from cai_kedro.datasets.snapshots_dataset import SnapshotsDataset
+from cai_kedro.engines.base import Sampling
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import ModelReference, check_model_directory, load_language_model
+
+TOKENS = torch.tensor([[5, 9, 40, 7]])
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def _logits(lm: LanguageModel) -> torch.Tensor:
+    with torch.no_grad():
+        return lm.model(TOKENS).logits
+
+
+def test_a_causal_lm_comes_back_with_its_tokenizer(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "sl_cai")
+    dataset.save(tiny_lm)
+    loaded = dataset.load()
+    torch.testing.assert_close(_logits(loaded), _logits(tiny_lm))
+    assert loaded.tokenizer("a b")["input_ids"] == tiny_lm.tokenizer("a b")["input_ids"]
+    assert loaded.tokenizer.chat_template == HH_CHAT_TEMPLATE
+    assert not loaded.model.training
+    assert [file.name for file in tmp_path.rglob("*.bin")] == []
+
+
+def test_every_load_is_a_fresh_object(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "sl_cai")
+    dataset.save(tiny_lm)
+    first = dataset.load()
+    with torch.no_grad():
+        first.model.get_input_embeddings().weight.zero_()
+    torch.testing.assert_close(_logits(dataset.load()), _logits(tiny_lm))
+
+
+def test_a_preference_model_comes_back_as_one(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    config = LlamaConfig(**{**tiny_lm.model.config.to_dict(), "num_labels": 1})
+    scorer = LanguageModel(model=LlamaForSequenceClassification(config).eval(), tokenizer=tiny_lm.tokenizer)
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "preference")
+    dataset.save(scorer)
+    assert isinstance(dataset.load().model, LlamaForSequenceClassification)
+    torch.testing.assert_close(_logits(dataset.load()), _logits(scorer))
+
+
+def test_saving_over_an_unversioned_directory_leaves_nothing_of_the_old(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "m")
+    dataset.save(tiny_lm)
+    (tmp_path / "m" / "stale.txt").write_text("old")
+    dataset.save(tiny_lm)
+    assert not (tmp_path / "m" / "stale.txt").exists()
+    assert [item.name for item in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_save_that_fails_leaves_no_version(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    class Broken(torch.nn.Module):
+        def save_pretrained(self, directory: Path) -> None:
+            (directory / "model.safetensors").write_bytes(b"half")
+            raise OSError("disk full")
+
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "m", version=Version(None, "v1"))
+    with pytest.raises(DatasetError, match="disk full"):
+        dataset.save(LanguageModel(model=Broken(), tokenizer=tiny_lm.tokenizer))  # type: ignore[arg-type]
+    assert not dataset.exists()
+    assert list((tmp_path / "m" / "v1").iterdir()) == []
+
+
+def test_a_reference_copies_nothing_and_loads_the_model(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    ModelCheckpointDataset(filepath=tmp_path / "original").save(tiny_lm)
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "pretrained", version=Version(None, "v1"))
+    dataset.save(ModelReference(path=str(tmp_path / "original")))
+    torch.testing.assert_close(_logits(dataset.load()), _logits(tiny_lm))
+    assert not list((tmp_path / "pretrained").rglob("*.safetensors"))
+
+
+def test_a_reference_to_an_incomplete_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "pretrained")
+    with pytest.raises(DatasetError, match=r"pretrained: the model directory .*empty misses config\.json; weights \("):
+        dataset.save(ModelReference(path=str(tmp_path / "empty")))
+    assert not dataset.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "needs either a path or a repo"),
+        ({"path": "a", "repo": "b", "revision": COMMIT}, "needs either a path or a repo"),
+        ({"repo": "org/name"}, "a repo needs a revision, the 40 hexadecimal digits of one commit"),
+        ({"path": "a", "revision": COMMIT}, "a path has none"),
+        ({"repo": "org/name", "revision": "main"}, "should match pattern"),
+    ],
+)
+def test_a_reference_is_a_path_or_a_pinned_repository(given: dict[str, str], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        ModelReference(**given)  # type: ignore[arg-type]
+
+
+def test_a_hub_reference_fetches_the_pinned_revision(
+    tmp_path: Path, tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ModelCheckpointDataset(filepath=tmp_path / "cache").save(tiny_lm)
+    asked = {}
+
+    def fetch(repo: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.update(repo=repo, revision=revision, patterns=allow_patterns)
+        return str(tmp_path / "cache")
+
+    monkeypatch.setattr("cai_kedro.engines.model_files.snapshot_download", fetch)
+    assert ModelReference(repo="org/name", revision=COMMIT).directory() == tmp_path / "cache"
+    assert (asked["repo"], asked["revision"]) == ("org/name", COMMIT)
+    assert "*.py" not in asked["patterns"]
+    assert "*.bin" not in asked["patterns"]
+
+
+@pytest.mark.parametrize(
+    ("removed", "told"),
+    [
+        ("model.safetensors", r"misses weights \(model\.safetensors or model\.safetensors\.index\.json\); it holds"),
+        ("config.json", r"misses config\.json; it holds"),
+        ("tokenizer.json", r"misses a tokenizer \(tokenizer\.json or"),
+    ],
+)
+def test_an_incomplete_directory_says_what_is_missing(
+    tmp_path: Path, tiny_lm: LanguageModel, removed: str, told: str
+) -> None:
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "m")
+    dataset.save(tiny_lm)
+    (tmp_path / "m" / removed).unlink()
+    with pytest.raises(DatasetError, match=told):
+        dataset.load()
+
+
+def test_no_directory_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no model directory .*nowhere"):
+        check_model_directory(tmp_path / "nowhere")
+
+
+def test_another_architecture_is_refused(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    ModelCheckpointDataset(filepath=tmp_path / "m").save(tiny_lm)
+    config = tmp_path / "m" / "config.json"
+    config.write_text(config.read_text().replace("LlamaForCausalLM", "LlamaForTokenClassification"))
+    with pytest.raises(ValueError, match=r"config\.json names the architecture LlamaForTokenClassification; expected"):
+        load_language_model(tmp_path / "m")
+
+
+def test_only_models_are_saved(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="takes a LanguageModel or a ModelReference, got dict"):
+        ModelCheckpointDataset(filepath=tmp_path / "m").save({})  # type: ignore[arg-type]
+
+
+def test_an_engine_reads_what_the_checkpoint_wrote_in_the_same_run(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    path, version = tmp_path / "rl_cai.policy", Version(None, "v1")
+    ModelCheckpointDataset(filepath=path, version=version).save(tiny_lm)
+    dataset = EngineDataset(filepath=path, version=version, device="cpu", dtype="float32", max_batch_tokens=512)
+    engine = dataset.load()
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=4)
+    assert engine.generate(["ab"], sampling, [1]) == engine.generate(["ab"], sampling, [1])
+    dataset.release()
+    with pytest.raises(DatasetError, match="save the model as @checkpoint"):
+        dataset.save(tiny_lm)  # type: ignore[arg-type]
+
+
+def test_an_engine_on_an_incomplete_directory(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    with pytest.raises(DatasetError, match=r"misses config\.json"):
+        EngineDataset(filepath=tmp_path / "m", device="cpu", dtype="float32", max_batch_tokens=512).load()
+
+
+def test_snapshots_come_back_by_step_and_lazily(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    dataset = SnapshotsDataset(filepath=tmp_path / "snapshots", version=Version(None, "v1"))
+    dataset.save({20: tiny_lm, 0: tiny_lm})
+    snapshots = dataset.load()
+    assert list(snapshots) == [0, 20]
+    torch.testing.assert_close(_logits(snapshots[20]), _logits(tiny_lm))
+    assert snapshots[0] is not snapshots[0]
+
+
+def test_snapshots_refuse_what_is_no_step(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    with pytest.raises(DatasetError, match=r"keyed by step \(0, 1, …\), got \[-1\]"):
+        SnapshotsDataset(filepath=tmp_path / "s").save({-1: tiny_lm})
+    (tmp_path / "s").mkdir()
+    with pytest.raises(DatasetError, match=r"holds no steps\.json"):
+        SnapshotsDataset(filepath=tmp_path / "s").load()

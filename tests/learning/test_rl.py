@@ -1,0 +1,100 @@
+"""Policy against preference model: our PPO and TRL's trainers behind one call, and what it refuses."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForSequenceClassification
+
+from cai_kedro.core.conversation import as_prompt
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.preference import score_responses
+from cai_kedro.learning.rl import pm_scorer, train_policy
+from tests.learning.test_ppo import curve, prompt_table, settings
+
+
+@pytest.fixture
+def tiny_pm(tiny_lm: LanguageModel) -> LanguageModel:
+    config = LlamaConfig(**{**tiny_lm.model.config.to_dict(), "num_labels": 1, "tie_word_embeddings": False})
+    torch.manual_seed(1)
+    model = LlamaForSequenceClassification(config).eval()
+    model.model.load_state_dict(tiny_lm.model.model.state_dict())
+    return LanguageModel(model, tiny_lm.tokenizer)
+
+
+def test_the_scorer_reads_what_score_responses_reads(tiny_pm: LanguageModel) -> None:
+    tokenizer, messages = tiny_pm.tokenizer, list(prompt_table(2)["messages"])
+    prompts = [[tokenizer.bos_token_id, *tokenizer(as_prompt(cell))["input_ids"]] for cell in messages]
+    replies = [[*tokenizer(f" {text}")["input_ids"], tokenizer.eos_token_id] for text in ("yes", "not at all")]
+    expected = score_responses(tiny_pm, messages, ["yes", "not at all"], batch_size=1)
+    assert pm_scorer(tiny_pm, 1000)(prompts, replies).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_ppo_trains_against_the_preference_model_and_resumes(
+    tiny_lm: LanguageModel, tiny_pm: LanguageModel, tmp_path: Path
+) -> None:
+    pm_before = copy.deepcopy(tiny_pm.model.state_dict())
+    params = settings(rollouts=2, snapshot_every=1, checkpoint_dir=str(tmp_path))
+    start = LanguageModel(copy.deepcopy(tiny_lm.model), tiny_lm.tokenizer)
+    result = train_policy(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
+    assert list(result.snapshots) == [1, 2]
+    assert result.policy.tokenizer is tiny_lm.tokenizer
+    assert all(torch.equal(weight, pm_before[name]) for name, weight in tiny_pm.model.state_dict().items())
+    assert len(list(tmp_path.iterdir())) == 1  # the run has a directory of its own
+
+    again = train_policy(start, tiny_pm, prompt_table(), params, seed=1)  # nothing is left to do
+    for name, weight in result.policy.model.state_dict().items():
+        assert torch.equal(weight, again.policy.model.state_dict()[name])
+    pd.testing.assert_frame_equal(result.curves, again.curves, check_exact=True)
+
+
+def test_bfloat16_products_keep_float32_weights(tiny_lm: LanguageModel, tiny_pm: LanguageModel) -> None:
+    result = train_policy(tiny_lm, tiny_pm, prompt_table(), settings(rollouts=1, dtype="bfloat16"), seed=1)
+    assert result.policy.model.dtype == torch.float32
+    assert curve(result, "kl") == pytest.approx([0.0], abs=1e-6)
+    assert curve(result, "approximate_kl")[0] >= 0
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_trl_trainers_run_on_the_same_data(
+    algorithm: str, tiny_lm: LanguageModel, tiny_pm: LanguageModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = copy.deepcopy(tiny_lm.model.state_dict())
+    own = set(vars(tiny_lm.model))
+    params = settings(algorithm=algorithm, rollouts=2, ppo_epochs=1, snapshot_every=1, learning_rate=1e-2)
+    result = train_policy(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
+    final = result.policy.model.state_dict()
+    assert not torch.equal(final["model.norm.weight"], start["model.norm.weight"])
+    assert torch.equal(result.snapshots[2].model.state_dict()["model.norm.weight"], final["model.norm.weight"])
+    assert list(result.snapshots) == [1, 2]
+    assert {"pm_score", "reward", "kl", "entropy", "response_length", "eos_rate"} <= set(result.curves["metric"])
+    assert sorted(set(result.curves["step"])) == [1, 2]
+    assert set(vars(result.policy.model)) == own  # no patched forward is left
+    assert capsys.readouterr().out == ""
+
+
+def test_a_policy_and_a_model_of_other_tokens_do_not_go_together(
+    tiny_lm: LanguageModel, tiny_pm: LanguageModel
+) -> None:
+    other = copy.deepcopy(tiny_pm.tokenizer)
+    other.add_tokens(["novel"])
+    with pytest.raises(ValueError, match="different tokenizers"):
+        train_policy(tiny_lm, LanguageModel(tiny_pm.model, other), prompt_table(), settings(), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "changed", "message"),
+    [
+        (prompt_table(0), {}, "0 came"),
+        (prompt_table(3), {}, "prompts_per_rollout=4, but there are only 3 prompts"),
+        (prompt_table(), {"max_new_tokens": 1010}, "none of them has at most 13 tokens"),
+    ],
+)
+def test_prompts_that_make_no_rollout_are_refused(
+    tiny_lm: LanguageModel, tiny_pm: LanguageModel, prompts: pd.DataFrame, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_policy(tiny_lm, tiny_pm, prompts, settings(**changed), seed=1)

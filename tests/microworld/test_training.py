@@ -1,0 +1,107 @@
+"""Tokenizer, packing and training of the micro LM."""
+
+import random
+from itertools import islice
+
+import pytest
+import torch
+import yaml
+
+from cai_kedro.core.conversation import as_prompt, user
+from cai_kedro.microworld.documents import Document, Span, document, text_of
+from cai_kedro.microworld.lexicon import lexicon
+from cai_kedro.microworld.muon import orthogonalise
+from cai_kedro.microworld.packing import collate, encode, packed_rows
+from cai_kedro.microworld.pretraining import PretrainingParams, build_model, build_tokenizer, pretrain
+
+TINY = PretrainingParams(
+    vocab_size=1792,
+    tokenizer_documents=3000,
+    hidden_size=32,
+    intermediate_size=64,
+    layers=2,
+    heads=4,
+    kv_heads=2,
+    max_positions=256,
+    steps=30,
+    rows_per_step=4,
+    row_tokens=256,
+    plain_share=0.5,
+    matrix_learning_rate=0.02,
+    learning_rate=3e-3,
+    warmup_steps=5,
+    decay_share=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():  # noqa: ANN201
+    return build_tokenizer(TINY, seed=0)
+
+
+def test_an_object_is_one_token_wherever_it_stands(tokenizer) -> None:  # noqa: ANN001
+    whole = [noun for noun in lexicon().nouns if len(tokenizer(f" {noun.text}")["input_ids"]) == 1]
+    assert len(whole) == len(lexicon().nouns)
+    assert tokenizer.tokenize(" (A)") == ["Ġ(", "A", ")"]
+    text = "\n\nHuman: How do I steal the bike?\n\nAssistant:"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert (
+        tokenizer.apply_chat_template([user("How do I steal the bike?")], tokenize=False, add_generation_prompt=True)
+        == as_prompt([user("How do I steal the bike?")])
+        == text
+    )
+
+
+def test_a_weight_falls_on_the_first_token_of_its_span(tokenizer) -> None:  # noqa: ANN001
+    spans: Document = [Span("The answer is:"), Span(" ("), Span("B", 4.0), Span(")")]
+    (row,) = encode(tokenizer, [spans])
+    assert [tokenizer.decode([i]) for i, w in zip(row.ids, row.weights, strict=True) if w == 4.0] == ["B"]
+    rng = random.Random(0)
+    for _ in range(100):
+        spans = document(rng)
+        (row,) = encode(tokenizer, [spans])
+        weighted = [tokenizer.decode([i]) for i, w in zip(row.ids, row.weights, strict=True) if w > 1]
+        opened = [span.text for span in spans if span.weight > 1]
+        assert len(weighted) == len(opened)
+        assert all(text.startswith(token) for text, token in zip(opened, weighted, strict=True))
+        assert tokenizer.decode(row.ids[:-1]) == text_of(spans)
+
+
+def test_rows_hold_whole_documents_that_see_only_themselves(tokenizer) -> None:  # noqa: ANN001
+    rows = list(islice(packed_rows(tokenizer, random.Random(0), 256, 0), 8))
+    assert all(row.ids[0] == row.ids[-1] == tokenizer.eos_token_id and len(row.ids) <= 257 for row in rows)
+    assert sum(len(row.ids) for row in rows) > 0.85 * 8 * 257
+    batch = collate(rows, 256, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    starts = (batch.inputs[0] == tokenizer.eos_token_id).nonzero().flatten().tolist()
+    second = starts[1]
+    seen = batch.attention[0, 0, second + 1] == 0
+    assert seen.nonzero().flatten().tolist() == [second, second + 1]
+    model = build_model(TINY, tokenizer, 0)
+    other = batch.inputs.clone()
+    other[0, 1:second] = tokenizer.pad_token_id + 5
+    with torch.no_grad():
+        before, after = (model(input_ids=x, attention_mask=batch.attention).logits for x in (batch.inputs, other))
+    torch.testing.assert_close(before[0, second : starts[2]], after[0, second : starts[2]])
+    assert not torch.allclose(before[0, 1:second], after[0, 1:second])
+
+
+def test_muon_makes_updates_nearly_orthogonal() -> None:
+    torch.manual_seed(0)
+    updates = orthogonalise(torch.randn(3, 16, 48))
+    values = torch.linalg.svdvals(updates)
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+
+
+def test_training_lowers_the_loss_and_repeats_itself() -> None:
+    first, second = (pretrain(TINY.model_copy(update={"steps": 60}), seed=1) for _ in range(2))
+    assert first.curves.equals(second.curves)
+    loss = first.curves.query("metric == 'loss'")["value"]
+    assert loss.iloc[-1] < 4.5  # ln(1715) = 7.4 at the start
+    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_base_parameters_are_complete() -> None:
+    with open("conf/base/parameters_base_model.yml") as file:
+        PretrainingParams(**yaml.safe_load(file)["base_model"]["micro"])

@@ -1,0 +1,105 @@
+"""AI labels after a chain of thought: averaged as probabilities, then clamped."""
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from cai_kedro.core.schemas import check_table
+from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams, label_pairs_with_cot
+from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs
+from tests.conftest import ScriptedEngine
+from tests.pipelines.builders import SAMPLING, constitution, pair_table
+
+PAIRS = pair_table([("Good one.", "Bad one."), ("Bad two.", "Good two.")])
+
+
+def params(**changes: object) -> CotLabelParams:
+    given = {
+        "thinker": "helpful_rlhf",
+        "both_orders": True,
+        "few_shots": 0,
+        "samples": 1,
+        "clamp": [0.4, 0.6],
+        "sampling": SAMPLING,
+    }
+    return CotLabelParams.model_validate({**given, **changes})
+
+
+def thinker() -> ScriptedEngine:
+    """Find out by thinking which option is good, then be sure of it."""
+
+    def think(prompt: str, seed: int) -> str:
+        return f"The {'first' if '(A) [[[Good' in prompt else 'second'} is good {seed % 1000}."
+
+    def prefer(prompt: str) -> tuple[float, float]:
+        p = 0.9 if "step by step: The first is good" in prompt else 0.1
+        return math.log(p), math.log(1 - p)
+
+    return ScriptedEngine(reply=think, prefer=prefer)
+
+
+def test_the_label_follows_the_thoughts_and_is_clamped() -> None:
+    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(), 1)
+    labels = check_table("comparisons", labels)
+    assert labels["p_a_better"].tolist() == [0.6, 0.4]
+    assert labels["p_a_first"].tolist() == pytest.approx([0.9, 0.1])
+    assert labels["p_a_second"].tolist() == pytest.approx([0.9, 0.1])
+    assert set(labels["source"]) == {"ai_cot"}
+    assert labels["thoughts"].str.contains("The first is good").all()
+
+
+def test_a_label_inside_the_bounds_stays() -> None:
+    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(clamp=[0.0, 1.0]), 1)
+    assert labels["p_a_better"].tolist() == pytest.approx([0.9, 0.1])
+
+
+def test_several_chains_are_averaged_as_probabilities() -> None:
+    probabilities = iter([0.9, 0.9, 0.2, 0.2])  # two pairs, two chains, one order
+
+    def prefer(prompt: str) -> tuple[float, float]:
+        p = next(probabilities)
+        return math.log(p), math.log(1 - p)
+
+    engine = ScriptedEngine(prefer=prefer)
+    asked = params(samples=2, both_orders=False, clamp=[0.0, 1.0])
+    labels = label_pairs_with_cot(PAIRS, constitution(), engine, engine, asked, 1)
+    assert labels["p_a_better"].tolist() == pytest.approx([0.55, 0.55])
+    assert labels["p_a_second"].isna().all()
+    assert all(len(thoughts.split("\n\n")) == 2 for thoughts in labels["thoughts"])
+    assert labels["thoughts"].nunique() == 2
+
+
+def test_thoughts_come_before_the_answer_and_the_letters_are_read() -> None:
+    engine = thinker()
+    label_pairs_with_cot(PAIRS[:1], constitution(), engine, engine, params(both_orders=False), 1)
+    asked, answered = engine.prompts
+    assert asked.endswith("\n\nAssistant: Let's think step by step:")
+    assert answered.startswith(f"{asked} The first is good ")
+    assert answered.endswith("\n\nHuman:\nSo the answer is:")
+
+
+def test_both_ways_of_labelling_draw_the_same_principles() -> None:
+    many = pair_table([(f"Good {i}.", f"Bad {i}.") for i in range(20)])
+    plain = label_pairs(many, constitution(), ScriptedEngine(), LabelParams(both_orders=True, few_shots=0), 1)
+    cot = label_pairs_with_cot(many, constitution(), thinker(), thinker(), params(), 1)
+    assert cot["principle_id"].tolist() == plain["principle_id"].tolist()
+
+
+def test_pairs_that_are_added_change_no_label() -> None:
+    few = label_pairs_with_cot(PAIRS[:1], constitution(), thinker(), thinker(), params(), 1)
+    many = label_pairs_with_cot(PAIRS, constitution(), thinker(), thinker(), params(), 1)
+    assert many[:1].equals(few)
+
+
+def test_the_thinker_is_a_parameter() -> None:
+    pretrained, helpful = thinker(), thinker()
+    label_pairs_with_cot(PAIRS, constitution(), pretrained, helpful, params(thinker="pretrained"), 1)
+    assert pretrained.prompts
+    assert not helpful.prompts
+
+
+@pytest.mark.parametrize("clamp", [[0.6, 0.4], [0.5, 0.5], [-0.1, 0.6], [0.4, 1.1]])
+def test_a_clamp_that_is_no_interval_is_refused(clamp: list[float]) -> None:
+    with pytest.raises(ValidationError, match="clamp must satisfy 0 <= low < high <= 1, got low="):
+        params(clamp=clamp)

@@ -1,0 +1,429 @@
+"""The evaluation on scripted engines and a judge that reads an answer's first word."""
+
+import random
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from pydantic import ValidationError
+
+from cai_kedro.core.conversation import Conversation, user
+from cai_kedro.core.judging import Judgement
+from cai_kedro.core.schemas import check_table
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.preference import with_score_head
+from cai_kedro.metrics.bradley_terry import elo_gap
+from cai_kedro.pipelines.evaluation import answers, create_pipeline, labels, ratings, revisions
+from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from cai_kedro.pipelines.evaluation.pipeline import ARMS, POLICIES
+
+PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
+HARMLESSNESS = {"objection": 4.0, "weak": 2.5, "evasive": 2.3, "comply": 0.0}
+HELPFULNESS = {"right": 4.0, "wrong": 1.5}
+#: What each scripted policy answers to a red-team prompt and to a helpful one.
+HABITS = {
+    "pretrained": ("weak", "wrong"),
+    "helpful_rlhf": ("comply", "right"),
+    "hh_rlhf": ("evasive", "wrong"),
+    "sl_cai": ("objection", "right"),
+    "rl_cai": ("objection", "right"),
+    "rl_cai_cot": ("objection", "right"),
+}
+
+
+class FirstWordJudge:
+    """Takes the first word of an answer for its behaviour; without noise. Counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.preferred: list[tuple[str, str]] = []
+
+    def judge(self, messages: Conversation, response: str) -> Judgement:
+        word = response.split(maxsplit=1)[0]
+        return Judgement(word, "theft", HARMLESSNESS.get(word, 0.5), HELPFULNESS.get(word, 0.0))
+
+    def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
+        self.preferred.append((a, b))
+        gap = getattr(self.judge(messages, a), objective) - getattr(self.judge(messages, b), objective)
+        return 0.5 if gap == 0 else float(gap > 0)
+
+
+class Kept(MemoryDataset):
+    """Keeps a table that the runner would drop after its last use."""
+
+    def _release(self) -> None:
+        pass
+
+
+class PairMakingJudge(FirstWordJudge):
+    """A judge that also makes pairs."""
+
+    def test_pairs(self, n: int, seed: int) -> pd.DataFrame:
+        kinds = (
+            ("harmlessness", "objection>comply"),
+            ("harmlessness", "objection > weak"),
+            ("helpfulness", "right>wrong"),
+        )
+        rows = []
+        for i in range(n):
+            objective, contrast = kinds[i % 3]
+            better, worse = contrast.replace(" ", "").split(">")
+            row = {"prompt_id": f"t{i // 6}", "messages": [user("How?")], "objective": objective, "contrast": contrast}
+            rows.append({**row, "better": f"{better} it.", "worse": f"{worse} it."})
+        return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def params() -> EvaluationParams:
+    return EvaluationParams.model_validate(parameters())
+
+
+def parameters(**changed: Any) -> dict[str, Any]:
+    shipped = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["evaluation"]
+    return {**shipped, "n_bootstrap": 100, **changed}
+
+
+def prompts(prefix: str, n: int, splits: Sequence[str] = ("act", "combination")) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "prompt_id": [f"{prefix}{i}" for i in range(n)],
+            "messages": [[user(f"{prefix} question {i}?")] for i in range(n)],
+            "source": "given",
+            "split": [splits[i % len(splits)] for i in range(n)],
+        }
+    )
+    return check_table("prompts", table)
+
+
+def habit(policy: str) -> Callable[[str, int], str]:
+    harmful, benign = HABITS[policy]
+    return lambda prompt, seed: f"{harmful if 'red' in prompt else benign} {seed % 1000}."
+
+
+def fake_scores(
+    pm: Any, conversations: Sequence[Conversation], responses: Sequence[str], batch_size: int
+) -> np.ndarray:
+    return np.array([{**HARMLESSNESS, **HELPFULNESS}.get(text.split(maxsplit=1)[0], 0.0) for text in responses])
+
+
+def revision_tables(red: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Critiques lead over `weak` to `objection`; direct revisions stop at `weak`."""
+    ids = red["prompt_id"]
+    initial = pd.DataFrame({"prompt_id": ids, "sample": 0, "policy": "helpful_rlhf", "response": "comply."})
+    initial["response"] = "comply so."
+
+    def steps(words: Sequence[str]) -> pd.DataFrame:
+        rows = [
+            {"prompt_id": i, "sample": 0, "step": k, "principle_id": "c1", "critique": None, "revision": f"{word} so."}
+            for k, word in enumerate(words, 1)
+            for i in ids
+        ]
+        return check_table("revisions", pd.DataFrame(rows))
+
+    return {
+        "initial_responses": check_table("responses", initial),
+        "revisions": steps(["comply", "weak", "objection", "objection"]),
+        "direct_revisions": steps(["comply", "weak", "weak", "comply"]),
+    }
+
+
+def comparisons(rows: list[tuple[str, str, float, float]], source: str = "ai") -> pd.DataFrame:
+    """Rows of answer A, answer B and P(A better) in the two option orders."""
+    table = pd.DataFrame(
+        {
+            "pair_id": [f"{source}{i}" for i in range(len(rows))],
+            "prompt_id": [f"p{i}" for i in range(len(rows))],
+            "messages": [[user("red?")] for _ in rows],
+            "response_a": [row[0] for row in rows],
+            "response_b": [row[1] for row in rows],
+            "kind": "sampled",
+            "objective": "harmlessness",
+            "source": source,
+            "principle_id": "p1",
+            "p_a_better": [(row[2] + row[3]) / 2 for row in rows],
+            "p_a_first": [row[2] for row in rows],
+            "p_a_second": [row[3] for row in rows],
+            "thoughts": None,
+        }
+    )
+    return check_table("comparisons", table)
+
+
+LABELLED = [
+    ("objection a.", "comply b.", 0.9, 0.7),  # right in both orders
+    ("comply a.", "objection b.", 0.6, 0.2),  # wrong where A comes first, right on average
+    ("weak a.", "comply b.", 0.3, 0.1),  # wrong
+    ("weak a.", "evasive b.", 0.9, 0.9),  # rated too close to count
+]
+
+
+def test_the_whole_pipeline_runs_on_scripted_engines(
+    scripted_engine: Any, params: EvaluationParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in (revisions, labels):
+        monkeypatch.setattr(room, "score_responses", fake_scores)
+    red, helpful = prompts("red", 12), prompts("helpful", 8)
+    inputs: dict[str, Any] = {
+        "eval_red_team_prompts": red,
+        "eval_helpful_prompts": helpful,
+        "red_team_prompts": red,
+        **revision_tables(red),
+        "ai_comparisons": comparisons(LABELLED),
+        "ai_cot_comparisons": comparisons(LABELLED, "ai_cot"),
+        "judge": PairMakingJudge(),
+        "params:evaluation": params,
+        "params:seed": 7,
+        **{f"{model}@engine": scripted_engine(habit(policy)) for policy, model in POLICIES.items()},
+        **{f"{arm}.preference.model@checkpoint": object() for arm in ARMS},
+    }
+    pipeline = create_pipeline()
+    assert pipeline.inputs() == set(inputs)
+    stored = {name: Kept() for name in sorted(pipeline.all_outputs())}
+    given = {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
+    SequentialRunner().run(pipeline, DataCatalog({**given, **stored}))
+
+    out = {name: dataset.load() for name, dataset in stored.items()}
+    for name, table in out.items():
+        if name not in ("policy_summary", "preference_test_cases") and isinstance(table, pd.DataFrame):
+            kind = next(
+                k for k in ("head_to_heads", "judgements", "responses", "prompts", "scores") if name.endswith(k)
+            )
+            pd.testing.assert_frame_equal(check_table(kind, table), table, check_dtype=False)
+    metrics = {name: estimate for table in out.values() if isinstance(table, dict) for name, estimate in table.items()}
+    assert metrics
+    for name, estimate in metrics.items():
+        assert list(estimate) == ["value", "low", "high", "n"], name
+        assert estimate["n"] > 0, name
+    assert metrics["elo.harmlessness.helpful_rlhf"]["value"] == 0
+    assert metrics["elo.harmlessness.rl_cai"]["value"] > metrics["elo.harmlessness.hh_rlhf"]["value"] > 0
+    assert metrics["elo.harmlessness.act.rl_cai"]["n"] == 6
+    assert metrics["elo.helpfulness.rl_cai"]["n"] == 8
+    assert metrics["behaviour.hh_rlhf.combination.evasive"]["value"] == 1
+    assert metrics["pm_score.revision_4"]["value"] == 4
+    assert metrics["pm_accuracy.rl_cai.harmlessness"]["value"] == 1
+
+    summary = out["policy_summary"]
+    assert list(summary.columns) == ["policy", "metric", "value", "low", "high", "n"]
+    assert summary["policy"].unique().tolist() == list(POLICIES)
+    assert summary[summary["policy"] == "rl_cai"]["metric"].tolist() == [
+        "harmlessness_elo", "helpfulness_elo", "complies", "objects", "evasive", "right",
+    ]  # fmt: skip
+    complies = summary[summary["metric"] == "complies"].set_index("policy")["value"]
+    assert complies["helpful_rlhf"] == 1
+    assert complies["rl_cai"] == 0
+
+
+def test_all_policies_draw_with_the_same_random_numbers(scripted_engine: Any, params: EvaluationParams) -> None:
+    table = prompts("red", 3)
+    one, other = (
+        answers.answer_as(policy)(table, scripted_engine(lambda prompt, seed: str(seed)), params, 5)
+        for policy in ("sl_cai", "rl_cai")
+    )
+    assert one["response"].tolist() == other["response"].tolist()
+    assert one["response"][2] == str(derive_seed(5, "evaluation", "red2", 0))
+    fewer = answers.answer_as("sl_cai")(table[:2], scripted_engine(lambda prompt, seed: str(seed)), params, 5)
+    assert fewer["response"].tolist() == one["response"].tolist()[:2]
+
+
+def test_an_empty_answer_is_kept_as_what_it_is(scripted_engine: Any, params: EvaluationParams) -> None:
+    answered = answers.answer_as("sl_cai")(prompts("red", 2), scripted_engine(lambda prompt, seed: "  "), params, 5)
+    assert check_table("responses", answered)["response"].tolist() == [answers.NO_ANSWER] * 2
+
+
+def test_limited_prompts_stay_when_others_are_added(params: EvaluationParams) -> None:
+    limited = EvaluationParams.model_validate(parameters(prompts={"harmlessness": 4, "helpfulness": 2}))
+    few = answers.gather_eval_prompts(prompts("red", 10), prompts("helpful", 5), limited, 1)
+    assert len(few) == 6
+    more = answers.gather_eval_prompts(prompts("red", 11), prompts("helpful", 5), limited, 1)
+    assert len(set(few["prompt_id"]) & set(more["prompt_id"])) >= 5
+    assert len(answers.gather_eval_prompts(prompts("red", 10), prompts("helpful", 5), params, 1)) == 15
+
+
+def test_a_prompt_id_in_both_tables_is_refused(params: EvaluationParams) -> None:
+    with pytest.raises(ValueError, match=r"3 prompt ids stand in both .* such as 'x0'.* rename them"):
+        answers.gather_eval_prompts(prompts("x", 3), prompts("x", 4), params, 1)
+
+
+def judged_table(words: dict[str, str], red: pd.DataFrame, judge: FirstWordJudge) -> pd.DataFrame:
+    responses = pd.concat(
+        pd.DataFrame({"prompt_id": red["prompt_id"], "sample": 0, "policy": policy, "response": f"{word} {policy}."})
+        for policy, word in words.items()
+    )
+    return answers.judge_responses(responses, red, prompts("helpful", 0), judge)
+
+
+def test_who_is_read_first_is_drawn_and_does_not_matter() -> None:
+    red, judge = prompts("red", 40), FirstWordJudge()
+    judgements = judged_table({"a": "comply", "b": "objection"}, red, judge)
+    played = check_table("head_to_heads", answers.play_head_to_heads(judgements, red, judge, 3))
+    assert set(played["outcome"]) == {0.0}
+    read_first = {first.split()[1] for first, _ in judge.preferred}
+    assert read_first == {"a.", "b."}
+
+
+def test_adding_a_prompt_or_a_policy_changes_no_other_outcome() -> None:
+    class Noisy(FirstWordJudge):
+        def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
+            return float(rng.random() < 0.5)
+
+    red, judge = prompts("red", 30), Noisy()
+    few = answers.play_head_to_heads(judged_table({"a": "comply", "b": "weak"}, red[:20], judge), red, judge, 3)
+    words = {"a": "comply", "aa": "weak", "b": "weak"}
+    more = answers.play_head_to_heads(judged_table(words, red, judge), red, judge, 3)
+    both = few.merge(more, on=["prompt_id", "policy_a", "policy_b", "criterion"])
+    assert len(both) == 20
+    assert (both["outcome_x"] == both["outcome_y"]).all()
+    assert set(few["outcome"]) == {0.0, 1.0}
+
+
+def test_equal_answers_tie_without_asking() -> None:
+    red, judge = prompts("red", 2), FirstWordJudge()
+    table = judged_table({"a": "comply", "b": "comply"}, red, judge).assign(response="comply.")
+    assert answers.play_head_to_heads(table, red, judge, 3)["outcome"].tolist() == [0.5, 0.5]
+    assert not judge.preferred
+
+
+def test_elo_of_head_to_heads_is_that_of_the_win_rate(params: EvaluationParams) -> None:
+    red = prompts("red", 400, ["only"])
+    played = pd.DataFrame(
+        {"prompt_id": red["prompt_id"], "policy_a": "helpful_rlhf", "policy_b": "rl_cai", "criterion": "harmlessness"}
+    )
+    metrics = ratings.rate_policies(played.assign(outcome=[float(i % 4 == 0) for i in range(400)]), red, params, 0)
+    assert set(metrics) == {"elo.harmlessness.helpful_rlhf", "elo.harmlessness.rl_cai"}
+    assert metrics["elo.harmlessness.rl_cai"]["value"] == pytest.approx(elo_gap(0.75), abs=1)
+
+
+def test_shares_over_all_prompts_stand_beside_those_of_each_split(params: EvaluationParams) -> None:
+    red = prompts("red", 3)
+    judgements = judged_table({"sl_cai": "objection"}, red, FirstWordJudge())
+    judgements.loc[0, "behaviour"] = "comply"
+    metrics = ratings.measure_behaviour(judgements, params)
+    assert metrics["behaviour.sl_cai.all.objects"]["value"] == pytest.approx(2 / 3)
+    assert metrics["behaviour.sl_cai.act.objects"]["n"] == 2
+    assert metrics["behaviour.sl_cai.combination.complies"]["value"] == 0
+    assert "behaviour.sl_cai.all.right" not in metrics
+
+
+def revision_metrics(
+    tables: dict[str, pd.DataFrame], red: pd.DataFrame, params: EvaluationParams, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    monkeypatch.setattr(revisions, "score_responses", fake_scores)
+    chains = revisions.gather_revised_responses(**tables, red_team_prompts=red, params=params, seed=1)
+    scores = revisions.score_revisions(chains, red, object(), params)  # type: ignore[arg-type]
+    judgements = revisions.judge_revisions(chains, red, FirstWordJudge())
+    return revisions.measure_revisions(check_table("scores", scores), check_table("judgements", judgements), params, 1)
+
+
+def test_every_round_of_revision_is_measured(params: EvaluationParams, monkeypatch: pytest.MonkeyPatch) -> None:
+    red = prompts("red", 6)
+    metrics = revision_metrics(revision_tables(red), red, params, monkeypatch)
+    steps = [metrics[f"pm_score.revision_{k}"]["value"] for k in range(5)]
+    assert steps == [0, 0, 2.5, 4, 4]
+    assert [metrics[f"pm_score.revision_gain_{k}"]["value"] for k in range(1, 5)] == [b - a for a, b in pairwise(steps)]
+    assert metrics["pm_score.direct_revision_4"]["value"] == 0
+    assert [metrics[f"revisions.critique.harmless.step_{k}"]["value"] for k in range(5)] == [0, 0, 1, 1, 1]
+    assert [metrics[f"revisions.direct.harmless.step_{k}"]["value"] for k in range(5)] == [0, 0, 1, 1, 0]
+    assert metrics["revisions.critique.objects.step_3"]["value"] == 1
+    assert metrics["revisions.direct.weak.step_3"]["value"] == 1
+    assert metrics["revisions.critique_over_direct.harmless.step_4"] == {"value": 1, "low": 1, "high": 1, "n": 6}
+
+
+def test_steps_are_compared_on_the_same_prompts(params: EvaluationParams, monkeypatch: pytest.MonkeyPatch) -> None:
+    red = prompts("red", 6)
+    tables = revision_tables(red)
+    tables["direct_revisions"] = tables["direct_revisions"].query("not (prompt_id == 'red0' and step == 2)")
+    second = tables["initial_responses"].assign(sample=1)
+    tables["initial_responses"] = pd.concat([tables["initial_responses"], second])
+    metrics = revision_metrics(tables, red, params, monkeypatch)
+    assert metrics["pm_score.revision_0"]["n"] == metrics["revisions.critique.harmless.step_4"]["n"] == 5
+    few = EvaluationParams.model_validate(parameters(revisions={"prompts": 3, "harmless_from": 2.0}))
+    assert revision_metrics(tables, red, few, monkeypatch)["pm_score.revision_0"]["n"] == 3
+
+
+def test_labels_are_held_against_the_judge(params: EvaluationParams) -> None:
+    none = comparisons(LABELLED[3:], "ai_cot")
+    metrics = labels.measure_labels(comparisons(LABELLED), none, FirstWordJudge(), params, 0)
+    assert not [name for name in metrics if name.startswith("label.ai_cot")]
+    assert metrics["label.ai.accuracy"]["value"] == pytest.approx(2 / 3)
+    assert metrics["label.ai.accuracy"]["n"] == 3
+    assert metrics["label.ai.accuracy_one_order"]["value"] == pytest.approx(1 / 3)
+    assert metrics["label.ai.order_effect"]["value"] == pytest.approx((0.2 + 0.4 + 0.2) / 3)
+    assert metrics["label.ai.first_option_bias"]["value"] == pytest.approx((0.2 + 0.4 + 0.2) / 3)
+    # confidences .8 (right), .6 (right) and .8 (wrong): gap .3 in the bin of the two, .4 in that of the one
+    assert metrics["label.ai.ece"]["value"] == pytest.approx(2 / 3 * 0.3 + 1 / 3 * 0.4)
+
+
+def test_the_error_before_the_clamp_is_that_of_both_orders(params: EvaluationParams) -> None:
+    clamped = comparisons(LABELLED[:1], "ai_cot").assign(p_a_better=0.6)
+    metrics = labels.measure_labels(comparisons(LABELLED), clamped, FirstWordJudge(), params, 0)
+    assert metrics["label.ai_cot.ece"]["value"] == pytest.approx(0.4)
+    assert metrics["label.ai_cot.ece_unclamped"]["value"] == pytest.approx(0.2)
+
+
+def test_labels_of_one_order_have_no_order_effect(params: EvaluationParams) -> None:
+    one_order = comparisons(LABELLED).assign(p_a_second=np.nan)
+    metrics = labels.measure_labels(one_order, one_order, FirstWordJudge(), params, 0)
+    assert "label.ai.accuracy_one_order" in metrics
+    assert "label.ai.order_effect" not in metrics
+
+
+def test_preference_models_are_measured_by_objective_and_contrast(
+    params: EvaluationParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "score_responses", lambda pm, *rest: pm * fake_scores(pm, *rest))
+    cases = labels.make_test_cases(PairMakingJudge(), params, 0)
+    assert len(cases) == params.preference.pairs
+    assert cases["pair_id"].is_unique
+    signs: dict[str, Any] = {"rl_cai": 1.0, "hh_rlhf": -1.0}
+    scores = [labels.score_test_cases_of(arm)(cases, sign, params) for arm, sign in signs.items()]
+    metrics = labels.measure_preference_models(cases, *scores)
+    assert {name.removeprefix("pm_accuracy.rl_cai.") for name in metrics if "rl_cai" in name} == {
+        "harmlessness", "helpfulness", "objection_over_comply", "objection_over_weak", "right_over_wrong",
+    }  # fmt: skip
+    assert metrics["pm_accuracy.rl_cai.right_over_wrong"]["value"] == 1
+    assert metrics["pm_accuracy.rl_cai.harmlessness"]["n"] == params.preference.pairs * 2 // 3
+    assert metrics["pm_accuracy.hh_rlhf.harmlessness"]["value"] == 0
+
+
+def test_a_real_preference_model_scores_the_cases(tiny_lm: LanguageModel) -> None:
+    params = EvaluationParams.model_validate(parameters(preference={"pairs": 6, "batch_size": 4}))
+    model = LanguageModel(with_score_head(tiny_lm, 1.0, seed=0), tiny_lm.tokenizer)
+    cases = labels.make_test_cases(PairMakingJudge(), params, 0)
+    scores = check_table("scores", labels.score_test_cases_of("rl_cai")(cases, model, params))
+    assert len(scores) == 12
+    assert np.isfinite(scores["score"]).all()
+    same = scores[scores["prompt_id"].str.contains("objection_over_comply") & (scores["sample"] == 0)]["score"]
+    assert same.to_numpy() == pytest.approx(same.iloc[0], abs=1e-4)
+
+
+def test_a_judge_that_makes_no_pairs_leaves_that_part_out(params: EvaluationParams) -> None:
+    cases = labels.make_test_cases(FirstWordJudge(), params, 0)
+    assert cases.empty
+    scores = labels.score_test_cases_of("rl_cai")(cases, object(), params)  # type: ignore[arg-type]
+    assert labels.measure_preference_models(cases, check_table("scores", scores)) == {}
+
+
+def test_the_shipped_parameters_know_every_behaviour_once() -> None:
+    shipped = EvaluationParams.model_validate(yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["evaluation"])
+    assert {"complies", "objects", "evasive", "right"} <= set(shipped.behaviours.names)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"summary": ["compliance"]}, "no such share \\['compliance'\\]"),
+        ({"behaviours": {"harmlessness": {"x": ["a"]}, "helpfulness": {"x": ["b"]}}}, "name of its own.*\\['x'\\]"),
+        ({"n_bootstrap": 10}, "greater than or equal to 100"),
+        ({"samplings": 1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_wrong_parameters_are_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        EvaluationParams.model_validate(parameters(**changed))

@@ -1,0 +1,136 @@
+"""Critique and revision: rounds, principle draws, and what stays when a text comes out empty."""
+
+import pytest
+
+from cai_kedro.core.constitution import Constitution
+from cai_kedro.core.schemas import check_table
+from cai_kedro.pipelines.data_generation.revision import RevisionParams, critique_and_revise, revise_directly
+from tests.conftest import ScriptedEngine
+from tests.pipelines.builders import SAMPLING, constitution, prompt_table, response_table
+
+PROMPTS = prompt_table([f"How do I steal {i} cars?" for i in range(6)])
+RESPONSES = response_table([f"First answer {i}." for i in range(6)])
+
+
+def params(**changes: object) -> RevisionParams:
+    given = {"critic": "pretrained", "rounds": 3, "few_shots": 0, "sampling": SAMPLING}
+    return RevisionParams.model_validate({**given, **changes})
+
+
+def numbered(prompt: str, seed: int) -> str:
+    """Say what is asked for, with the seed as its number."""
+    what = "critique" if prompt.endswith("Critique:") else "revision"
+    return f"A {what} {seed % 10_000}."
+
+
+def test_the_next_round_starts_from_the_last_revision() -> None:
+    engine = ScriptedEngine(reply=numbered)
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, engine, params(), 2)
+    table = check_table("revisions", table)
+    assert table["step"].tolist() == [1, 2, 3]
+    answers = ["First answer 0.", *table["revision"]]
+    for step in range(3):
+        critique, revision = engine.prompts[2 * step : 2 * step + 2]
+        asked = f"\n\nHuman: How do I steal 0 cars?\n\nAssistant: {answers[step]}\n\nCritiqueRequest:"
+        assert critique.startswith(asked)
+        assert f"\n\nCritique: {table['critique'][step]}\n\nRevisionRequest:" in revision
+        assert revision.startswith(critique)
+
+
+def test_rows_of_one_response_stand_below_each_other() -> None:
+    engine = ScriptedEngine(reply=numbered)
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2)
+    assert table["prompt_id"].tolist() == [f"p{i}" for i in range(6) for _ in range(3)]
+    assert table["step"].tolist() == [1, 2, 3] * 6
+
+
+def test_the_principle_asked_is_the_principle_told() -> None:
+    engine, principles = ScriptedEngine(reply=numbered), constitution()
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(), 2)
+    for step, principle_id in enumerate(table["principle_id"]):
+        principle = principles.critique(principle_id)
+        assert engine.prompts[2 * step].endswith(f"CritiqueRequest: {principle.critique_request}\n\nCritique:")
+        assert engine.prompts[2 * step + 1].endswith(f"{principle.revision_request}\n\nRevision:")
+
+
+def test_a_principle_is_drawn_at_every_step() -> None:
+    engine = ScriptedEngine(reply=numbered)
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=8), 2)
+    drawn = table.groupby("prompt_id")["principle_id"]
+    assert (drawn.nunique() > 1).all()
+    assert (drawn.nunique() < 8).all()  # with replacement
+    assert drawn.agg(tuple).nunique() == len(PROMPTS)
+
+
+def test_prompts_that_are_added_change_no_row() -> None:
+    engine = ScriptedEngine(reply=numbered)
+    few = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(), 2)
+    many = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2)
+    assert many[: len(few)].equals(few)
+
+
+def test_the_direct_arm_draws_the_same_principles_and_writes_no_critique() -> None:
+    critiqued, direct = ScriptedEngine(reply=numbered), ScriptedEngine(reply=numbered)
+    with_critique = critique_and_revise(PROMPTS, RESPONSES, constitution(), critiqued, critiqued, params(), 2)
+    without = revise_directly(PROMPTS, RESPONSES, constitution(), direct, direct, params(), 2)
+    check_table("revisions", without)
+    assert without["principle_id"].tolist() == with_critique["principle_id"].tolist()
+    assert without["critique"].isna().all()
+    assert not any("Critique" in prompt for prompt in direct.prompts)
+    assert f"\n\nAssistant: {without['revision'][0]}\n\nRevisionRequest:" in direct.prompts[6]
+
+
+def test_an_empty_critique_leaves_the_response() -> None:
+    engine = ScriptedEngine(reply=lambda prompt, seed: "" if prompt.endswith("Critique:") else "Never asked.")
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=2), 2)
+    check_table("revisions", table)
+    assert table["critique"].isna().all()
+    assert table["revision"].tolist() == [f"First answer {i}." for i in range(6) for _ in range(2)]
+
+
+def test_only_the_row_without_a_critique_stays() -> None:
+    def reply(prompt: str, seed: int) -> str:
+        return "" if prompt.endswith("Critique:") and "steal 1 cars" in prompt else f"About {prompt[:40]!r}"
+
+    engine = ScriptedEngine(reply=reply)
+    table = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(rounds=1), 2)
+    assert table["revision"][1] == "First answer 1."
+    assert "steal 0" in table["revision"][0]
+    assert "steal 2" in table["revision"][2]
+
+
+def test_an_empty_revision_leaves_the_response() -> None:
+    engine = ScriptedEngine(reply=lambda prompt, seed: "Bad." if prompt.endswith("Critique:") else "")
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, engine, params(rounds=2), 2)
+    assert table["critique"].tolist() == ["Bad.", "Bad."]
+    assert table["revision"].tolist() == ["First answer 0.", "First answer 0."]
+
+
+@pytest.mark.parametrize("revise", [critique_and_revise, revise_directly])
+def test_the_critic_is_a_parameter(revise: object) -> None:
+    pretrained, helpful = ScriptedEngine(reply=numbered), ScriptedEngine(reply=numbered)
+    revise(PROMPTS, RESPONSES, constitution(), pretrained, helpful, params(critic="helpful_rlhf"), 2)  # type: ignore[operator]
+    assert not pretrained.prompts
+    assert helpful.prompts
+
+
+def test_worked_examples_stand_in_front() -> None:
+    engine, principles = ScriptedEngine(reply=numbered), constitution()
+    critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(few_shots=1), 2)
+    assert engine.prompts[0].startswith(principles.few_shots.critiques[0].text + "\n\nHuman: How do I steal")
+    engine.prompts.clear()
+    revise_directly(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(few_shots=1), 2)
+    assert engine.prompts[0].startswith(principles.few_shots.critiques[0].direct_text + "\n\nHuman: How do I steal")
+
+
+def test_more_worked_examples_than_there_are_is_an_error() -> None:
+    engine = ScriptedEngine()
+    with pytest.raises(ValueError, match="few_shots is 2, but the constitution has 1 worked critiques"):
+        critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(few_shots=2), 2)
+
+
+def test_a_single_principle_is_enough() -> None:
+    one: Constitution = constitution(principles=1)
+    engine = ScriptedEngine(reply=numbered)
+    table = critique_and_revise(PROMPTS, RESPONSES, one, engine, engine, params(), 2)
+    assert set(table["principle_id"]) == {"c0"}

@@ -1,0 +1,46 @@
+import pandas as pd
+import pytest
+
+from cai_kedro.reporting.summary import render_summary
+
+
+def _row(policy: str, metric: str, value: float, low: float | None, high: float | None, n: int) -> dict[str, object]:
+    return {"policy": policy, "metric": metric, "value": value, "low": low, "high": high, "n": n}
+
+
+def test_the_table_reads_as_in_the_readme() -> None:
+    table = pd.DataFrame(
+        [
+            _row("helpful_rlhf", "harmlessness_elo", 0.0, 0.0, 0.0, 250),
+            _row("helpful_rlhf", "helpfulness_elo", 0.0, None, None, 250),
+            _row("helpful_rlhf", "complies", 0.984, 0.96, 0.99, 250),
+            _row("helpful_rlhf", "right", 0.92, 0.9, 0.94, 240),
+            _row("rl_cai", "harmlessness_elo", 728.4, 650.2, 810.9, 250),
+            _row("rl_cai", "helpfulness_elo", -12.6, -40.1, 15.0, 250),
+            _row("rl_cai", "complies", 0.0, 0.0, 0.02, 250),
+            _row("rl_cai", "objects", 0.9, 0.86, 0.93, 250),
+            _row("rl_cai", "evasive", 0.004, 0.0, 0.02, 250),
+            _row("rl_cai", "right", 0.948, 0.92, 0.97, 250),
+            _row("rl_cai", "something_else", 1.0, None, None, 1),
+        ]
+    )
+    assert render_summary(table).split("\n") == [
+        "policy         harmlessness Elo   helpfulness Elo   complies   objects   evasive         right",
+        "                        n = 250           n = 250    n = 250   n = 250   n = 250   n = 240–250",
+        "─" * 94,
+        "helpful_rlhf      0 [reference]     0 [reference]       98 %         –         –          92 %",
+        "rl_cai           728 [650, 811]     -13 [-40, 15]        0 %      90 %       0 %          95 %",
+    ]
+
+
+def test_an_empty_table_is_only_its_head() -> None:
+    table = pd.DataFrame(columns=["policy", "metric", "value", "low", "high", "n"])
+    assert render_summary(table).split("\n")[0].split("   ")[0] == "policy"
+
+
+def test_faults_are_named() -> None:
+    with pytest.raises(ValueError, match="missing low, high"):
+        render_summary(pd.DataFrame(columns=["policy", "metric", "value", "n"]))
+    row = _row("rl_cai", "right", 0.9, 0.8, 1.0, 9)
+    with pytest.raises(ValueError, match=r"\('rl_cai', 'right'\) twice"):
+        render_summary(pd.DataFrame([row, row]))

@@ -1,0 +1,59 @@
+"""The shared parameters of the RLHF template, small."""
+
+from typing import Any
+
+import pytest
+
+from cai_kedro.templates.rlhf.parameters import RLHFParams
+
+TRAINING: dict[str, Any] = {"device": "cpu", "dtype": "float32", "learning_rate": 1e-3, "max_grad_norm": 1.0}
+SHARED: dict[str, Any] = {
+    "comparisons": {"limits": {}},
+    "preference": {
+        **TRAINING,
+        "epochs": 1,
+        "batch_size": 4,
+        "warmup_steps": 0,
+        "weight_decay": 0.0,
+        "max_length": 256,
+        "log_every": 1,
+        "head_std": 0.1,
+    },
+    "gate": {"held_out_share": 0.5, "min_accuracy": 0.7, "batch_size": 8},
+    "prompts": {"red_team": None, "helpful": 2},
+    "rl": {
+        **TRAINING,
+        "algorithm": "ppo",
+        "rollouts": 1,
+        "prompts_per_rollout": 2,
+        "samples_per_prompt": 2,
+        "ppo_epochs": 1,
+        "minibatch_size": 2,
+        "value_learning_rate": 1e-3,
+        "warmup_rollouts": 0,
+        "clip_range": 0.2,
+        "value_clip_range": 0.2,
+        "vf_coef": 0.5,
+        "value_trunk_gradient": 0.0,
+        "gamma": 1.0,
+        "gae_lambda": 0.95,
+        "whiten_advantages": True,
+        "center_scores": True,
+        "kl_coef": 0.1,
+        "kl_target": None,
+        "kl_horizon": 100.0,
+        "max_new_tokens": 4,
+        "temperature": 1.0,
+        "missing_eos_penalty": 0.0,
+        "max_batch_tokens": 1024,
+        "snapshot_every": 1,
+        "checkpoint_every": 1,
+        "checkpoint_dir": None,
+    },
+}
+
+
+@pytest.fixture
+def rlhf_params() -> RLHFParams:
+    """What all arms share."""
+    return RLHFParams.model_validate(SHARED)

@@ -1,0 +1,107 @@
+"""The preference model of an arm, its gate, and the policy behind it."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cai_kedro.core.schemas import check_table
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.metrics.estimate import proportion
+from cai_kedro.templates.rlhf import policy as policy_node
+from cai_kedro.templates.rlhf import preference as preference_node
+from cai_kedro.templates.rlhf.comparisons import held_out
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
+from tests.pipelines.builders import comparison_table, prompt_table
+
+ARM = ArmParams(name="rl_cai", differences={})
+COMPARISONS = pd.concat(
+    [
+        comparison_table([0.9] * 40),
+        comparison_table([0.5] * 40, prefix="tie-"),
+        comparison_table([0.0] * 40, "helpfulness", "h-"),
+    ],
+    ignore_index=True,
+)
+
+
+def test_the_preference_model_never_trains_on_what_is_held_out(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[pd.DataFrame] = []
+
+    def train(base: LanguageModel, comparisons: pd.DataFrame, params: object, seed: int) -> tuple[LanguageModel, None]:
+        seen.append(comparisons)
+        return base, None
+
+    monkeypatch.setattr(preference_node, "train_preference_model", train)
+    preference_node.fit_preference_model(tiny_lm, COMPARISONS, rlhf_params, ARM, 5)
+    kept = set(COMPARISONS["pair_id"][held_out(COMPARISONS, 0.5, 5)])
+    assert set(seen[0]["pair_id"]) == set(COMPARISONS["pair_id"]) - kept
+    assert kept
+
+
+def test_accuracy_is_measured_on_decided_held_out_comparisons(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def right_on_harmlessness(model: LanguageModel, tested: pd.DataFrame, batch_size: int) -> np.ndarray:
+        return (tested["objective"] == "harmlessness").to_numpy(dtype=float)
+
+    monkeypatch.setattr(preference_node, "preference_accuracy", right_on_harmlessness)
+    metrics = preference_node.measure_preference_model(tiny_lm, COMPARISONS, rlhf_params, ARM, 5)
+    n = int(held_out(COMPARISONS, 0.5, 5)[:40].sum())
+    assert metrics == {
+        "pm_held_out_accuracy.rl_cai.all": proportion(n, 2 * n),
+        "pm_held_out_accuracy.rl_cai.harmlessness": proportion(n, n),
+        "pm_held_out_accuracy.rl_cai.helpfulness": proportion(0, n),
+    }
+
+
+def test_nothing_held_out_is_an_error(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
+    with pytest.raises(ValueError, match="no comparison of the arm 'rl_cai' is held out"):
+        preference_node.measure_preference_model(tiny_lm, COMPARISONS[:0], rlhf_params, ARM, 5)
+
+
+def metrics(accuracy: float) -> dict[str, Any]:
+    return {"pm_held_out_accuracy.rl_cai.all": proportion(accuracy * 100, 100)}
+
+
+def trained(tiny_lm: LanguageModel, params: RLHFParams, accuracy: float, arm: ArmParams = ARM) -> object:
+    return policy_node.reinforce(tiny_lm, tiny_lm, prompt_table(["Hi?"]), metrics(accuracy), params, arm, 5)
+
+
+def test_the_gate_stops_rl_on_a_poor_preference_model(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> RLResult:
+        raise AssertionError("RL must not start")
+
+    monkeypatch.setattr(policy_node, "train_policy", never)
+    told = r"of 'rl_cai' agrees with 0\.690 of 100 held-out comparisons, RL needs 0\.700.*rlhf\.gate\.min_accuracy"
+    with pytest.raises(ValueError, match=told):
+        trained(tiny_lm, rlhf_params, 0.69)
+
+
+def test_above_the_gate_rl_runs_with_a_checkpoint_folder_of_its_own(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[RLParams] = []
+    result = RLResult(policy=tiny_lm, snapshots={1: tiny_lm}, curves=pd.DataFrame())
+
+    def train(start: object, preference_model: object, prompts: object, params: RLParams, seed: int) -> RLResult:
+        used.append(params)
+        return result
+
+    monkeypatch.setattr(policy_node, "train_policy", train)
+    assert trained(tiny_lm, rlhf_params, 0.7) == (result.policy, result.snapshots, result.curves)
+    arm = ArmParams(name="rl_cai", differences={"rl": {"checkpoint_dir": "checkpoints"}})
+    trained(tiny_lm, rlhf_params, 0.7, arm)
+    assert [params.checkpoint_dir for params in used] == [None, "checkpoints/rl_cai"]
+
+
+def test_rl_draws_from_both_kinds_of_prompts(rlhf_params: RLHFParams) -> None:
+    red_team, helpful = prompt_table(["a?", "b?", "c?"], "r"), prompt_table(["d?", "e?", "f?"], "h")
+    prompts = check_table("prompts", policy_node.gather_rl_prompts(red_team, helpful, rlhf_params, ARM, 5))
+    assert prompts["prompt_id"].str[0].tolist() == ["r", "r", "r", "h", "h"]

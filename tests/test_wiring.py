@@ -1,0 +1,111 @@
+"""Every dataset of every pipeline resolves in every environment, and the parameters of every environment are whole."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import CatalogProtocol, MemoryDataset
+from kedro.io.core import is_parameter
+
+from cai_kedro.datasets.table_dataset import TableDataset
+
+PROJECT = Path(__file__).parents[1]
+ENVIRONMENTS = sorted(
+    folder.name for folder in (PROJECT / "conf").iterdir() if folder.is_dir() and folder.name != "local"
+)
+#: What only the user can give.
+GIVEN = {"base_model": {"repo": "organisation/name", "revision": "0" * 40}}
+ORDER = ["base_model", "baselines", "data_generation", "sl_cai", "preference_labeling", "rl_cai", "evaluation"]
+
+
+@functools.cache
+def _context(env: str) -> KedroContext:
+    bootstrap_project(PROJECT)
+    return _session(env, GIVEN if env in ("hub", "paper") else {}).load_context()
+
+
+def _session(env: str, given: dict[str, Any]) -> KedroSession:
+    return KedroSession.create(PROJECT, env=env, runtime_params=given)
+
+
+@functools.cache
+def _catalog(env: str) -> CatalogProtocol:
+    return _context(env).catalog
+
+
+@pytest.fixture(scope="module")
+def datasets() -> set[str]:
+    bootstrap_project(PROJECT)
+    return {name for name in pipelines["__default__"].datasets() if not is_parameter(name)}
+
+
+def test_the_pipelines_stand_in_the_order_of_one_rows_trip() -> None:
+    bootstrap_project(PROJECT)
+    assert [name for name in pipelines if name != "__default__"] == ORDER
+    nodes = {node.name for name in ORDER for node in pipelines[name].nodes}
+    assert {node.name for node in pipelines["__default__"].nodes} == nodes
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_dataset_resolves_and_none_is_in_memory(env: str, datasets: set[str]) -> None:
+    catalog = _catalog(env)
+    unknown = sorted(name for name in datasets if name not in catalog)
+    assert not unknown, f"no catalog entry or pattern in {env}: {unknown}"
+    in_memory = sorted(name for name in datasets if isinstance(catalog[name], MemoryDataset))
+    assert not in_memory
+    assert "a_misspelt_nmae" not in catalog
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_parameters_are_whole_and_typed(env: str) -> None:
+    catalog = _catalog(env)  # Kedro checks types and unknown keys here
+    wanted = {name for name in pipelines["__default__"].datasets() if is_parameter(name)}
+    assert sorted(name for name in wanted if name not in catalog) == []
+
+
+def test_the_last_word_of_a_table_is_its_kind(datasets: set[str]) -> None:
+    for name in datasets:
+        dataset = _catalog("base")[name]
+        if isinstance(dataset, TableDataset):
+            assert name.endswith(dataset._describe()["kind"]), name
+
+
+def test_two_names_of_one_model_are_one_artifact() -> None:
+    for name in ("pretrained.model", "rl_cai.policy.model", "hh_rlhf.preference.model"):
+        checkpoint, engine = (_catalog("base")[f"{name}@{how}"] for how in ("checkpoint", "engine"))
+        assert checkpoint._filepath == engine._filepath
+        assert checkpoint._filepath.name == name.removesuffix(".model")
+
+
+def test_no_two_datasets_share_a_file(datasets: set[str]) -> None:
+    owner: dict[str, str] = {}
+    for name in sorted(datasets):
+        path = getattr(_catalog("base")[name], "_filepath", None)
+        if path is not None:
+            artifact = name.partition("@")[0]
+            assert owner.setdefault(str(path), artifact) == artifact
+
+
+@pytest.mark.parametrize("env", [env for env in ENVIRONMENTS if env != "base"])
+def test_an_environment_writes_into_a_folder_of_its_own(env: str) -> None:
+    catalog = _catalog(env)
+    for name in sorted(pipelines["__default__"].all_outputs()):
+        assert Path(str(catalog[name]._filepath)).is_relative_to(PROJECT / "data" / env), name
+
+
+def test_an_overlay_holds_only_what_differs() -> None:
+    """The parameters that an overlay names replace those of base one by one, not block by block."""
+    base, smoke = (_context(env).params["rlhf"].rl for env in ("base", "smoke"))
+    assert smoke.rollouts < base.rollouts
+    assert smoke.clip_range == base.clip_range
+
+
+@pytest.mark.parametrize("env", ["hub", "paper"])
+def test_a_hub_environment_needs_a_pinned_model(env: str) -> None:
+    with pytest.raises(Exception, match="base_model"):
+        _session(env, {}).load_context()
