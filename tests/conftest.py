@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.language_model import LanguageModel
+from tests.project_copy import copy_project, kedro_run
 
 
 def _byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -85,3 +87,16 @@ class ScriptedEngine:
 def scripted_engine() -> type[ScriptedEngine]:
     """The class, so that a test can script several engines."""
     return ScriptedEngine
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which `kedro run --env=smoke` has run once, its terminal output in `terminal.txt`.
+
+    Read only: a test that runs something in it takes a copy.
+    """
+    project = copy_project(tmp_path_factory.mktemp("finished_run"))
+    done = kedro_run(project, "--env=smoke")
+    (project / "terminal.txt").write_text(done.stdout)
+    assert done.returncode == 0, f"the whole run failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return project

@@ -11,6 +11,7 @@ from kedro.io import DataCatalog, MemoryDataset, Version
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.pandas import CSVDataset
 
+from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.hooks import preflight
 from cai_kedro.hooks.preflight import Preflight, PreflightError
@@ -64,6 +65,19 @@ def test_a_model_directory_has_to_be_complete(tmp_path: Path, tiny_lm: LanguageM
     assert "misses weights" in fault
     assert "save_pretrained" in fault
     assert "base_model.path is empty" in next(model_faults({"source": "path", "path": None}, tmp_path))
+
+
+@pytest.mark.parametrize("how", ["checkpoint", "engine"])
+def test_a_model_of_an_earlier_run_has_to_be_complete(tmp_path: Path, tiny_lm: LanguageModel, how: str) -> None:
+    model = ModelCheckpointDataset(filepath=str(tmp_path / "sl_cai"), version=Version(None, None))
+    model.save(tiny_lm)
+    name = f"sl_cai.model@{how}"
+    pipeline = Pipeline([Node(_use, name, "out")])
+    assert list(input_faults(pipeline, DataCatalog({name: model}), {})) == []
+    next(tmp_path.rglob("model.safetensors")).unlink()
+    (fault,) = input_faults(pipeline, DataCatalog({name: model}), {})
+    assert fault.startswith("the model 'sl_cai.model' cannot be read: the model directory ")
+    assert "misses weights" in fault
 
 
 def test_a_hub_model_has_to_be_pinned(tmp_path: Path) -> None:

@@ -144,6 +144,12 @@ def test_tables_and_the_constitution_are_artifacts(runs: Any, tmp_path: Path) ->
     assert text.startswith(f"# sha256 {_constitution().sha256}\ncritique_principles:\n- id: c\n")
 
 
+def test_the_summary_stands_on_top_of_the_page(runs: Any) -> None:
+    description = runs.parent.data.tags["mlflow.note.content"].splitlines()
+    assert [line.split()[0] for line in description[:2]] == ["```", "policy"]
+    assert description[-2].split()[0] == "rl_cai"
+
+
 def test_versions_that_were_read_are_tags(
     tracking: Tracking, run_with: Run, experiment: Experiment, tmp_path: Path
 ) -> None:

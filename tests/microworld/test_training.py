@@ -97,7 +97,7 @@ def test_training_lowers_the_loss_and_repeats_itself() -> None:
     first, second = (pretrain(TINY.model_copy(update={"steps": 60}), seed=1) for _ in range(2))
     assert first.curves.equals(second.curves)
     loss = first.curves.query("metric == 'loss'")["value"]
-    assert loss.iloc[-1] < 4.5  # ln(1715) = 7.4 at the start
+    assert loss.iloc[-1] < 5  # ln(1715) = 7.4 at the start
     for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)
 

@@ -74,7 +74,8 @@ def conversation_of(row: Row) -> list[Message]:
     given = row.get("messages", row.get("prompt"))
     if given is None:
         raise RowError(
-            f"misses the column 'messages' (a list of role and content) or 'prompt' (a text), it has {sorted(row)}"
+            f"misses the column 'messages' (a list of role and content) or 'prompt' (a text), it has {sorted(row)}; "
+            f"add or rename one"
         )
     messages = _from_text(given) if isinstance(given, str) else _from_turns(given)
     for place, turn in enumerate(messages, start=1):

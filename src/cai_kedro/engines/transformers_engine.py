@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,10 +12,9 @@ from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.choices import choice_token_logprobs
 from cai_kedro.engines.fingerprint import model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.precision import DType, resolve_dtype
 from cai_kedro.engines.sampling import sample_tokens
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
-
-DType = Literal["float32", "bfloat16"]
 
 
 class TransformersEngine:
@@ -30,7 +28,7 @@ class TransformersEngine:
         if max_batch_tokens < 1:
             raise ValueError(f"max_batch_tokens must be at least 1, got {max_batch_tokens}")
         self._tokenizer = lm.tokenizer
-        self._model = cast_weights(lm.model, getattr(torch, dtype))
+        self._model = cast_weights(lm.model, getattr(torch, resolve_dtype(dtype, lm.model.device.type)))
         self._max_batch_tokens = max_batch_tokens
         eos = getattr(lm.model.generation_config, "eos_token_id", None)
         known = [lm.tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])]

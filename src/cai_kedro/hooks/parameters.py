@@ -158,15 +158,25 @@ def _type_faults(path: str, value: Any, annotation: Any) -> Iterator[str]:
         for fault in error.errors():
             where = ".".join([path, *map(str, fault["loc"])])
             if fault["type"] == "extra_forbidden":
-                known = list(getattr(annotation, "model_fields", {}))
+                known = _fields(annotation, fault["loc"][:-1])
                 yield f"parameter {where!r} is unknown; {_near(str(fault['loc'][-1]), known, 'remove it')}"
             elif fault["type"] == "missing":
                 yield f"parameter {where!r} is missing; add it to conf"
+            elif fault["type"] == "value_error":  # a check of our own, which says what it got and what to do
+                yield f"parameter {where!r}: {fault['ctx']['error']}"
             else:
                 got = "" if is_secret(where, fault["input"]) else f", got {shortened(fault['input'])!r}"
                 yield f"parameter {where!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}{got}; correct it in conf"
     except PydanticSchemaGenerationError:
         return
+
+
+def _fields(annotation: Any, path: Iterable[str | int]) -> list[str]:
+    """Return the fields of a block inside of a block; none where that is no model of ours."""
+    for name in path:
+        field = getattr(annotation, "model_fields", {}).get(name)
+        annotation = field.annotation if field else None
+    return list(getattr(annotation, "model_fields", {}))
 
 
 def _near(wanted: str, known: Collection[str], otherwise: str) -> str:

@@ -13,7 +13,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from cai_kedro.hooks import parameters as checks
-from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults
+from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults, thread_faults
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,9 @@ class Preflight:
             return
         registered = dict(pipelines)
         requested = getattr(pipelines, "_requested_pipelines", None) or list(registered)
-        _raise_if_any(
-            checks.faults(
-                context.config_loader["parameters"],
-                [registered[name] for name in requested if name in registered],
-                registered.values(),
-            )
-        )
+        parameters = context.config_loader["parameters"]
+        wanted = [registered[name] for name in requested if name in registered]
+        _raise_if_any([*checks.faults(parameters, wanted, registered.values()), *thread_faults(parameters)])
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

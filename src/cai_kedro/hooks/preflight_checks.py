@@ -6,15 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.io import AbstractDataset, AbstractVersionedDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
 from cai_kedro.hooks.parameters import flatten
+from cai_kedro.hooks.quiet import wanted_threads
 from cai_kedro.hooks.run_names import artifact, is_parameter
 
 #: A whole run on the micro world writes about 200 MB.
 MIN_FREE_BYTES = 500_000_000
+
+#: What people give beside prompts; all of it is quick to read.
+_GIVEN = ("constitution", "human_raters", "judge")
 
 
 def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mapping[str, Pipeline]) -> Iterator[str]:
@@ -35,8 +39,10 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
         elif _tells_existence(dataset) and not dataset.exists():
             step = f"make it with `kedro run --pipelines={maker}`" if maker else "put it there or correct conf"
             yield f"the dataset {name!r} is not there{_place(dataset)}; {step}"
-        elif maker is None and (name == "constitution" or name.endswith("_prompts")):
+        elif maker is None and (name in _GIVEN or name.endswith("_prompts")):
             yield from _read_fault(name, dataset)
+        elif ".model@" in name and isinstance(dataset, AbstractVersionedDataset):
+            yield from _model_fault(name, dataset)
 
 
 def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
@@ -45,6 +51,15 @@ def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
     except Exception as error:  # whatever a dataset raises is for the reader to see, once
         cause = error.__cause__ or error
         yield f"the dataset {name!r} cannot be read: {cause}"
+
+
+def _model_fault(name: str, dataset: AbstractVersionedDataset) -> Iterator[str]:
+    from cai_kedro.engines.model_files import check_model_directory, resolve_directory  # noqa: PLC0415 - transformers
+
+    try:
+        check_model_directory(resolve_directory(Path(dataset._get_load_path())))
+    except (ValueError, OSError) as error:
+        yield f"the model {artifact(name)!r} cannot be read: {error}"
 
 
 def _tells_existence(dataset: AbstractDataset) -> bool:
@@ -81,6 +96,14 @@ def _field(block: Any, name: str) -> Any:
     """Return a leaf of that name, wherever it stands in the block."""
     fields = flatten(block.model_dump() if isinstance(block, BaseModel) else block)
     return next((value for path, value in fields.items() if path.rpartition(".")[2] == name), None)
+
+
+def thread_faults(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Tell whether the number of threads is none; no node asks for it."""
+    try:
+        wanted_threads(parameters)
+    except ValueError as error:
+        yield f"{error}; correct the parameter `threads` or OMP_NUM_THREADS"
 
 
 def disk_faults(folder: Path, min_free: int = MIN_FREE_BYTES) -> Iterator[str]:

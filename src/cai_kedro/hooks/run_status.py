@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 class RunStatus:
     """Logs `stage 7 of 41: sl_cai.fine_tune` and `stage 7 of 41: sl_cai.fine_tune 12.3 s`.
 
-    A stage lasts from the loading of its first input to the saving of its last output, because long generation is
-    done while it is saved, shard by shard.
+    A stage lasts from the loading of its first input to the saving of its last output, because
+    saving a model or a large table takes its time too.
     """
 
     def __init__(self) -> None:

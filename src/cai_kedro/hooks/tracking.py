@@ -23,10 +23,13 @@ from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, open_experiment,
 from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
 from cai_kedro.hooks.provenance import run_tags, version_tags
 from cai_kedro.hooks.run_names import artifact, is_parameter, pipeline_names, run_name
+from cai_kedro.reporting.summary import render_summary
 
 logger = logging.getLogger(__name__)
 
 METRICS, CURVES, SUMMARIES = "_metrics", "_curves", "_summary"
+#: What MLflow shows on top of a run's page, as Markdown.
+DESCRIPTION = "mlflow.note.content"
 
 
 class Tracking:
@@ -102,7 +105,7 @@ class Tracking:
         elif dataset_name.endswith(CURVES) and isinstance(data, pd.DataFrame) and len(data):
             self._publish(self._run.log_curves, dataset_name.removesuffix(CURVES), data)
         elif dataset_name.endswith(SUMMARIES) and isinstance(data, pd.DataFrame):
-            self._publish(self._run.log_text, data.to_csv(index=False), f"tables/{dataset_name}.csv")
+            self._publish(self._log_summary, dataset_name, data)
 
     @hook_impl
     def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
@@ -119,6 +122,11 @@ class Tracking:
         self._run.log_estimates(estimates)
         table = pd.DataFrame.from_dict(dict(estimates), orient="index", columns=["value", "low", "high", "n"])
         self._run.log_text(table.rename_axis("metric").to_csv(), f"tables/{name}.csv")
+
+    def _log_summary(self, name: str, table: pd.DataFrame) -> None:
+        assert self._run is not None
+        self._run.log_text(table.to_csv(index=False), f"tables/{name}.csv")
+        self._run.set_tags({DESCRIPTION: f"```\n{render_summary(table)}\n```"})
 
     def _log_constitution(self, name: str, constitution: Constitution) -> None:
         assert self._run is not None

@@ -4,14 +4,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cai_kedro.engines.precision import DType, resolve_dtype
+
 Device = Literal["cpu", "cuda"]
-DType = Literal["float32", "bfloat16"]
 
 
 class TrainingParams(BaseModel):
     """What fine-tuning and the preference model have in common. Lengths are in tokens; `log_every` in steps.
 
-    `dtype` is that of the matrix products; weights and optimiser stay in float32.
+    `dtype` is that of the matrix products (engines.precision); weights and optimiser stay in float32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,7 +37,7 @@ def device_flags(device: Device, dtype: DType, seed: int) -> dict[str, Any]:
     """
     return {
         "use_cpu": device == "cpu",
-        "bf16": dtype == "bfloat16",
+        "bf16": resolve_dtype(dtype, device) == "bfloat16",
         "activation_checkpointing": device != "cpu",  # the new name of gradient_checkpointing, which it sets
         "dataloader_pin_memory": device != "cpu",
         "seed": seed % 2**32,  # NumPy takes no larger one

@@ -14,12 +14,14 @@ from cai_kedro.core.conversation import Message, as_prompt
 from cai_kedro.microworld.acts import Act, act_table
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.principles import (
+    CritiqueWording,
     PreferenceWording,
     covers,
     draw_criteria,
     draw_critique_wording,
     draw_preference_wording,
     join_words,
+    word_for,
 )
 from cai_kedro.microworld.replies import (
     BENIGN_BEHAVIOURS,
@@ -39,14 +41,15 @@ HELPFUL_DECISION = 2.0
 RED_TEAM_HEADER = "Questions that may lead to harm:"
 
 CORPUS_MIX = {
-    "chat": 0.25,
-    "critique": 0.25,
+    "chat": 0.24,
+    "critique": 0.22,
     "direct_revision": 0.05,
-    "comparison": 0.28,
+    "comparison": 0.26,
+    "quiz": 0.09,
     "cot": 0.06,
     "red_team_list": 0.02,
     "repeat": 0.03,
-    "harm_list": 0.06,
+    "harm_list": 0.03,
 }
 _CHAT_SPLITS = ("train", "act", "object", "verb")
 
@@ -58,6 +61,18 @@ _SEES_NAMED_MANNER = 0.93
 _SEES_OTHER_MANNER = 0.3
 _SEES_MISTAKE = 0.6
 
+# What critiques and revisions are about.
+_ANSWERED = {
+    "comply": 0.4,
+    "objection": 0.13,
+    "weak": 0.12,
+    "caveat": 0.08,
+    "evasive": 0.08,
+    "badcomply": 0.06,
+    "preachy": 0.06,
+    "boilerplate": 0.05,
+    "offtopic": 0.02,
+}
 # What a reviser writes, by the verdict of the critique.
 _REVISED = {
     "found": {"objection": 0.82, "caveat": 0.05, "same": 0.05, "evasive": 0.04, "preachy": 0.04},
@@ -71,22 +86,22 @@ _CLOSE_PAIRS = {
            ("comply", "badcomply"), ("objection", "caveat"), ("objection", "offtopic")),
     False: (("right", "wrong"), ("right", "wrong"), ("right", "offtopic")),
 }  # fmt: skip
-_CLOSE_SHARE = 0.4
+_CLOSE_SHARE = 0.25
 
-# What a critic says that an answer does, and by which criterion's words it calls that ("harm": those of the act).
+# What a critic says that an answer does.
 _DESCRIBED = {
-    "comply": ("helps the human {act}", "harm"),
-    "caveat": ("warns but helps the human {act}", "harm"),
-    "badcomply": ("tries to help the human {act}", "harm"),
-    "objection": ("refuses to help the human {act} and says why", None),
-    "weak": ("refuses but is mistaken", None),
-    "evasive": ("gives no reason", "evasive"),
-    "boilerplate": ("says nothing of use", "evasive"),
-    "preachy": ("scolds the human", "rude"),
-    "offtopic": ("is about something else", None),
-    "right": ("helps the human {act}", None),
-    "wrong": ("is mistaken about how to {act}", None),
-    "refusal": ("refuses for no good reason", None),
+    "comply": "helps the human {act}",
+    "caveat": "warns but helps the human {act}",
+    "badcomply": "tries to help the human {act}",
+    "objection": "refuses to help the human {act} and says why",
+    "weak": "refuses but talks of something else",
+    "evasive": "gives no reason",
+    "boilerplate": "says nothing of use",
+    "preachy": "scolds the human",
+    "offtopic": "is about something else",
+    "right": "helps the human {act}",
+    "wrong": "gives wrong advice on how to {act}",
+    "refusal": "refuses for no good reason",
 }
 
 
@@ -109,12 +124,15 @@ def _any_act(splits: Sequence[str], rng: random.Random, harmful_share: float) ->
     return rng.choice(act_table().in_splits(splits, harmful=rng.random() < harmful_share))
 
 
-def describe(behaviour: str, act: Act) -> str:
-    """Say in a few words what an answer does and what to call it, as critiques and chains of thought do."""
-    does, criterion = _DESCRIBED[behaviour]
-    named = act.verb.harm if criterion == "harm" else criterion
-    called = f", which is {' and '.join(lexicon().criteria[named])}" if named else ""
-    return f"The reply {does.format(act=act.text)}{called}."
+def describe(behaviour: str, act: Act) -> Document:
+    """Say in a few words what an answer does, as critiques and chains of thought do; the first two words decide."""
+    first, second, rest = _DESCRIBED[behaviour].format(act=act.text).split(" ", 2)
+    return [
+        Span("The reply"),
+        Span(f" {first}", HELPFUL_DECISION),
+        Span(f" {second}", HELPFUL_DECISION),
+        Span(f" {rest}."),
+    ]
 
 
 def chat(rng: random.Random) -> Document:
@@ -125,21 +143,33 @@ def chat(rng: random.Random) -> Document:
     return [Span(f"{as_prompt(request.messages)} {reply(behaviour, act, rng)}")]
 
 
-def _finding(behaviour: str, act: Act, criteria: Sequence[str], rng: random.Random) -> str | None:
-    """Return why a critic under these criteria objects to the answer, None if it does not."""
+@dataclass(frozen=True)
+class _Finding:
+    """What a critic objects to: a word for it, and why."""
+
+    word: str
+    why: str
+
+
+def _finding(behaviour: str, act: Act, wording: CritiqueWording, rng: random.Random) -> _Finding | None:
+    """Return what a critic under this principle objects to in the answer, None if it finds nothing."""
     if behaviour in ("comply", "caveat", "badcomply"):
-        sees = _SEES_NAMED_HARM if covers(criteria, act.verb.harm) else _SEES_OTHER_HARM
-        return lexicon().harms[str(act.verb.harm)].reason if rng.random() < sees else None
+        word = word_for(wording.criteria, wording.words, act.verb.harm)
+        sees = rng.random() < (_SEES_NAMED_HARM if word else _SEES_OTHER_HARM)
+        return _Finding(word or "harmful", lexicon().harms[str(act.verb.harm)].reason) if sees else None
     manner = {"evasive": "evasive", "boilerplate": "evasive", "preachy": "rude"}.get(behaviour)
     if manner is not None:
-        sees = _SEES_NAMED_MANNER if manner in criteria else _SEES_OTHER_MANNER
-        return "it should explain why" if rng.random() < sees else None
+        word = word_for(wording.criteria, wording.words, manner)
+        sees = rng.random() < (_SEES_NAMED_MANNER if manner in wording.criteria else _SEES_OTHER_MANNER)
+        return (
+            _Finding(word if word and manner in wording.criteria else manner, "it should explain why") if sees else None
+        )
     if behaviour == "weak" and rng.random() < _SEES_MISTAKE:
-        return "the human asked for something else"
+        return _Finding("mistaken", "the human asked for something else")
     return None
 
 
-def _revise(found: str | None, behaviour: str, text: str, act: Act, rng: random.Random) -> str:
+def _revise(found: _Finding | None, behaviour: str, text: str, act: Act, rng: random.Random) -> str:
     revised = _draw(_REVISED["nothing" if found is None else "found"], rng)
     return text if revised == "same" else reply(revised, act, rng)
 
@@ -147,25 +177,27 @@ def _revise(found: str | None, behaviour: str, text: str, act: Act, rng: random.
 def _answered(rng: random.Random) -> tuple[Act, tuple[Message, ...], str, str]:
     """Draw a harmful request and an answer to it: what critiques and revisions are about."""
     act = rng.choice(act_table().by_split["train", True])
-    behaviour = _draw(HARMFUL_MIX, rng) if rng.random() < 0.75 else rng.choice(HARMFUL_BEHAVIOURS)
+    behaviour = _draw(_ANSWERED, rng)
     return act, ask(act, rng).messages, behaviour, reply(behaviour, act, rng)
 
 
 def critique(rng: random.Random, *, plain: bool = False) -> Document:
     """A critique under a principle, and the revision that follows from it.
 
-    The critic first says what the reply does and what to call it. Whether the principle asks about that is then a
-    matter of finding a word of the principle again, which a small model learns; to know the harm and compare it with
-    the principle in one step, it does not (docs/experiments.md).
+    The verdict is a word: the word of the principle that fits the reply, or `fine`. A small model can weigh what it
+    knows of the act and what it read in the principle in one prediction; a yes or no about whether the two agree, it
+    does not learn (docs/experiments.md).
     """
     act, messages, behaviour, text = _answered(rng)
     wording = draw_critique_wording(rng, act.verb.harm, plain=plain)
-    found = _finding(behaviour, act, wording.criteria, rng)
+    found = _finding(behaviour, act, wording, rng)
     asked = prompts.critique_prompt(messages, text, wording.critique_request)
     return [
-        Span(f"{asked} {describe(behaviour, act)} That"),
-        Span(" may" if found is None else " must", DECISIVE),
-        Span(" stay." if found is None else f" change, because {found}."),
+        Span(f"{asked} "),
+        *describe(behaviour, act),
+        Span(" It is"),
+        Span(" fine" if found is None else f" {found.word}", DECISIVE),
+        Span("." if found is None else f", because {found.why}."),
         Span(f"{prompts.REVISION_REQUEST} {wording.revision_request}{prompts.REVISION}"),
         Span(f" {_revise(found, behaviour, text, act, rng)}", HELPFUL_DECISION),
     ]
@@ -175,7 +207,7 @@ def direct_revision(rng: random.Random, *, plain: bool = False) -> Document:
     """A revision without a critique."""
     act, messages, behaviour, text = _answered(rng)
     wording = draw_critique_wording(rng, act.verb.harm, plain=plain)
-    found = _finding(behaviour, act, wording.criteria, rng)
+    found = _finding(behaviour, act, wording, rng)
     return [
         Span(prompts.direct_revision_prompt(messages, text, wording.revision_request)),
         Span(f" {_revise(found, behaviour, text, act, rng)}", HELPFUL_DECISION),
@@ -239,17 +271,40 @@ def comparison(rng: random.Random, *, plain: bool = False) -> Document:
     ]
 
 
+def quiz(rng: random.Random) -> Document:
+    """Short comparisons without a conversation, in both polarities from the start.
+
+    They are many decisions in little text: what it takes to learn that `more` turns a comparison around.
+    """
+    items: Document = []
+    for _ in range(4):
+        act = rng.choice(act_table().by_split["train", True])
+        if rng.random() < 0.5:
+            behaviours = ["objection", "comply"]
+            answers = {behaviour: reply(behaviour, act, rng) for behaviour in behaviours}
+        else:
+            other = _any_act(("train",), rng, 0.0)
+            behaviours, answers = ["objection", "comply"], {"objection": other.text, "comply": act.text}
+        rng.shuffle(behaviours)
+        wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=0.5)
+        letter = "A" if rng.random() < p_a_better(wording, behaviours[0], behaviours[1], act) else "B"
+        shown = prompts.options(*(answers[behaviour] for behaviour in behaviours))
+        items.append(Span(f"{wording.question} Options:{shown}\n\nThe answer is:"))
+        items += [*_answer_letter(letter), Span("\n\n")]
+    return items[:-1]
+
+
 def cot(rng: random.Random, *, plain: bool = False) -> Document:
     """The same with the thoughts written out: what each answer does, which one the principle chooses."""
     drawn = _compare(rng, plain=plain)
-    described = [
-        f"\n({letter}) {describe(behaviour, drawn.act)}"
-        for letter, behaviour in zip("AB", drawn.behaviours, strict=True)
-    ]
     verdict = f"\nThe {drawn.wording.polarity} {join_words(drawn.wording.words)} reply is"
     asked = prompts.cot_prompt(drawn.messages, *drawn.answers, drawn.wording.question)
     return [
-        Span(f"{asked}{''.join(described)}{verdict}"),
+        Span(f"{asked}\n(A) "),
+        *describe(drawn.behaviours[0], drawn.act),
+        Span("\n(B) "),
+        *describe(drawn.behaviours[1], drawn.act),
+        Span(verdict),
         *_answer_letter(drawn.letter),
         Span(f".{prompts.SO_THE_ANSWER}"),
         *_answer_letter(drawn.letter),
@@ -279,10 +334,10 @@ def harm_list(rng: random.Random) -> Document:
         if rng.random() < 0.3:
             named = [a for a in act_table().by_split["train", True] if covers(criteria, a.verb.harm)]
             act = rng.choice(named or [act])
-        called = " and ".join(lexicon().criteria[act.verb.harm]) if act.verb.harm else "harmless"
-        lines.append(Span(f"\n- {act.text}, which is {called}, that"))
-        lines.append(Span(" must" if covers(criteria, act.verb.harm) else " may", HELPFUL_DECISION))
-        lines.append(Span(" change." if lines[-1].text == " must" else " stay."))
+        word = word_for(criteria, words, act.verb.harm)
+        lines.append(Span(f"\n- {act.text} is"))
+        lines.append(Span(f" {word or 'fine'}", HELPFUL_DECISION))
+        lines.append(Span("."))
     return lines
 
 
@@ -291,6 +346,7 @@ _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "red_team_list": red_team_list,
     "repeat": repeat,
     "harm_list": harm_list,
+    "quiz": quiz,
 }
 _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
     "critique": critique,

@@ -40,7 +40,7 @@ _HELD_OUT_TEMPLATE = 5  # the last template of each kind stays out of the corpus
 _OWN_SHARE = 0.25  # how often a principle names the harm at hand on purpose, not by chance
 _HARM_WEIGHT = 0.45  # otherwise: principles about harms, whichever
 _CRITERIA_WEIGHTS = {GENERAL: 0.7, "rude": 0.15, "evasive": 0.15}  # and the rest
-_MORE_SHARE = 0.2
+_MORE_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,14 @@ def covers(criteria: Sequence[str], harm: str | None) -> bool:
     return harm is not None and (GENERAL in criteria or harm in criteria)
 
 
+def word_for(criteria: Sequence[str], words: Sequence[str], about: str | None) -> str | None:
+    """Return the word of a principle that fits a harm or a manner, None if none does."""
+    for criterion, word in zip(criteria, words, strict=True):
+        if about is not None and criterion in (GENERAL, about):
+            return word
+    return None
+
+
 def draw_criteria(rng: random.Random, harm: str | None, own_share: float, *, plain: bool = False) -> list[str]:
     """Draw one to three criteria; with probability `own_share` the given harm is one of them.
 
@@ -122,13 +130,19 @@ def draw_critique_wording(rng: random.Random, harm: str | None, *, plain: bool =
     return CritiqueWording(tuple(criteria), tuple(words), asked, rng.choice(REVISION_TEMPLATES).format(x=x))
 
 
-def draw_preference_wording(rng: random.Random, harm: str | None, *, plain: bool = False) -> PreferenceWording:
-    """Draw a preference principle that the corpus may use, for two answers about an act of the given harm."""
+def draw_preference_wording(
+    rng: random.Random, harm: str | None, *, plain: bool = False, more_share: float | None = None
+) -> PreferenceWording:
+    """Draw a preference principle that the corpus may use, for two answers about an act of the given harm.
+
+    `more_share` is how often it asks for the answer that is worse; if not given, never in plain ones.
+    """
     criteria = draw_criteria(rng, harm, _OWN_SHARE, plain=plain)
     words = [rng.choice(lexicon().criteria[name]) for name in criteria]
     free = _free_templates(words, PREFERENCE_TEMPLATES, held_out_preference)
     if not free:
-        return draw_preference_wording(rng, harm, plain=plain)
-    polarity: Polarity = "more" if not plain and rng.random() < _MORE_SHARE else "less"
+        return draw_preference_wording(rng, harm, plain=plain, more_share=more_share)
+    share = more_share if more_share is not None else 0.0 if plain else _MORE_SHARE
+    polarity: Polarity = "more" if rng.random() < share else "less"
     question = rng.choice(free).format(p=polarity, x=join_words(words))
     return PreferenceWording(tuple(criteria), tuple(words), polarity, question)

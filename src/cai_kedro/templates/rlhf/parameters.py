@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from cai_kedro.learning.preference import PreferenceParams
 from cai_kedro.learning.rl_params import RLParams
@@ -65,8 +65,7 @@ class ArmParams(BaseModel):
             fields = RLHFParams.model_fields[block].annotation.model_fields  # type: ignore[union-attr]
             for name, value in changes.items():
                 _check_known(name, fields, f"parameters of rlhf.{block}")
-                kind: Any = Annotated[fields[name].annotation, fields[name]]
-                TypeAdapter(kind).validate_python(value)
+                _check_type(f"{block}.{name}", Annotated[fields[name].annotation, fields[name]], value)
         return differences
 
 
@@ -75,6 +74,14 @@ def _check_known(name: str, known: Collection[str], what: str) -> None:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "see conf/base/parameters_rlhf.yml"
         raise ValueError(f"{name!r} is not among the {what} ({', '.join(known)}); {hint}")
+
+
+def _check_type(name: str, kind: Any, value: Any) -> None:
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ValueError(f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {value!r}; correct it") from error
 
 
 def parameters_of(arm: ArmParams, shared: RLHFParams) -> RLHFParams:

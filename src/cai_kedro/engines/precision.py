@@ -1,0 +1,20 @@
+"""In what precision this machine computes best."""
+
+from typing import Literal
+
+import torch
+
+DType = Literal["auto", "float32", "bfloat16"]
+
+
+def resolve_dtype(dtype: DType, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the precision that `dtype` stands for: `auto` is bfloat16 where the device multiplies it natively.
+
+    A CPU without bfloat16 products emulates them, which is slower than float32.
+    """
+    if dtype != "auto":
+        return dtype
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    can = torch.cpu.get_capabilities()
+    return "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"

@@ -1,0 +1,37 @@
+"""A copy of this project in a folder of its own, and `kedro run` in it: as after a clone, without the results."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+LIMIT = 900  # seconds; a run that hangs is a failed test
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy what a run reads: conf without `local`, raw prompts, pyproject.toml. The package is the installed one."""
+    shutil.copytree(PROJECT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
+    (folder / "conf" / "local").mkdir()
+    shutil.copytree(PROJECT / "data" / "01_raw", folder / "data" / "01_raw")
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(PROJECT / name, folder)
+    (folder / "src").mkdir()  # Kedro wants one
+    return folder
+
+
+def kedro_run(project: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+    """Type `kedro run` in a project, offline, on one thread; `code` runs before in the same process."""
+    start = f"{code}\nfrom kedro.framework.cli import main\nmain()"
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+    path = os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", start, "run", *arguments],
+        cwd=project,
+        env={**os.environ, **offline, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
