@@ -253,6 +253,6 @@ def test_names_are_made_valid(name: str, valid: str) -> None:
 
 
 def test_a_relative_database_lies_in_the_project() -> None:
-    assert absolute_uri("sqlite:///mlflow.db", Path("/home/me/project")) == "sqlite:////home/me/project/mlflow.db"
-    assert absolute_uri("sqlite:////var/mlflow.db", Path("/home/me")) == "sqlite:////var/mlflow.db"
-    assert absolute_uri("http://127.0.0.1:5000", Path("/home/me")) == "http://127.0.0.1:5000"
+    assert absolute_uri("sqlite:///mlflow.db", Path("/srv/me/project")) == "sqlite:////srv/me/project/mlflow.db"
+    assert absolute_uri("sqlite:////var/mlflow.db", Path("/srv/me")) == "sqlite:////var/mlflow.db"
+    assert absolute_uri("http://127.0.0.1:5000", Path("/srv/me")) == "http://127.0.0.1:5000"
