@@ -35,8 +35,13 @@ class StopStrings:
 
     def cut(self, text: str) -> tuple[str, bool]:
         """Return the text before the first stop string, and whether there was one."""
-        ends = [place for string in self._stop if (place := text.find(string)) >= 0]
-        return (text[: min(ends)], True) if ends else (text, False)
+        return cut_at(text, self._stop)
+
+
+def cut_at(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """Return the text before the first of the stop strings, and whether there was one."""
+    ends = [place for string in stop if (place := text.find(string)) >= 0]
+    return (text[: min(ends)], True) if ends else (text, False)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, rows: Sequence[list[int]]) -> list[str]:

@@ -13,7 +13,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from cai_kedro.hooks import parameters as checks
-from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults, thread_faults
+from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults, server_faults, thread_faults
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Preflight:
                 *disk_faults(project / "data"),
                 *input_faults(pipeline, catalog, dict(pipelines)),
                 *_base_model_faults(pipeline, catalog, project),
+                *server_faults(pipeline, catalog),
             ]
         )
 

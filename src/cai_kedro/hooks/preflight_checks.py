@@ -45,6 +45,15 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
             yield from _model_fault(name, dataset)
 
 
+def server_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
+    """Tell what the servers of models do not do that their entries promise; each is asked for a little."""
+    for name in sorted({name for node in pipeline.nodes for name in node.inputs if name.endswith("@engine")}):
+        check = getattr(catalog.get(name), "check", None)
+        fault = check() if check else None
+        if fault:
+            yield f"the model {name!r}: {fault}"
+
+
 def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
     try:
         dataset.load()

@@ -1,0 +1,153 @@
+"""A TextEngine on a server that speaks OpenAI's protocol (extra `client`)."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from cai_kedro.core.conversation import parse
+from cai_kedro.engines.base import Completion, Sampling
+from cai_kedro.engines.server import Server, ServerError, ServerSettings
+from cai_kedro.engines.server_logprobs import echoed_logprob, likeliest_next, walked_logprobs
+from cai_kedro.engines.stopping import cut_at
+
+_SEEDS = 2**31  # some servers take no larger seed
+_PROBE = "\n\nHuman: Say something.\n\nAssistant:"
+_FREE = Sampling(temperature=1.5, top_p=1.0, max_new_tokens=24)
+_ONE_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0}
+
+
+class OpenAIEngine:
+    """Samples and reads log-probabilities over HTTP, `concurrency` requests at a time.
+
+    Every request carries its row's seed; whether the same seed gives the same text is up to the server.
+    """
+
+    def __init__(self, settings: ServerSettings, api_key: str | None = None) -> None:
+        self._settings = settings
+        self._server = Server(settings, api_key)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of the server's address, the model's name, and what the server calls the model it answers with.
+
+        A server that changes its weights under the same name keeps its fingerprint: nothing tells.
+        """
+        if self._settings.api == "chat":
+            answer = self._server.chat([{"role": "user", "content": "Hello"}], **_ONE_TOKEN)
+        else:
+            answer = self._server.completion(_PROBE, **_ONE_TOKEN)
+        # the last part of a name only: where a server keeps its models says nothing about them
+        names = [PurePosixPath(str(name)).name for name in (self._settings.model, answer.model)]
+        return hashlib.sha256(json.dumps([self._settings.address, *names]).encode()).hexdigest()
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
+    ) -> list[Completion]:
+        """Sample one completion per prompt with the row's seed. Raises `ServerError` for the first row that fails."""
+        if len(seeds) != len(prompts):
+            raise ValueError(f"every prompt needs a seed of its own, got {len(prompts)} prompts and {len(seeds)} seeds")
+        fields = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_new_tokens,
+            **({"stop": list(stop)} if stop else {}),
+        }
+
+        def ask(row: tuple[str, int]) -> Completion:
+            text, finish_reason = self._written(row[0], {**fields, "seed": row[1] % _SEEDS})
+            kept, stopped = cut_at(text, stop)  # some servers leave the stop string in
+            return Completion(kept.strip(), "length" if finish_reason == "length" and not stopped else "stop")
+
+        return self._server.each(ask, list(zip(prompts, seeds, strict=True)))
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+        """Return log P(choice | prompt) over all tokens of the choice, in nats: (prompts, choices), fp32.
+
+        Raises `ServerError` where the server gives no log-probabilities.
+        """
+        if not choices or not all(choices):
+            raise ValueError(f"every choice needs some text, got {list(choices)}")
+        if self._settings.logprobs == "none" or self._settings.api == "chat":
+            raise self._error(
+                "its entry says api: chat or logprobs: none, but preference labels need log-probabilities of "
+                "completions; use a server that gives them (docs/guides/server.md) for this model"
+            )
+        read = self._by_echo if self._settings.logprobs == "echo" else self._by_next_token
+
+        def ask(prompt: str) -> list[float]:
+            try:
+                return read(prompt, choices)
+            except ValueError as error:
+                raise self._error(str(error)) from error
+
+        rows = self._server.each(ask, list(prompts))
+        return np.array(rows, dtype=np.float32).reshape(len(prompts), len(choices))
+
+    def check(self) -> None:
+        """Ask for a little of everything that the entry promises; raises `ServerError` that says what is missing."""
+        texts = {done.text for done in self.generate([_PROBE] * 3, _FREE, [1, 2, 3])}
+        if len(texts) == 1:
+            raise self._error(
+                f"three samples at temperature {_FREE.temperature} are the same ({texts.pop()[:60]!r}), so it does not "
+                f"sample; `transformers serve` needs do_sample in its generation config (docs/guides/server.md)"
+            )
+        if self._settings.logprobs != "none" and self._settings.api == "completions":
+            self._server.each(self._next_tokens if self._settings.logprobs == "next_token" else self._echoes, [_PROBE])
+
+    def _written(self, prompt: str, fields: Mapping[str, Any]) -> tuple[str, str]:
+        if self._settings.api == "chat":
+            choice = self._server.chat(as_chat(prompt), **fields).choices[0]
+            return choice.message.content or "", choice.finish_reason
+        choice = self._server.completion(prompt, **fields).choices[0]
+        return choice.text or "", choice.finish_reason
+
+    def _by_echo(self, prompt: str, choices: Sequence[str]) -> list[float]:
+        return [self._echoed(prompt, choice) for choice in choices]
+
+    def _echoed(self, prompt: str, choice: str) -> float:
+        # one token is written and thrown away: to some servers, 0 means no limit
+        answer = self._server.completion(prompt + choice, echo=True, logprobs=1, **_ONE_TOKEN)
+        return echoed_logprob(answer.choices[0].logprobs, prompt, choice)
+
+    def _by_next_token(self, prompt: str, choices: Sequence[str]) -> list[float]:
+        return walked_logprobs(self._next_tokens, prompt, choices)
+
+    def _next_tokens(self, text: str) -> dict[str, float]:
+        answer = self._server.completion(text, logprobs=self._settings.top_logprobs, **_ONE_TOKEN)
+        listed = likeliest_next(answer.choices[0].logprobs)
+        if not listed:
+            raise self._error(
+                "it lists no likeliest tokens: it ignores `logprobs`; take another server for this model, because "
+                "preference labels are never read from generated text"
+            )
+        return listed
+
+    def _echoes(self, text: str) -> float:
+        try:
+            return self._echoed(text, " (A)")
+        except ValueError as error:
+            raise self._error(str(error)) from error
+
+    def _error(self, told: str) -> ServerError:
+        return ServerError(f"the server {self._settings.address}, model {self._settings.model!r}: {told}")
+
+
+def as_chat(prompt: str) -> list[dict[str, str]]:
+    """Return the turns of a conversation that waits for the assistant; any other text as one human turn.
+
+    A chat server puts its own layout around turns. Critiques, revisions and comparisons are layouts of ours, and go
+    as a whole into what the human says.
+    """
+    try:
+        turns = parse(prompt)
+    except ValueError:
+        turns = []
+    waiting = bool(turns) and turns[-1]["role"] == "assistant" and not turns[-1]["content"]
+    if not waiting or turns[0]["role"] != "user":
+        return [{"role": "user", "content": prompt.strip()}]
+    return [{"role": turn["role"], "content": turn["content"]} for turn in turns[:-1]]

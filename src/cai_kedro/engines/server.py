@@ -1,0 +1,140 @@
+"""A server that speaks OpenAI's protocol: many requests at a time, each row's answer in its place.
+
+Retries, Retry-After and time-outs are those of the `openai` package. What it does not have is here: a bound on the
+requests under way, a watchdog for a server that answers nothing any more, and errors without the key in them.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+import openai
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+logger = logging.getLogger(__name__)
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+_NO_KEY = "none"  # the package insists on one; without it, it would take OPENAI_API_KEY and send that to any server
+_REFUSED = (401, 403)
+
+
+class ServerError(RuntimeError):
+    """What a server did not do, and what to do about it; never holds the key."""
+
+
+class ServerSettings(BaseModel):
+    """Which server, which model on it, and how it is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str = Field(description="up to and with /v1, without the key")
+    model: str = Field(min_length=1, description="the model's name on the server")
+    api: Literal["completions", "chat"] = Field(description="completions takes texts as they are, chat makes turns")
+    logprobs: Literal["echo", "next_token", "none"] = Field(description="where log-probabilities of choices come from")
+    top_logprobs: int = Field(ge=1, description="next_token: how many tokens the server lists; OpenAI's limit is 5")
+    prompt_prefix: str = Field(description="in front of each prompt: the BOS token where the server puts none")
+    extra_body: dict[str, Any] = Field(description="further fields of each request, as the server calls them")
+    concurrency: int = Field(ge=1, description="requests under way at a time")
+    timeout_s: float = Field(gt=0, description="seconds without a byte until a request is tried again")
+    max_retries: int = Field(ge=0, description="further tries of a request; they wait longer and longer")
+    stalled_after_s: float = Field(gt=0, description="seconds without any answer until the stage stops")
+
+    @model_validator(mode="after")
+    def _address_is_plain(self) -> Self:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("base_url must be an address such as http://127.0.0.1:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("base_url must hold no user, password or query; keys belong into credentials.yml")
+        return self
+
+    @property
+    def address(self) -> str:
+        """The server's host and port."""
+        return urlsplit(self.base_url).netloc
+
+
+class Server:
+    """The connection. Nothing is sent before the first request."""
+
+    def __init__(self, settings: ServerSettings, api_key: str | None = None) -> None:
+        self.settings = settings
+        self._key = api_key
+        self._client = openai.OpenAI(
+            base_url=settings.base_url,
+            api_key=api_key or _NO_KEY,
+            timeout=settings.timeout_s,
+            max_retries=settings.max_retries,
+        )
+
+    def __repr__(self) -> str:
+        return f"Server({self.settings.address}, {self.settings.model})"
+
+    def completion(self, prompt: str, **fields: Any) -> Any:
+        """Continue a text; returns `openai.types.Completion`. Raises `ServerError`."""
+        prompt = self.settings.prompt_prefix + prompt
+        return self._ask(self._client.completions.create, {"prompt": prompt, **fields})
+
+    def chat(self, messages: Sequence[Mapping[str, str]], **fields: Any) -> Any:
+        """Answer a conversation; returns `openai.types.chat.ChatCompletion`. Raises `ServerError`."""
+        return self._ask(self._client.chat.completions.create, {"messages": list(messages), **fields})
+
+    def each(self, ask: Callable[[Row], Answer], rows: Sequence[Row]) -> list[Answer]:
+        """Ask for every row, at most `concurrency` at a time, and return the answers in the order of the rows.
+
+        Raises `ServerError`: the first one of a row, or that nothing was answered for `stalled_after_s` seconds.
+        Requests under way then end by their own time-out.
+        """
+        answers: dict[int, Answer] = {}
+        open_: dict[Future[Answer], int] = {}
+        left = iter(enumerate(rows))
+        pool = ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="server")
+        try:
+            while len(answers) < len(rows):
+                # a short queue: waiting for one of all rows at once would look at each of them each time
+                while len(open_) < 2 * self.settings.concurrency and (new := next(left, None)):
+                    open_[pool.submit(ask, new[1])] = new[0]
+                done, _ = wait(open_, timeout=self.settings.stalled_after_s, return_when=FIRST_COMPLETED)
+                if not done:
+                    raise self._stalled(len(answers), len(rows))
+                answers |= {open_.pop(future): future.result() for future in done}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return [answers[place] for place in range(len(rows))]
+
+    def _ask(self, create: Callable[..., Any], fields: Mapping[str, Any]) -> Any:
+        try:
+            answer = create(model=self.settings.model, extra_body=self.settings.extra_body or None, **fields)
+        except openai.OpenAIError as error:
+            told = self._told(error)
+        else:
+            if getattr(answer, "choices", None):
+                return answer
+            told = "it answered without any choice; is base_url right? It ends on /v1 at most servers"
+        # raised out here: the package's error holds the request, and with it the key
+        raise ServerError(f"the server {self.settings.address}, model {self.settings.model!r}: {told}")
+
+    def _told(self, error: openai.OpenAIError) -> str:
+        status = getattr(error, "status_code", None)
+        if status in _REFUSED:
+            return f"it refused the key ({status}); name the right entry of conf/local/credentials.yml as credentials"
+        if isinstance(error, openai.APITimeoutError):
+            tries = self.settings.max_retries + 1
+            return f"no answer within {self.settings.timeout_s:g} s in {tries} tries; raise timeout_s or ask for less"
+        if isinstance(error, openai.APIConnectionError):
+            cause = self._without_key(str(error.__cause__ or error))
+            return f"cannot be reached at {self.settings.base_url} ({cause}); start it or correct base_url"
+        return self._without_key(str(error))[:500]
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+    def _stalled(self, answered: int, n: int) -> ServerError:
+        return ServerError(
+            f"the server {self.settings.address} answered nothing for {self.settings.stalled_after_s:g} s, "
+            f"{answered} of {n} rows were answered; look at its log, lower concurrency or raise stalled_after_s"
+        )
