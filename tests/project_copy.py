@@ -22,12 +22,17 @@ def copy_project(folder: Path) -> Path:
 
 
 def kedro_run(project: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    """Type `kedro run` in a project, offline, on one thread; `code` runs before in the same process."""
+    """Type `kedro run` in a project; see `kedro`."""
+    return kedro(project, "run", *arguments, code=code)
+
+
+def kedro(project: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+    """Type a command of Kedro in a project, offline, on one thread; `code` runs before in the same process."""
     start = f"{code}\nfrom kedro.framework.cli import main\nmain()"
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
     path = os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", start, "run", *arguments],
+        [sys.executable, "-W", "ignore", "-c", start, *arguments],
         cwd=project,
         env={**os.environ, **offline, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         capture_output=True,

@@ -1,0 +1,64 @@
+"""Commands of this project beside Kedro's own: `kedro estimate`."""
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from kedro.framework.cli.project import run  # noqa: F401 - `python -m cai_kedro` looks for it here
+from kedro.framework.cli.utils import CONTEXT_SETTINGS, _split_params, env_option
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import ProjectMetadata
+from kedro.io import DataCatalog, DatasetError
+
+
+@click.group(context_settings=CONTEXT_SETTINGS, name=__file__)
+def cli() -> None:
+    """Commands of this project."""
+
+
+@cli.command()
+@env_option
+@click.option("--params", default="", callback=_split_params, help="Parameters, as `kedro run` takes them.")
+@click.option("--dry-run", is_flag=True, help="Show one prompt of each kind and principle, and stop; needs no model.")
+@click.option("--prompts", default=32, show_default=True, type=click.IntRange(2), help="Prompts a stage to time.")
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(2), help="How often.")
+@click.option("--without-training", is_flag=True, help="Time only what asks an engine.")
+@click.option("--price-prompt", type=click.FloatRange(0), help="Money for a million prompt tokens.")
+@click.option("--price-cached", type=click.FloatRange(0), help="The same for shared ones; default: --price-prompt.")
+@click.option("--price-written", type=click.FloatRange(0), help="Money for a million written tokens.")
+@click.option("--currency", default="", help="What the prices are in.")
+@click.pass_obj
+def estimate(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
+    """Time a few rows of every stage; print calls, tokens, hours, disk and money of this run and of the paper's.
+
+    Nothing is stored. Every stage is timed on the engine that it is configured with; a model that was not made yet is
+    replaced by the pretrained one.
+    """
+    if (options["price_prompt"] is None) != (options["price_written"] is None):
+        raise click.UsageError("give both --price-prompt and --price-written, or neither")
+    project = Path(metadata.project_path)
+    with KedroSession.create(project, env=env, runtime_params=params) as session:
+        context = cast(KedroSession, session).load_context()
+        try:
+            _estimate(cast(DataCatalog, context.catalog), context.params, options)
+        except (DatasetError, ValueError, RuntimeError) as error:
+            raise click.ClickException(f"nothing was estimated: {error}") from error
+
+
+def _estimate(catalog: DataCatalog, parameters: dict[str, Any], options: dict[str, Any]) -> None:
+    from cai_kedro.hooks.quiet import quieten  # noqa: PLC0415 - torch and transformers come with these
+    from cai_kedro.planning.inputs import settings_of  # noqa: PLC0415
+    from cai_kedro.planning.preview import previews  # noqa: PLC0415
+    from cai_kedro.planning.project import material_of  # noqa: PLC0415
+    from cai_kedro.planning.report import report  # noqa: PLC0415
+
+    quieten()
+    logging.getLogger("cai_kedro").setLevel(logging.WARNING)  # the stages are only tried
+    settings, material = settings_of(parameters), material_of(catalog)
+    if options["dry_run"]:
+        for title, prompt in previews(settings, material):
+            click.echo(f"{click.style(f'── {title} ', bold=True)}\n{prompt}\n")
+        return
+    for line in report(catalog, parameters, settings, material, options):
+        click.echo(line)

@@ -1,0 +1,1 @@
+"""What a run will ask and cost, found out on a few rows before it starts."""

@@ -1,0 +1,130 @@
+"""What a plan is made from: parameters, prompts, constitution; and the sizes that follow from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from cai_kedro.core.constitution import Constitution
+from cai_kedro.learning.sft import SFTParams
+from cai_kedro.metrics.workload import ARMS, Sizes, paper_sizes
+from cai_kedro.pipelines.data_generation.red_team import RedTeamParams
+from cai_kedro.pipelines.data_generation.revision import RevisionParams
+from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from cai_kedro.pipelines.evaluation.pipeline import POLICIES
+from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams
+from cai_kedro.pipelines.preference_labeling.labels import LabelParams
+from cai_kedro.pipelines.sl_cai.rows import RowParams
+from cai_kedro.templates.pairs import PairParams
+from cai_kedro.templates.responses import ResponseParams
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of all stages, checked."""
+
+    seed: int
+    red_team: RedTeamParams
+    initial_responses: ResponseParams
+    helpful_responses: ResponseParams
+    revision: RevisionParams
+    pairs: Mapping[str, PairParams]
+    labels: LabelParams
+    cot_labels: CotLabelParams
+    rows: RowParams
+    fine_tuning: SFTParams
+    arms: Mapping[str, RLHFParams]
+    evaluation: EvaluationParams
+
+
+def settings_of(parameters: Mapping[str, Any]) -> Settings:
+    """Read the parameters of a run; raises pydantic's `ValidationError` for what does not fit."""
+    baselines, data = parameters["baselines"], parameters["data_generation"]
+    labeling, sl_cai = parameters["preference_labeling"], parameters["sl_cai"]
+    pairs = {name: block[name] for block in (baselines, labeling) for name in block if name.endswith("_pairs")}
+    shared = RLHFParams.model_validate(parameters["rlhf"])
+    return Settings(
+        seed=parameters["seed"],
+        red_team=RedTeamParams.model_validate(data["red_team"]),
+        initial_responses=ResponseParams.model_validate(data["initial_responses"]),
+        helpful_responses=ResponseParams.model_validate(data["helpful_responses"]),
+        revision=RevisionParams.model_validate(data["revision"]),
+        pairs={name: PairParams.model_validate(block) for name, block in pairs.items()},
+        labels=LabelParams.model_validate(labeling["labels"]),
+        cot_labels=CotLabelParams.model_validate(labeling["cot_labels"]),
+        rows=RowParams.model_validate(sl_cai["rows"]),
+        fine_tuning=SFTParams.model_validate(sl_cai["fine_tuning"]),
+        arms={arm: parameters_of(ArmParams.model_validate(parameters[arm]["arm"]), shared) for arm in ARMS},
+        evaluation=EvaluationParams.model_validate(parameters["evaluation"]),
+    )
+
+
+@dataclass(frozen=True)
+class Material:
+    """What people give: `prompts` tables, the held-out ones too, and the constitution."""
+
+    red_team: pd.DataFrame
+    helpful: pd.DataFrame
+    eval_red_team: pd.DataFrame
+    eval_helpful: pd.DataFrame
+    constitution: Constitution
+
+
+def configured_sizes(settings: Settings, material: Material) -> Sizes:
+    """Return the sizes that follow from the parameters and the given prompts, if as many are generated as are kept."""
+    red_team = len(material.red_team) + settings.red_team.keep
+    helpful = len(material.helpful)
+    pairs = {
+        name: _limited(params.prompts, number) * params.pairs_per_prompt
+        for (name, number) in {
+            "human_helpful_pairs": helpful,
+            "human_red_team_pairs": len(material.red_team),
+            "harmlessness_pairs": red_team,
+            "sl_helpful_pairs": helpful,
+        }.items()
+        for params in [settings.pairs[name]]
+    }
+    initial = _limited(settings.initial_responses.prompts, red_team) * settings.initial_responses.samples
+    helped = _limited(settings.helpful_responses.prompts, helpful) * settings.helpful_responses.samples
+    steps = settings.revision.rounds if settings.rows.revisions == "all" else 1
+    rows = _limited(settings.rows.max_revisions, initial * steps) + _limited(settings.rows.max_helpful, helped)
+    limits = settings.evaluation.prompts
+    asked = _limited(limits.harmlessness, len(material.eval_red_team)) + _limited(
+        limits.helpfulness, len(material.eval_helpful)
+    )
+    return Sizes(
+        red_team_lists=settings.red_team.lists,
+        initial_responses=initial,
+        helpful_responses=helped,
+        rounds=settings.revision.rounds,
+        **pairs,
+        eval_answers=asked * len(POLICIES),
+        fine_tuning_rows=settings.fine_tuning.epochs * rows,
+        comparisons=_comparisons(settings, pairs),
+        episodes=sum(params.rl.rollouts * params.rl.episodes for params in settings.arms.values()),
+        snapshots=sum(params.rl.rollouts // params.rl.snapshot_every for params in settings.arms.values()),
+    )
+
+
+def sizes_of_paper(settings: Settings, configured: Sizes) -> Sizes:
+    """Return the paper's sizes, with the configured number of lists for each prompt that is kept."""
+    params = settings.red_team
+    return paper_sizes(
+        configured,
+        lists_per_prompt=params.lists / params.keep if params.keep else 1.0,
+        epochs=(settings.fine_tuning.epochs, settings.arms["rl_cai"].preference.epochs),
+    )
+
+
+def _comparisons(settings: Settings, pairs: Mapping[str, int]) -> int:
+    """Count what the preference models read: two tables of the baselines, three of an arm that learns from AI."""
+    baseline = pairs["human_helpful_pairs"] + pairs["human_red_team_pairs"]
+    from_ai = pairs["harmlessness_pairs"] + pairs["human_helpful_pairs"] + pairs["sl_helpful_pairs"]
+    read = {"helpful_rlhf": baseline, "hh_rlhf": baseline, "rl_cai": from_ai, "rl_cai_cot": from_ai}
+    return sum(settings.arms[arm].preference.epochs * number for arm, number in read.items())
+
+
+def _limited(limit: int | None, number: int) -> int:
+    return number if limit is None else min(limit, number)

@@ -1,0 +1,81 @@
+"""What a plan needs of a Kedro project: material and engines, whether or not anything was run in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from kedro.io import DataCatalog
+
+from cai_kedro.engines.base import TextEngine
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import ModelReference, load_language_model
+from cai_kedro.engines.transformers_engine import TransformersEngine
+from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
+from cai_kedro.planning.inputs import Material
+
+PRETRAINED = "pretrained.model"
+#: The models that stages ask, by the names that nodes know them under.
+ASKED = {"pretrained": PRETRAINED, "helpful_rlhf": "helpful_rlhf.policy.model", "sl_cai": "sl_cai.model"}
+
+
+def material_of(catalog: DataCatalog) -> Material:
+    """Read what people give; raises `DatasetError` for what is not there or cannot be read."""
+    return Material(
+        red_team=catalog.load("given_red_team_prompts"),
+        helpful=catalog.load("given_helpful_prompts"),
+        eval_red_team=catalog.load("eval_red_team_prompts"),
+        eval_helpful=catalog.load("eval_helpful_prompts"),
+        constitution=catalog.load("constitution"),
+    )
+
+
+@dataclass(frozen=True)
+class Models:
+    """The engines by the names of `ASKED`, which of them are stand-ins, and how to get a fresh pretrained model."""
+
+    engines: Mapping[str, TextEngine]
+    stand_ins: tuple[str, ...]
+    load: Callable[[], LanguageModel]
+
+
+def models_of(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Models:
+    """Load the engines as the catalog configures them; the pretrained one stands in for a model not made yet.
+
+    Raises `ValueError` if there is no pretrained model, or if its files are not complete.
+    """
+    load = _pretrained(catalog, parameters)
+    own = _engine(catalog, PRETRAINED, load)
+    engines: dict[str, TextEngine] = {"pretrained": own}
+    stand_ins = []
+    for name, model in ASKED.items():
+        if name != "pretrained":
+            made = catalog.exists(f"{model}@engine")
+            engines[name] = catalog.load(f"{model}@engine") if made else own
+            stand_ins += [] if made else [model]
+    return Models(engines, tuple(stand_ins), load)
+
+
+def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Callable[[], LanguageModel]:
+    params = BaseModelParams.model_validate(parameters["base_model"])
+    if params.source != "micro":
+        reference, _ = provide_pretrained(params, parameters["seed"])
+        assert isinstance(reference, ModelReference)
+        directory: Path = reference.directory()
+        return lambda: load_language_model(directory)
+    if not catalog.exists(f"{PRETRAINED}@checkpoint"):
+        raise ValueError(
+            "base_model.source is `micro`, and no such model was trained yet; make it first with "
+            "`kedro run --pipelines=base_model`, with the same --env"
+        )
+    return lambda: catalog.load(f"{PRETRAINED}@checkpoint")
+
+
+def _engine(catalog: DataCatalog, model: str, load: Callable[[], LanguageModel]) -> TextEngine:
+    config = catalog.config_resolver.resolve_pattern(f"{model}@engine")
+    if "max_batch_tokens" not in config:  # on a server
+        return catalog.load(f"{model}@engine")
+    lm = load()
+    torch.nn.Module.to(lm.model, config["device"])
+    return TransformersEngine(lm, max_batch_tokens=config["max_batch_tokens"], dtype=config["dtype"])

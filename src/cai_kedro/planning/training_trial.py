@@ -1,0 +1,103 @@
+"""A few rows of every stage that trains, timed."""
+
+import time
+from collections.abc import Callable
+
+import pandas as pd
+
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.preference import train_preference_model
+from cai_kedro.learning.rl import train_policy
+from cai_kedro.learning.sft import fine_tune
+from cai_kedro.metrics.estimate import mean
+from cai_kedro.metrics.workload import Cost
+from cai_kedro.planning.inputs import Settings
+
+_SMALL, _LARGE = 1, 4  # batches; the difference of their times is free of what a training needs to begin
+
+
+def training_costs(
+    settings: Settings,
+    pairs: pd.DataFrame,
+    prompts: pd.DataFrame,
+    load: Callable[[], LanguageModel],
+    repeats: int,
+    told: Callable[[str], None],
+) -> dict[str, Cost]:
+    """Return the cost of a row of fine-tuning, of a comparison and of an episode of RL.
+
+    `pairs` are repeated to fill batches, `load` gives a fresh pretrained model, which is trained in place.
+    """
+    told("timing the trainings")
+    fine_tuning = [_fine_tuning(settings, pairs, load) for _ in range(repeats)]
+    preference = [_preference(settings, pairs, load) for _ in range(repeats)]
+    episodes = _episodes(settings, pairs, prompts, load, repeats)
+    return {
+        stage: Cost(calls=0, prompt_tokens=0, shared_tokens=0, written_tokens=0, seconds=mean(seconds), stored_bytes=0)
+        for stage, seconds in (("fine_tuning", fine_tuning), ("preference_models", preference), ("rl", episodes))
+    }
+
+
+def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], LanguageModel]) -> float:
+    size = min(settings.fine_tuning.batch_size, len(pairs))
+    params = settings.fine_tuning.model_copy(update={"batch_size": size, "epochs": 1})
+
+    def train(rows: int) -> None:
+        table = _repeated(pairs, rows).rename(columns={"pair_id": "row_id", "response_a": "response"})
+        table = table.drop(columns=["response_b", "kind"]).assign(source="revision", step=1)
+        fine_tune(load(), table, params, settings.seed)
+
+    return _seconds_a_row(train, size)
+
+
+def _preference(settings: Settings, pairs: pd.DataFrame, load: Callable[[], LanguageModel]) -> float:
+    size = min(settings.arms["rl_cai"].preference.batch_size, len(pairs))
+    params = settings.arms["rl_cai"].preference.model_copy(update={"batch_size": size, "epochs": 1})
+    return _seconds_a_row(
+        lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, settings.seed), size
+    )
+
+
+def _episodes(
+    settings: Settings, pairs: pd.DataFrame, prompts: pd.DataFrame, load: Callable[[], LanguageModel], repeats: int
+) -> list[float]:
+    """Return the seconds of an episode, in each of some trials of one rollout."""
+    arm = settings.arms["rl_cai"]
+    params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1})
+    preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, settings.seed)
+    one = arm.rl.model_copy(update={"rollouts": 1, "warmup_rollouts": 0, "checkpoint_dir": None})
+    policy, seconds = load(), []
+    for repeat in range(repeats):
+        began = time.perf_counter()
+        train_policy(policy, preference_model, prompts, one, settings.seed + repeat)
+        seconds.append((time.perf_counter() - began) / one.episodes)
+    return seconds
+
+
+def comparisons_of(pairs: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Return so many comparisons (`comparisons`): the pairs over and over, with labels that say nothing."""
+    table = _repeated(pairs, rows)
+    return table.assign(
+        objective="harmlessness",
+        source="ai",
+        principle_id=None,
+        p_a_better=[float(row % 2) for row in range(rows)],
+        p_a_first=None,
+        p_a_second=None,
+        thoughts=None,
+    )
+
+
+def _repeated(pairs: pd.DataFrame, rows: int) -> pd.DataFrame:
+    table = pairs.iloc[[row % len(pairs) for row in range(rows)]].reset_index(drop=True)
+    return table.assign(pair_id=[f"trial-{row}" for row in range(rows)])
+
+
+def _seconds_a_row(train: Callable[[int], object], batch: int) -> float:
+    times = []
+    for batches in (_SMALL, _LARGE):
+        began = time.perf_counter()
+        train(batches * batch)
+        times.append(time.perf_counter() - began)
+    more = (times[1] - times[0]) / ((_LARGE - _SMALL) * batch)
+    return more if more > 0 else times[1] / (_LARGE * batch)

@@ -1,0 +1,195 @@
+"""A few rows of every stage that asks an engine, timed."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from transformers import PreTrainedTokenizerBase
+
+from cai_kedro.core.conversation import as_messages, render
+from cai_kedro.engines.base import TextEngine
+from cai_kedro.metrics.estimate import mean
+from cai_kedro.metrics.workload import Cost
+from cai_kedro.pipelines.data_generation.red_team import generate_red_team_prompts
+from cai_kedro.pipelines.data_generation.revision import critique_and_revise, revise_directly
+from cai_kedro.pipelines.evaluation.answers import answer_as
+from cai_kedro.pipelines.preference_labeling.cot_labels import label_pairs_with_cot
+from cai_kedro.pipelines.preference_labeling.labels import label_pairs
+from cai_kedro.planning.inputs import Material, Settings
+from cai_kedro.planning.meter import Meter, noted
+from cai_kedro.templates.pairs import PairParams, sample_pairs
+from cai_kedro.templates.responses import ResponseParams, sample_responses
+
+_ROUNDS = 2  # later rounds read as much as the second one
+_EMPTY = "…"  # in the place of an answer that came out empty
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One trial of a stage: how many rows it made, how long it took, what its engine was asked."""
+
+    rows: int
+    seconds: float
+    meter: Meter
+    beside: int  # bytes of the texts that stand in the table beside what was written
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the trials need. `engines` are by the names that nodes know: pretrained, helpful_rlhf, sl_cai."""
+
+    settings: Settings
+    material: Material
+    engines: Mapping[str, TextEngine]
+    tokenizer: PreTrainedTokenizerBase
+    prompts: int
+    repeats: int
+
+    def costs(self, told: Callable[[str], None]) -> tuple[dict[str, Cost], pd.DataFrame]:
+        """Return the cost of a row of each stage, and the pairs of the last trial (`pairs`)."""
+        samples: dict[str, list[Sample]] = {}
+        pairs = pd.DataFrame()
+        for repeat in range(self.repeats):
+            told(f"timing {self.prompts} prompts a stage, {repeat + 1} of {self.repeats}")
+            made, pairs = self._once(repeat)
+            for stage, sample in made.items():
+                samples.setdefault(stage, []).append(sample)
+        return {stage: _cost(of_stage, self.tokenizer) for stage, of_stage in samples.items()}, pairs
+
+    def _once(self, repeat: int) -> tuple[dict[str, Sample], pd.DataFrame]:
+        settings, seed = self.settings, self.settings.seed + repeat
+        red_team, helpful = (_slice(t, self.prompts, repeat) for t in (self.material.red_team, self.material.helpful))
+        made = {
+            "human_helpful_pairs": self._pairs("human_helpful_pairs", helpful, "pretrained", seed),
+            "human_red_team_pairs": self._pairs("human_red_team_pairs", red_team, "pretrained", seed),
+            "red_team_lists": self._lists(seed),
+            "initial_responses": self._responses(settings.initial_responses, red_team, seed),
+            "helpful_responses": self._responses(settings.helpful_responses, helpful, seed),
+        }
+        answers = made["initial_responses"].meter.written
+        made["revisions"] = self._revisions(critique_and_revise, red_team, answers, seed)
+        made["direct_revisions"] = self._revisions(revise_directly, red_team, answers, seed)
+        made["harmlessness_pairs"] = self._pairs("harmlessness_pairs", red_team, "sl_cai", seed)
+        made["sl_helpful_pairs"] = self._pairs("sl_helpful_pairs", helpful, "sl_cai", seed)
+        pairs = pairs_of(red_team, made["harmlessness_pairs"].meter.written)
+        made["labels"] = self._labels(pairs, seed)
+        made["cot_labels"] = self._cot_labels(pairs, seed)
+        made["eval_responses"] = self._eval_responses(repeat, seed)
+        return made, pairs
+
+    def _pairs(self, name: str, prompts: pd.DataFrame, policy: str, seed: int) -> Sample:
+        params: PairParams = self.settings.pairs[name].model_copy(update={"prompts": None})
+        meter = Meter(self.engines[policy])
+        rows = len(prompts) * params.pairs_per_prompt
+        beside = _asked_bytes(prompts) * params.pairs_per_prompt
+        return _timed(rows, meter, lambda: sample_pairs(prompts, meter, params, seed), beside)
+
+    def _responses(self, params: ResponseParams, prompts: pd.DataFrame, seed: int) -> Sample:
+        meter = Meter(self.engines["helpful_rlhf"])
+        every = params.model_copy(update={"prompts": None})
+        return _timed(len(prompts) * params.samples, meter, lambda: sample_responses(prompts, meter, every, seed))
+
+    def _lists(self, seed: int) -> Sample:
+        meter = Meter(self.engines["pretrained"])
+        params = self.settings.red_team.model_copy(update={"lists": self.prompts})
+        given = self.material
+        return _timed(
+            self.prompts,
+            meter,
+            lambda: generate_red_team_prompts(
+                given.red_team, given.eval_red_team, given.constitution, meter, params, seed
+            ),
+        )
+
+    def _revisions(self, revise: Callable[..., object], prompts: pd.DataFrame, answers: list[str], seed: int) -> Sample:
+        params = self.settings.revision
+        params = params.model_copy(update={"rounds": min(_ROUNDS, params.rounds)})
+        meter = Meter(self.engines[params.critic])
+        drafts = pd.DataFrame(
+            {
+                "prompt_id": prompts["prompt_id"],
+                "sample": 0,
+                "policy": "helpful_rlhf",
+                "response": [text or _EMPTY for text in answers[:: self.settings.initial_responses.samples]],
+            }
+        )
+        return _timed(
+            len(drafts) * params.rounds,
+            meter,
+            lambda: revise(prompts, drafts, self.material.constitution, meter, meter, params, seed),
+        )
+
+    def _labels(self, pairs: pd.DataFrame, seed: int) -> Sample:
+        meter, given = Meter(self.engines["pretrained"]), self.material.constitution
+
+        def label() -> object:
+            return label_pairs(pairs, given, meter, self.settings.labels, seed)
+
+        return _timed(len(pairs), meter, label, _pair_bytes(pairs))
+
+    def _cot_labels(self, pairs: pd.DataFrame, seed: int) -> Sample:
+        params = self.settings.cot_labels
+        meter, given = Meter(self.engines[params.thinker]), self.material.constitution
+
+        def label() -> object:
+            return label_pairs_with_cot(pairs, given, meter, meter, params, seed)
+
+        return _timed(len(pairs), meter, label, _pair_bytes(pairs))
+
+    def _eval_responses(self, repeat: int, seed: int) -> Sample:
+        given = self.material
+        both = pd.concat([given.eval_red_team, given.eval_helpful], ignore_index=True)
+        prompts = _slice(both.sample(frac=1, random_state=0), self.prompts, repeat)
+        meter = Meter(self.engines["sl_cai"])
+        return _timed(len(prompts), meter, lambda: answer_as("trial")(prompts, meter, self.settings.evaluation, seed))
+
+
+def _slice(prompts: pd.DataFrame, n: int, repeat: int) -> pd.DataFrame:
+    """Return up to n prompts, other ones for each repeat as long as there are any."""
+    n = min(n, len(prompts))
+    places = [(repeat * n + place) % len(prompts) for place in range(n)]
+    return prompts.iloc[places].reset_index(drop=True)
+
+
+def pairs_of(prompts: pd.DataFrame, answers: list[str]) -> pd.DataFrame:
+    """Return the first two answers to each prompt (`pairs`), equal or not."""
+    each = len(answers) // len(prompts)
+    return pd.DataFrame(
+        {
+            "pair_id": [f"{prompt_id}.trial" for prompt_id in prompts["prompt_id"]],
+            "prompt_id": prompts["prompt_id"],
+            "messages": prompts["messages"],
+            "response_a": [text or _EMPTY for text in answers[::each]],
+            "response_b": [text or _EMPTY for text in answers[1::each]],
+            "kind": "sampled",
+        }
+    )
+
+
+def _timed(rows: int, meter: Meter, work: Callable[[], object], beside: int = 0) -> Sample:
+    began = time.perf_counter()
+    work()
+    return Sample(rows, time.perf_counter() - began, meter, beside)
+
+
+def _asked_bytes(table: pd.DataFrame) -> int:
+    return sum(len(render(as_messages(cell)).encode()) for cell in table["messages"])
+
+
+def _pair_bytes(pairs: pd.DataFrame) -> int:
+    answers = [*pairs["response_a"], *pairs["response_b"]]
+    return _asked_bytes(pairs) + sum(len(answer.encode()) for answer in answers)
+
+
+def _cost(samples: list[Sample], tokenizer: PreTrainedTokenizerBase) -> Cost:
+    counted = [noted(sample.meter, tokenizer) for sample in samples]
+    rows = sum(sample.rows for sample in samples)
+    return Cost(
+        calls=sum(count.calls for count in counted) / rows,
+        prompt_tokens=sum(count.prompt_tokens for count in counted) / rows,
+        shared_tokens=sum(count.shared_tokens for count in counted) / rows,
+        written_tokens=sum(count.written_tokens for count in counted) / rows,
+        seconds=mean([sample.seconds / sample.rows for sample in samples]),
+        stored_bytes=(sum(count.written_bytes for count in counted) + sum(s.beside for s in samples)) / rows,
+    )

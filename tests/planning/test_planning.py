@@ -1,0 +1,146 @@
+"""What `kedro estimate` finds out, on scripted engines; and the command itself, on the micro LM."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import ProjectMetadata, bootstrap_project
+from kedro.io import DataCatalog
+
+from cai_kedro.cli import cli
+from cai_kedro.engines.base import Sampling
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.pipelines.base_model.nodes import BaseModelParams
+from cai_kedro.planning.inputs import Material, Settings, configured_sizes, settings_of
+from cai_kedro.planning.meter import Meter, noted
+from cai_kedro.planning.preview import previews
+from cai_kedro.planning.project import material_of, models_of
+from cai_kedro.planning.trial import Trial
+from tests.project_copy import PROJECT, copy_project, kedro
+
+
+@pytest.fixture(scope="module")
+def metadata() -> ProjectMetadata:
+    return bootstrap_project(PROJECT)
+
+
+@pytest.fixture(scope="module")
+def project(metadata: ProjectMetadata) -> tuple[Settings, Material]:
+    context = KedroSession.create(PROJECT, env="base").load_context()
+    return settings_of(context.params), material_of(context.catalog)
+
+
+def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
+    settings, material = project
+    sizes = configured_sizes(settings, material)
+    assert sizes.human_helpful_pairs == 600 * 4
+    assert sizes.harmlessness_pairs == 750 * 3
+    assert sizes.fine_tuning_rows == 600 * 4 + 400 * 2
+    assert sizes.eval_answers == (len(material.eval_red_team) + len(material.eval_helpful)) * 6
+    # 3 epochs; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
+    assert sizes.comparisons == 3 * (2 * 4800 + 2 * 6150)
+    # 32 prompts × 4 replies a rollout; 30 rollouts for a baseline, 40 for an AI arm
+    assert sizes.episodes == 128 * (30 + 30 + 40 + 40)
+    few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
+    assert configured_sizes(settings, few).human_helpful_pairs == 7 * 4
+    assert configured_sizes(settings, few).initial_responses == 5 + 300  # with those that are generated
+
+
+def test_a_meter_counts(tiny_lm: LanguageModel, scripted_engine: Any) -> None:
+    """A byte is a token of the tiny model."""
+    meter = Meter(scripted_engine(reply=lambda prompt, seed: "four"))
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8)
+    meter.generate(["shared one", "shared two", "shared three"], sampling, [1, 2, 3])
+    meter.choice_logprobs(["alone"], [" (A)", " (B)"])
+    count = noted(meter, tiny_lm.tokenizer)
+    assert (count.calls, count.prompt_tokens, count.written_tokens) == (4, 10 + 10 + 12 + 5, 12)
+    assert count.shared_tokens == 2 * len("shared ")  # the first prompt has to be read
+    assert meter.fingerprint == "scripted"
+
+
+def test_every_stage_is_tried(project: tuple[Settings, Material], tiny_lm: LanguageModel, scripted_engine: Any) -> None:
+    settings, material = project
+    engine = scripted_engine(reply=lambda prompt, seed: f"It is a reply {seed % 9}.")
+    engines = dict.fromkeys(("pretrained", "helpful_rlhf", "sl_cai"), engine)
+    costs, pairs = Trial(settings, material, engines, tiny_lm.tokenizer, prompts=3, repeats=2).costs(lambda told: None)
+    untried = {"fine_tuning", "preference_models", "rl"}
+    assert set(configured_sizes(settings, material).units()) == set(costs) | untried
+    calls = {stage: cost.calls for stage, cost in costs.items()}
+    # a pair is two answers, a round a critique and a revision; both orders are compared; thoughts, then the letters
+    assert calls["human_helpful_pairs"] == calls["harmlessness_pairs"] == calls["revisions"] == calls["labels"] == 2
+    assert calls["initial_responses"] == calls["red_team_lists"] == calls["direct_revisions"] == 1
+    assert calls["cot_labels"] == 4
+    assert costs["labels"].written_tokens == 0 < costs["labels"].prompt_tokens
+    assert costs["labels"].stored_bytes > costs["initial_responses"].stored_bytes == len("It is a reply 1.")
+    assert {cost.seconds["n"] for cost in costs.values()} == {2}
+    assert len(pairs) == 3
+
+
+def test_previews_show_every_principle(project: tuple[Settings, Material]) -> None:
+    settings, material = project
+    shown = dict(previews(settings, material))
+    constitution = material.constitution
+    assert len(shown) == 2 + 3 * len(constitution.critique_principles) + 2 * len(constitution.preference_principles)
+    for principle in constitution.critique_principles:
+        assert f"CritiqueRequest: {principle.critique_request}" in shown[f"a critique under {principle.id}"]
+        revision = shown[f"a revision under {principle.id}"]
+        assert f"Critique: [a critique]\n\nRevisionRequest: {principle.revision_request}" in revision
+        assert principle.revision_request in shown[f"a direct revision under {principle.id}"]
+    for question in constitution.preference_principles:
+        assert question.question in shown[f"a comparison under {question.id}"]
+        assert shown[f"a comparison with thoughts under {question.id}"].endswith(
+            "[thoughts]\n\nHuman:\nSo the answer is:"
+        )
+    assert shown["a list of red-team prompts"].startswith(settings.red_team.header)
+
+
+def test_the_dry_run_needs_no_model(metadata: ProjectMetadata) -> None:
+    nowhere = "base_model.source=path,base_model.path=nowhere"
+    done = CliRunner().invoke(cli, ["estimate", "--dry-run", f"--params={nowhere}"], obj=metadata)
+    assert done.exit_code == 0, done.output
+    assert "── a critique under harm-identify" in done.output
+    missing = CliRunner().invoke(cli, ["estimate", f"--params={nowhere}"], obj=metadata)
+    assert missing.exit_code == 1
+    assert "Error: nothing was estimated: there is no model directory nowhere" in missing.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--price-prompt=1"], "give both --price-prompt and --price-written"),
+        (["--params=rlhf.rl.kl_coeff=1"], "'rlhf.rl.kl_coeff' is unknown; did you mean 'kl_coef'?"),
+    ],
+)
+def test_what_is_wrong_is_told(metadata: ProjectMetadata, arguments: list[str], match: str) -> None:
+    done = CliRunner().invoke(cli, ["estimate", *arguments], obj=metadata)
+    assert done.exit_code != 0
+    assert match in done.output + str(done.exception)
+    assert "Traceback" not in done.output
+
+
+def test_without_a_pretrained_model(metadata: ProjectMetadata) -> None:
+    parameters = dict(KedroSession.create(PROJECT, env="base").load_context().params)
+    parameters["base_model"] = BaseModelParams.model_validate(parameters["base_model"]).model_copy(
+        update={"source": "micro"}
+    )
+    with pytest.raises(ValueError, match="no such model was trained yet; make it first with `kedro run --pipelines=b"):
+        models_of(DataCatalog({}), parameters)
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    prices = "--price-prompt=1", "--price-written=2", "--currency=EUR"
+    done = kedro(project, "estimate", "--env=smoke", "--prompts=4", "--repeats=2", *prices)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "This run" in done.stdout
+    assert "With the numbers of rows of the paper" in done.stdout
+    for stage in ("revisions", "cot_labels", "preference_models", "rl", "eval_responses"):
+        assert done.stdout.count(f"\n{stage} ") == 2
+    assert done.stdout.count(" EUR\n") == 2
+    assert "helpful_rlhf.policy.model, sl_cai.model" in done.stdout  # stand-ins
+    assert not (project / "mlflow.db").exists()
+    assert [path.name for path in (project / "data").iterdir()] == ["01_raw"]
