@@ -21,7 +21,7 @@ def cli() -> None:
 @env_option
 @click.option("--params", default="", callback=_split_params, help="Parameters, as `kedro run` takes them.")
 @click.option("--dry-run", is_flag=True, help="Show one prompt of each kind and principle, and stop; needs no model.")
-@click.option("--prompts", default=32, show_default=True, type=click.IntRange(2), help="Prompts a stage to time.")
+@click.option("--prompts", default=16, show_default=True, type=click.IntRange(2), help="Prompts a stage to time.")
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(2), help="How often.")
 @click.option("--without-training", is_flag=True, help="Time only what asks an engine.")
 @click.option("--price-prompt", type=click.FloatRange(0), help="Money for a million prompt tokens.")

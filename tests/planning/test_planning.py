@@ -123,9 +123,8 @@ def test_what_is_wrong_is_told(metadata: ProjectMetadata, arguments: list[str], 
 
 def test_without_a_pretrained_model(metadata: ProjectMetadata) -> None:
     parameters = dict(KedroSession.create(PROJECT, env="base").load_context().params)
-    parameters["base_model"] = BaseModelParams.model_validate(parameters["base_model"]).model_copy(
-        update={"source": "micro"}
-    )
+    given = BaseModelParams.model_validate(parameters["base_model"])
+    parameters["base_model"] = given.model_copy(update={"source": "micro"})
     with pytest.raises(ValueError, match="no such model was trained yet; make it first with `kedro run --pipelines=b"):
         models_of(DataCatalog({}), parameters)
 

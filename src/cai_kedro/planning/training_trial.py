@@ -1,5 +1,6 @@
 """A few rows of every stage that trains, timed."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ import pandas as pd
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import train_preference_model
 from cai_kedro.learning.rl import train_policy
+from cai_kedro.learning.rl_params import RLParams
 from cai_kedro.learning.sft import fine_tune
 from cai_kedro.metrics.estimate import mean
 from cai_kedro.metrics.workload import Cost
@@ -65,13 +67,21 @@ def _episodes(
     arm = settings.arms["rl_cai"]
     params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1})
     preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, settings.seed)
-    one = arm.rl.model_copy(update={"rollouts": 1, "warmup_rollouts": 0, "checkpoint_dir": None})
+    one = _one_rollout(arm.rl, len(pairs))
     policy, seconds = load(), []
     for repeat in range(repeats):
         began = time.perf_counter()
         train_policy(policy, preference_model, prompts, one, settings.seed + repeat)
         seconds.append((time.perf_counter() - began) / one.episodes)
     return seconds
+
+
+def _one_rollout(params: RLParams, prompts: int) -> RLParams:
+    """Return the parameters of a rollout of at most so many prompts, in minibatches of equal size."""
+    asked = min(params.prompts_per_rollout, prompts)
+    small = {"rollouts": 1, "warmup_rollouts": 0, "checkpoint_dir": None, "prompts_per_rollout": asked}
+    minibatch = math.gcd(params.minibatch_size, asked * params.samples_per_prompt)
+    return params.model_copy(update={**small, "minibatch_size": minibatch})
 
 
 def comparisons_of(pairs: pd.DataFrame, rows: int) -> pd.DataFrame:
