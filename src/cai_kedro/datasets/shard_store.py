@@ -63,7 +63,10 @@ class ShardStore:
         file, manifest = self._files(name)
         if not manifest.exists():
             raise ValueError("there is no manifest beside it, so it was not finished")
-        told: Any = json.loads(manifest.read_text(encoding="utf-8"))
+        try:
+            told: Any = json.loads(manifest.read_bytes())
+        except ValueError as error:
+            raise ValueError("its manifest is not whole") from error
         if not isinstance(told, dict) or told.keys() != self._told(name, 0, "", []).keys():
             raise ValueError("its manifest is not whole")
         if any(told[key] != value for key, value in self._identity(name).items()):

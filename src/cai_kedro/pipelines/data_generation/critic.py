@@ -75,12 +75,13 @@ class Critic:
         return changed
 
 
-def layouts() -> list[str]:
+def layouts(*, direct: bool) -> list[str]:
     """Return what a critic reads, with marks in place of texts: it changes when a layout does."""
-    said = (ANY_CONVERSATION, "{response}")
+    said, examples = (ANY_CONVERSATION, "{response}"), ["{example}"]
+    if direct:
+        return [direct_revision_prompt(*said, "{revision request}", examples), *STOPS]
     return [
-        critique_prompt(*said, "{critique request}", ["{example}"]),
-        revision_prompt(*said, "{critique request}", "{critique}", "{revision request}", ["{example}"]),
-        direct_revision_prompt(*said, "{revision request}", ["{example}"]),
+        critique_prompt(*said, "{critique request}", examples),
+        revision_prompt(*said, "{critique request}", "{critique}", "{revision request}", examples),
         *STOPS,
     ]

@@ -102,7 +102,8 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
         shards: ShardParams,
     ) -> ShardPlan:
         """Plan the revision of every response, shard by shard."""
-        critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=revise is revise_directly)
+        direct = revise is revise_directly
+        critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=direct)
         # a response stands with its conversation, so that a shard depends on its own prompts alone
         asked = responses.merge(prompts[["prompt_id", "messages"]], on="prompt_id", how="left", validate="many_to_one")
 
@@ -121,7 +122,7 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
                 "principles": list(constitution.critique_principles),
                 "few_shots": list(critic.few_shots),
                 "seed": seed,
-                "layouts": layouts(),
+                "layouts": layouts(direct=direct),
                 "code": [revise.__name__, *code_of(sys.modules[__name__], critic_module, drafts_module)],
             },
             kind="revisions",
