@@ -80,7 +80,7 @@ class ShardStore:
     def _told(self, name: str, rows: int, sha256: str, quarantine: list[dict[Any, Any]]) -> dict[str, Any]:
         """Return what a manifest holds."""
         decided_by = dict(self._plan.decided_by)
-        made = {"rows": rows, "sha256": sha256, "quarantine": quarantine}
+        made = {"ids": len(self._plan.shards[name].ids), "rows": rows, "sha256": sha256, "quarantine": quarantine}
         return {**self._identity(name), **made, "decided_by": decided_by}
 
     def _identity(self, name: str) -> dict[str, str]:
