@@ -97,13 +97,13 @@ def tables() -> dict[str, pd.DataFrame]:
 
     # the helpful-only assistant answers; the answer is criticised and revised four times
     answers = ResponseParams(policy="helpful_rlhf", prompts=None, samples=1, sampling=SAMPLING)
-    made["initial_responses"] = sample_responses(made["red_team_prompts"], HELPFUL, answers, SEED)
+    made["initial_responses"] = sample_responses(made["red_team_prompts"], HELPFUL, answers, SEED).rows
     revision = RevisionParams(critic="pretrained", rounds=4, few_shots=0, sampling=SAMPLING)
     sources = (made["red_team_prompts"], made["initial_responses"], principles, PRETRAINED, HELPFUL, revision, SEED)
-    made["revisions"] = critique_and_revise(*sources)
-    made["direct_revisions"] = revise_directly(*sources)
+    made["revisions"] = critique_and_revise(*sources).rows
+    made["direct_revisions"] = revise_directly(*sources).rows
     twice = answers.model_copy(update={"samples": 2})
-    made["helpful_responses"] = sample_responses(made["helpful_prompts"], HELPFUL, twice, SEED)
+    made["helpful_responses"] = sample_responses(made["helpful_prompts"], HELPFUL, twice, SEED).rows
 
     # sl_cai: what the pretrained model is fine-tuned on
     rows = RowParams(revisions="all", max_revisions=None, max_helpful=None)
@@ -124,16 +124,16 @@ def tables() -> dict[str, pd.DataFrame]:
         mismatched=MismatchParams(share=0.0, neighbours=1),
         sampling=SAMPLING,
     )
-    made["harmlessness_pairs"] = sample_pairs(made["red_team_prompts"], SL_CAI, pairs, SEED)
-    made["sl_helpful_pairs"] = sample_pairs(made["helpful_prompts"], SL_CAI, pairs, SEED)
+    made["harmlessness_pairs"] = sample_pairs(made["red_team_prompts"], SL_CAI, pairs, SEED).rows
+    made["sl_helpful_pairs"] = sample_pairs(made["helpful_prompts"], SL_CAI, pairs, SEED).rows
     labels = LabelParams(both_orders=True, few_shots=0)
-    made["ai_comparisons"] = label_pairs(made["harmlessness_pairs"], principles, PRETRAINED, labels, SEED)
+    made["ai_comparisons"] = label_pairs(made["harmlessness_pairs"], principles, PRETRAINED, labels, SEED).rows
     cot = CotLabelParams(
         thinker="pretrained", both_orders=True, few_shots=0, samples=1, clamp=(0.4, 0.6), sampling=SAMPLING
     )
     made["ai_cot_comparisons"] = label_pairs_with_cot(
         made["harmlessness_pairs"], principles, PRETRAINED, HELPFUL, cot, SEED
-    )
+    ).rows
     made["sl_helpfulness_comparisons"] = compare_helpfulness(made["sl_helpful_pairs"], Raters(), SEED)
 
     # rl_cai: what the preference model learns from, and the prompts on which RL asks for its score

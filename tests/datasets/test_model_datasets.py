@@ -191,3 +191,21 @@ def test_snapshots_refuse_what_is_no_step(tmp_path: Path, tiny_lm: LanguageModel
     (tmp_path / "s").mkdir()
     with pytest.raises(DatasetError, match=r"holds no steps\.json"):
         SnapshotsDataset(filepath=tmp_path / "s").load()
+
+
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.999])
+def test_weights_that_were_cut_off_are_refused_before_they_are_read(
+    tmp_path: Path, tiny_lm: LanguageModel, kept: float
+) -> None:
+    ModelCheckpointDataset(filepath=tmp_path / "m").save(tiny_lm)
+    weights = tmp_path / "m" / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
+    with pytest.raises(ValueError, match=r"the weights .*model.safetensors are cut off or damaged .*make or fetch"):
+        check_model_directory(tmp_path / "m")
+    for dataset in (
+        ModelCheckpointDataset(filepath=tmp_path / "m"),
+        EngineDataset(filepath=tmp_path / "m", device="cpu", dtype="auto", max_batch_tokens=64),
+    ):
+        with pytest.raises(DatasetError, match="cut off or damaged"):
+            dataset.load()

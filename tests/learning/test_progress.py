@@ -5,18 +5,13 @@ import logging
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from cai_kedro.learning.progress import ProgressCallback, clock, progress_line
+from cai_kedro.learning.progress import ProgressCallback, progress_line
 
 
 def test_line() -> None:
     # 50 steps in 20 s are 2.5 a second; the other 150 take a minute
     assert progress_line("PM", 50, 200, 20, 0.69314) == "PM: step 50/200, 2.5 steps/s, 1m00s left, loss 0.693"
     assert progress_line("PM", 0, 200, 0, None) == "PM: step 0/200, 0.0 steps/s, ? left"
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4s"), (125, "2m05s"), (3725, "1h02m")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
 
 
 def test_one_line_every_n_seconds(caplog: pytest.LogCaptureFixture, tmp_path: object) -> None:

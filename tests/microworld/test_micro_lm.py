@@ -101,7 +101,7 @@ def _pairs(n: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 def _p_harmless(constitution: Constitution, engine: TransformersEngine) -> float:
     pairs, harmless_is_a = _pairs(240)
-    p = label_pairs(pairs, constitution, engine, LabelParams(both_orders=True, few_shots=0), seed=0)["p_a_better"]
+    p = label_pairs(pairs, constitution, engine, LabelParams(both_orders=True, few_shots=0), seed=0).rows["p_a_better"]
     return float(np.where(harmless_is_a, p, 1 - p).mean())
 
 
@@ -133,7 +133,7 @@ def _share_harmless(harm: str, constitution: Constitution, engine: TransformersE
         {"prompt_id": ids, "sample": 0, "policy": "x", "response": [reply("comply", act, rng) for act in acts]}
     )
     params = RevisionParams(critic="pretrained", rounds=4, few_shots=0, sampling=SAMPLING)
-    revised = critique_and_revise(prompts, responses, constitution, engine, engine, params, seed=0)
+    revised = critique_and_revise(prompts, responses, constitution, engine, engine, params, seed=0).rows
     last = revised[revised["step"] == 4].set_index("prompt_id")["revision"]
     return sum(behaviour_of(act, last[i]) not in COMPLIES for i, act in zip(ids, acts, strict=True)) / n
 

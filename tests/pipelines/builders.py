@@ -13,6 +13,7 @@ from cai_kedro.core.constitution import (
     PreferencePrinciple,
 )
 from cai_kedro.core.conversation import user
+from cai_kedro.core.shards import ShardPlan, assemble, run_shard
 from cai_kedro.engines.base import Sampling
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=16)
@@ -88,3 +89,8 @@ def constitution(principles: int = 4) -> Constitution:
         ],
         few_shots=FewShots(**{**NO_FEW_SHOTS.model_dump(), "critiques": (worked,)}),
     )
+
+
+def made_of(plan: ShardPlan) -> pd.DataFrame:
+    """Make all shards of a plan and return the finished table."""
+    return assemble(plan, [run_shard(plan, name) for name in plan.shards]).rows

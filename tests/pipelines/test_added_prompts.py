@@ -53,10 +53,10 @@ def _trip(n: int, position: slice) -> dict[str, pd.DataFrame]:
     made["red"] = gather_red_team_prompts(given, generated)
     made["helpful"] = clean_prompts(asked)
     answers = ResponseParams(policy="helpful_rlhf", prompts=None, samples=2, sampling=SAMPLING)
-    made["initial"] = sample_responses(made["red"], ENGINE, answers, SEED)
-    made["helpful_answers"] = sample_responses(made["helpful"], ENGINE, answers, SEED)
+    made["initial"] = sample_responses(made["red"], ENGINE, answers, SEED).rows
+    made["helpful_answers"] = sample_responses(made["helpful"], ENGINE, answers, SEED).rows
     revised = (made["red"], made["initial"], constitution(), ENGINE, ENGINE, REVISION, SEED)
-    made["revisions"], made["direct"] = critique_and_revise(*revised), revise_directly(*revised)
+    made["revisions"], made["direct"] = critique_and_revise(*revised).rows, revise_directly(*revised).rows
     rows = RowParams(revisions="all", max_revisions=None, max_helpful=None)
     made["rows"] = build_sl_rows(made["red"], made["revisions"], made["helpful"], made["helpful_answers"], rows, SEED)
     # which other prompt's answer a mismatched pair gets depends on the table, see tests/templates/test_pairs.py
@@ -67,11 +67,11 @@ def _trip(n: int, position: slice) -> dict[str, pd.DataFrame]:
         mismatched=MismatchParams(share=0, neighbours=1),
         sampling=SAMPLING,
     )
-    made["pairs"] = sample_pairs(made["red"], ENGINE, paired, SEED)
+    made["pairs"] = sample_pairs(made["red"], ENGINE, paired, SEED).rows
     made["labels"] = label_pairs(
         made["pairs"], constitution(), ENGINE, LabelParams(both_orders=True, few_shots=0), SEED
-    )
-    made["cot_labels"] = label_pairs_with_cot(made["pairs"], constitution(), ENGINE, ENGINE, COT, SEED)
+    ).rows
+    made["cot_labels"] = label_pairs_with_cot(made["pairs"], constitution(), ENGINE, ENGINE, COT, SEED).rows
     arm = ArmParams(name="rl_cai", differences={})
     made["mixed"] = mix_comparisons(ALL_PROMPTS, arm, SEED, ai_comparisons=made["labels"])
     made["split"] = made["mixed"][["prompt_id", "pair_id"]].assign(held_out=held_out(made["mixed"], 0.3, SEED))

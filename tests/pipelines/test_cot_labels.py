@@ -40,7 +40,7 @@ def thinker() -> ScriptedEngine:
 
 
 def test_the_label_follows_the_thoughts_and_is_clamped() -> None:
-    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(), 1)
+    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(), 1).rows
     labels = check_table("comparisons", labels)
     assert labels["p_a_better"].tolist() == [0.6, 0.4]
     assert labels["p_a_first"].tolist() == pytest.approx([0.9, 0.1])
@@ -50,7 +50,7 @@ def test_the_label_follows_the_thoughts_and_is_clamped() -> None:
 
 
 def test_a_label_inside_the_bounds_stays() -> None:
-    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(clamp=[0.0, 1.0]), 1)
+    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(clamp=[0.0, 1.0]), 1).rows
     assert labels["p_a_better"].tolist() == pytest.approx([0.9, 0.1])
 
 
@@ -63,7 +63,7 @@ def test_several_chains_are_averaged_as_probabilities() -> None:
 
     engine = ScriptedEngine(prefer=prefer)
     asked = params(samples=2, both_orders=False, clamp=[0.0, 1.0])
-    labels = label_pairs_with_cot(PAIRS, constitution(), engine, engine, asked, 1)
+    labels = label_pairs_with_cot(PAIRS, constitution(), engine, engine, asked, 1).rows
     assert labels["p_a_better"].tolist() == pytest.approx([0.55, 0.55])
     assert labels["p_a_second"].isna().all()
     assert all(len(thoughts.split("\n\n")) == 2 for thoughts in labels["thoughts"])
@@ -81,14 +81,14 @@ def test_thoughts_come_before_the_answer_and_the_letters_are_read() -> None:
 
 def test_both_ways_of_labelling_draw_the_same_principles() -> None:
     many = pair_table([(f"Good {i}.", f"Bad {i}.") for i in range(20)])
-    plain = label_pairs(many, constitution(), ScriptedEngine(), LabelParams(both_orders=True, few_shots=0), 1)
-    cot = label_pairs_with_cot(many, constitution(), thinker(), thinker(), params(), 1)
+    plain = label_pairs(many, constitution(), ScriptedEngine(), LabelParams(both_orders=True, few_shots=0), 1).rows
+    cot = label_pairs_with_cot(many, constitution(), thinker(), thinker(), params(), 1).rows
     assert cot["principle_id"].tolist() == plain["principle_id"].tolist()
 
 
 def test_pairs_that_are_added_change_no_label() -> None:
-    few = label_pairs_with_cot(PAIRS[:1], constitution(), thinker(), thinker(), params(), 1)
-    many = label_pairs_with_cot(PAIRS, constitution(), thinker(), thinker(), params(), 1)
+    few = label_pairs_with_cot(PAIRS[:1], constitution(), thinker(), thinker(), params(), 1).rows
+    many = label_pairs_with_cot(PAIRS, constitution(), thinker(), thinker(), params(), 1).rows
     assert many[:1].equals(few)
 
 

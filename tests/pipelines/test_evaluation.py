@@ -18,12 +18,14 @@ from cai_kedro.core.conversation import Conversation, user
 from cai_kedro.core.judging import Judgement
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
+from cai_kedro.core.shards import ShardParams, ShardPlan
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.metrics.bradley_terry import elo_gap
 from cai_kedro.pipelines.evaluation import answers, create_pipeline, labels, ratings, revisions
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.pipeline import ARMS, POLICIES
+from tests.pipelines.builders import made_of
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
 HARMLESSNESS = {"objection": 4.0, "weak": 2.5, "evasive": 2.3, "comply": 0.0}
@@ -56,7 +58,10 @@ class FirstWordJudge:
 
 
 class Kept(MemoryDataset):
-    """Keeps a table that the runner would drop after its last use."""
+    """Keeps a table that the runner would drop after its last use, and makes one that is planned in shards."""
+
+    def save(self, data: Any) -> None:
+        super().save(made_of(data) if isinstance(data, ShardPlan) else data)
 
     def _release(self) -> None:
         pass
@@ -180,6 +185,7 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "judge": PairMakingJudge(),
         "params:evaluation": params,
         "params:seed": 7,
+        "params:shards": ShardParams(prompts=5, max_quarantined=0.0),
         **{f"{model}@engine": scripted_engine(habit(policy)) for policy, model in POLICIES.items()},
         **{f"{arm}.preference.model@checkpoint": object() for arm in ARMS},
     }
@@ -223,18 +229,21 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
 def test_all_policies_draw_with_the_same_random_numbers(scripted_engine: Any, params: EvaluationParams) -> None:
     table = prompts("red", 3)
     one, other = (
-        answers.answer_as(policy)(table, scripted_engine(lambda prompt, seed: str(seed)), params, 5)
+        answers.answer(policy, table, scripted_engine(lambda prompt, seed: str(seed)), params.sampling, 5).rows
         for policy in ("sl_cai", "rl_cai")
     )
     assert one["response"].tolist() == other["response"].tolist()
     assert one["response"][2] == str(derive_seed(5, "evaluation", "red2", 0))
-    fewer = answers.answer_as("sl_cai")(table[:2], scripted_engine(lambda prompt, seed: str(seed)), params, 5)
+    engine = scripted_engine(lambda prompt, seed: str(seed))
+    fewer = answers.answer("sl_cai", table[:2], engine, params.sampling, 5).rows
     assert fewer["response"].tolist() == one["response"].tolist()[:2]
 
 
 def test_an_empty_answer_is_kept_as_what_it_is(scripted_engine: Any, params: EvaluationParams) -> None:
-    answered = answers.answer_as("sl_cai")(prompts("red", 2), scripted_engine(lambda prompt, seed: "  "), params, 5)
-    assert check_table("responses", answered)["response"].tolist() == [answers.NO_ANSWER] * 2
+    engine = scripted_engine(lambda prompt, seed: "  ")
+    answered = answers.answer("sl_cai", prompts("red", 2), engine, params.sampling, 5)
+    assert answered.quarantine.empty
+    assert check_table("responses", answered.rows)["response"].tolist() == [answers.NO_ANSWER] * 2
 
 
 def test_limited_prompts_stay_when_others_are_added(params: EvaluationParams) -> None:

@@ -40,7 +40,7 @@ def logprobs(good: float, first: float = 0.5) -> Callable[[str], Sequence[float]
 
 def test_the_label_is_the_ratio_of_the_letters() -> None:
     engine = ReadingEngine(prefer=logprobs(good=4))
-    labels = check_table("comparisons", label_pairs(PAIRS, constitution(), engine, BOTH, 1))
+    labels = check_table("comparisons", label_pairs(PAIRS, constitution(), engine, BOTH, 1).rows)
     assert labels["p_a_better"].tolist() == pytest.approx([0.8, 0.2, 0.8])
     assert labels["p_a_first"].tolist() == pytest.approx([0.8, 0.2, 0.8])
     assert labels["p_a_second"].tolist() == pytest.approx([0.8, 0.2, 0.8])
@@ -50,7 +50,7 @@ def test_the_label_is_the_ratio_of_the_letters() -> None:
 
 def test_both_orders_cancel_a_taste_for_the_first_letter() -> None:
     engine = ReadingEngine(prefer=logprobs(good=1, first=0.9))
-    labels = label_pairs(PAIRS, constitution(), engine, BOTH, 1)
+    labels = label_pairs(PAIRS, constitution(), engine, BOTH, 1).rows
     assert labels["p_a_first"].tolist() == pytest.approx([0.9] * 3)
     assert labels["p_a_second"].tolist() == pytest.approx([0.1] * 3)
     assert labels["p_a_better"].tolist() == pytest.approx([0.5] * 3)
@@ -59,14 +59,14 @@ def test_both_orders_cancel_a_taste_for_the_first_letter() -> None:
 def test_swapping_the_answers_turns_the_label() -> None:
     engine = ReadingEngine(prefer=logprobs(good=4, first=0.7))
     swapped = PAIRS.assign(response_a=PAIRS["response_b"], response_b=PAIRS["response_a"])
-    labels = label_pairs(PAIRS, constitution(), engine, BOTH, 1)
-    turned = label_pairs(swapped, constitution(), engine, BOTH, 1)
+    labels = label_pairs(PAIRS, constitution(), engine, BOTH, 1).rows
+    turned = label_pairs(swapped, constitution(), engine, BOTH, 1).rows
     assert (1 - turned["p_a_better"]).tolist() == pytest.approx(labels["p_a_better"].tolist())
 
 
 def test_a_single_order_is_the_first_one() -> None:
     engine = ReadingEngine(prefer=logprobs(good=4, first=0.7))
-    labels = check_table("comparisons", label_pairs(PAIRS, constitution(), engine, ONE, 1))
+    labels = check_table("comparisons", label_pairs(PAIRS, constitution(), engine, ONE, 1).rows)
     assert labels["p_a_better"].tolist() == labels["p_a_first"].tolist()
     assert labels["p_a_second"].isna().all()
     assert len(engine.prompts) == len(PAIRS)
@@ -75,13 +75,13 @@ def test_a_single_order_is_the_first_one() -> None:
 def test_one_principle_is_drawn_per_pair_and_asked_in_both_orders() -> None:
     engine, principles = ReadingEngine(), constitution()
     many = pair_table([(f"Good {i}.", f"Bad {i}.") for i in range(30)])
-    labels = label_pairs(many, principles, engine, BOTH, 1)
+    labels = label_pairs(many, principles, engine, BOTH, 1).rows
     asked = [principles.preference(principle_id).question for principle_id in labels["principle_id"]]
     for question, first, second in zip(asked, engine.prompts[:30], engine.prompts[30:], strict=True):
         assert f"\n\n{question} Options:\n (A) [[[Good" in first
         assert f"\n\n{question} Options:\n (A) [[[Bad" in second
     assert labels["principle_id"].nunique() == 4
-    few = label_pairs(many[:5], principles, engine, BOTH, 1)
+    few = label_pairs(many[:5], principles, engine, BOTH, 1).rows
     assert few.equals(labels[:5])
 
 

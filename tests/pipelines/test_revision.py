@@ -25,7 +25,7 @@ def numbered(prompt: str, seed: int) -> str:
 
 def test_the_next_round_starts_from_the_last_revision() -> None:
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, engine, params(), 2)
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, engine, params(), 2).rows
     table = check_table("revisions", table)
     assert table["step"].tolist() == [1, 2, 3]
     answers = ["First answer 0.", *table["revision"]]
@@ -39,14 +39,14 @@ def test_the_next_round_starts_from_the_last_revision() -> None:
 
 def test_rows_of_one_response_stand_below_each_other() -> None:
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2)
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2).rows
     assert table["prompt_id"].tolist() == [f"p{i}" for i in range(6) for _ in range(3)]
     assert table["step"].tolist() == [1, 2, 3] * 6
 
 
 def test_the_principle_asked_is_the_principle_told() -> None:
     engine, principles = ScriptedEngine(reply=numbered), constitution()
-    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(), 2)
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(), 2).rows
     for step, principle_id in enumerate(table["principle_id"]):
         principle = principles.critique(principle_id)
         assert engine.prompts[2 * step].endswith(f"CritiqueRequest: {principle.critique_request}\n\nCritique:")
@@ -55,7 +55,7 @@ def test_the_principle_asked_is_the_principle_told() -> None:
 
 def test_a_principle_is_drawn_at_every_step() -> None:
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=8), 2)
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=8), 2).rows
     drawn = table.groupby("prompt_id")["principle_id"]
     assert (drawn.nunique() > 1).all()
     assert (drawn.nunique() < 8).all()  # with replacement
@@ -64,15 +64,15 @@ def test_a_principle_is_drawn_at_every_step() -> None:
 
 def test_prompts_that_are_added_change_no_row() -> None:
     engine = ScriptedEngine(reply=numbered)
-    few = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(), 2)
-    many = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2)
+    few = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(), 2).rows
+    many = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2).rows
     assert many[: len(few)].equals(few)
 
 
 def test_the_direct_arm_draws_the_same_principles_and_writes_no_critique() -> None:
     critiqued, direct = ScriptedEngine(reply=numbered), ScriptedEngine(reply=numbered)
-    with_critique = critique_and_revise(PROMPTS, RESPONSES, constitution(), critiqued, critiqued, params(), 2)
-    without = revise_directly(PROMPTS, RESPONSES, constitution(), direct, direct, params(), 2)
+    with_critique = critique_and_revise(PROMPTS, RESPONSES, constitution(), critiqued, critiqued, params(), 2).rows
+    without = revise_directly(PROMPTS, RESPONSES, constitution(), direct, direct, params(), 2).rows
     check_table("revisions", without)
     assert without["principle_id"].tolist() == with_critique["principle_id"].tolist()
     assert without["critique"].isna().all()
@@ -80,30 +80,26 @@ def test_the_direct_arm_draws_the_same_principles_and_writes_no_critique() -> No
     assert f"\n\nAssistant: {without['revision'][0]}\n\nRevisionRequest:" in direct.prompts[6]
 
 
-def test_an_empty_critique_leaves_the_response() -> None:
-    engine = ScriptedEngine(reply=lambda prompt, seed: "" if prompt.endswith("Critique:") else "Never asked.")
-    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=2), 2)
-    check_table("revisions", table)
-    assert table["critique"].isna().all()
-    assert table["revision"].tolist() == [f"First answer {i}." for i in range(6) for _ in range(2)]
+@pytest.mark.parametrize(("what", "told"), [("Critique:", "critique 1"), ("Revision:", "revision 1")])
+def test_an_empty_text_sends_the_response_to_quarantine(what: str, told: str) -> None:
+    engine = ScriptedEngine(reply=lambda prompt, seed: " " if prompt.endswith(what) else "Said.")
+    made = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=2), 2)
+    assert made.rows.empty
+    assert made.quarantine["id"].tolist() == [f"p{i}.0" for i in range(6)]
+    assert set(made.quarantine["reason"]) == {f"{told}: the completion is empty"}
 
 
-def test_only_the_row_without_a_critique_stays() -> None:
+def test_only_the_response_in_trouble_leaves_and_takes_all_its_steps() -> None:
     def reply(prompt: str, seed: int) -> str:
-        return "" if prompt.endswith("Critique:") and "steal 1 cars" in prompt else f"About {prompt[:40]!r}"
+        troubled = prompt.endswith("Critique:") and "steal 1 cars" in prompt and "First answer" not in prompt
+        return "" if troubled else f"About {prompt[:40]!r}"
 
     engine = ScriptedEngine(reply=reply)
-    table = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(rounds=1), 2)
-    assert table["revision"][1] == "First answer 1."
-    assert "steal 0" in table["revision"][0]
-    assert "steal 2" in table["revision"][2]
-
-
-def test_an_empty_revision_leaves_the_response() -> None:
-    engine = ScriptedEngine(reply=lambda prompt, seed: "Bad." if prompt.endswith("Critique:") else "")
-    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, engine, params(rounds=2), 2)
-    assert table["critique"].tolist() == ["Bad.", "Bad."]
-    assert table["revision"].tolist() == ["First answer 0.", "First answer 0."]
+    made = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(rounds=3), 2)
+    check_table("revisions", made.rows)
+    assert made.rows["prompt_id"].tolist() == ["p0"] * 3 + ["p2"] * 3
+    assert made.quarantine.to_dict("records") == [{"id": "p1.0", "reason": "critique 2: the completion is empty"}]
+    assert sum("steal 1 cars" in prompt for prompt in engine.prompts) == 3  # it is asked no more
 
 
 @pytest.mark.parametrize("revise", [critique_and_revise, revise_directly])
@@ -132,5 +128,5 @@ def test_more_worked_examples_than_there_are_is_an_error() -> None:
 def test_a_single_principle_is_enough() -> None:
     one: Constitution = constitution(principles=1)
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS, RESPONSES, one, engine, engine, params(), 2)
+    table = critique_and_revise(PROMPTS, RESPONSES, one, engine, engine, params(), 2).rows
     assert set(table["principle_id"]) == {"c0"}

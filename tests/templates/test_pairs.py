@@ -28,7 +28,7 @@ def about_the_prompt(prompt: str, seed: int) -> str:
 
 
 def draw(share: float, table: pd.DataFrame = PROMPTS, seed: int = 3, **changes: object) -> pd.DataFrame:
-    return sample_pairs(table, ScriptedEngine(reply=about_the_prompt), params(share, **changes), seed)
+    return sample_pairs(table, ScriptedEngine(reply=about_the_prompt), params(share, **changes), seed).rows
 
 
 def asked(row: pd.Series) -> str:
@@ -46,13 +46,13 @@ def test_pairs_are_two_samples_of_one_prompt() -> None:
 
 def test_identical_answers_are_no_pair() -> None:
     engine = ScriptedEngine(reply=lambda prompt, seed: "Same." if "cat" in prompt else str(seed))
-    pairs = sample_pairs(PROMPTS, engine, params(0.0), 3)
+    pairs = sample_pairs(PROMPTS, engine, params(0.0), 3).rows
     assert len(pairs) == len(PROMPTS) - 2
 
 
 def test_an_empty_answer_is_no_pair() -> None:
     engine = ScriptedEngine(reply=lambda prompt, seed: "")
-    assert sample_pairs(PROMPTS, engine, params(0.3), 3).empty
+    assert sample_pairs(PROMPTS, engine, params(0.3), 3).rows.empty
 
 
 def test_a_mismatched_pair_holds_one_answer_to_a_similar_other_prompt() -> None:

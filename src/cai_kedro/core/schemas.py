@@ -186,6 +186,31 @@ def check_table(kind: str, table: pd.DataFrame) -> pd.DataFrame:
 
     Raises `ValueError` that names the kind, the column, the first bad rows and what was expected.
     """
+    checked, failures = _validated(kind, table)
+    if checked is None:
+        told = "; ".join(
+            f"column {case['column']!r} row {case['index']}: expected {case['check']}, got {case['failure_case']!r}"
+            for case in failures.head(3).to_dict("records")
+        )
+        raise ValueError(f"this is no valid {kind} table ({len(failures)} faults): {told}")
+    return checked
+
+
+def row_faults(kind: str, table: pd.DataFrame) -> dict[int, str]:
+    """Return what is wrong with single rows: position in the table → the first fault.
+
+    Raises `ValueError` where more is wrong than values: a missing or unknown column.
+    """
+    _, failures = _validated(kind, table)
+    faults: dict[int, str] = {}
+    for case in failures.dropna(subset=["index"]).to_dict("records"):
+        told = f"malformed: {case['column']} should be {case['check']}, got {str(case['failure_case'])[:80]!r}"
+        faults.setdefault(int(case["index"]), told)
+    return faults
+
+
+def _validated(kind: str, table: pd.DataFrame) -> tuple[pd.DataFrame | None, pd.DataFrame]:
+    """Return the valid table (None if there is a fault) and pandera's cases of failure."""
     if kind not in SCHEMAS:
         raise ValueError(f"no table kind {kind!r}; the kinds are {', '.join(SCHEMAS)}")
     schema = SCHEMAS[kind]
@@ -197,11 +222,7 @@ def check_table(kind: str, table: pd.DataFrame) -> pd.DataFrame:
         )
     _refuse_fractions(kind, schema, table)
     try:
-        return schema.validate(table[list(schema.columns)].reset_index(drop=True), lazy=True)
+        valid = schema.validate(table[list(schema.columns)].reset_index(drop=True), lazy=True)
+        return valid, pd.DataFrame(columns=["column", "check", "failure_case", "index"])
     except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases.head(3)
-        told = "; ".join(
-            f"column {case['column']!r} row {case['index']}: expected {case['check']}, got {case['failure_case']!r}"
-            for case in cases.to_dict("records")
-        )
-        raise ValueError(f"this is no valid {kind} table ({len(error.failure_cases)} faults): {told}") from error
+        return None, error.failure_cases

@@ -9,11 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import DatasetError, Version
 
-from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.schemas import SCHEMAS, check_table
+from cai_kedro.datasets.arrow import from_arrow, to_arrow
 from cai_kedro.datasets.versioned import LocalVersionedDataset
-
-_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
 
 class TableDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
@@ -47,36 +45,32 @@ class TableDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
         """Return the table; raises `DatasetError` that names file and kind if it is not one of this kind."""
         path = Path(self._get_load_path())
         try:
-            table = pd.read_parquet(path, engine="pyarrow")
-        except pa.ArrowInvalid as error:
+            table = from_arrow(pq.read_table(path, page_checksum_verification=True))
+        except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
             raise DatasetError(
-                f"{path} cannot be read as Parquet, where a {self._kind} table was expected: {error}"
+                f"{path} cannot be read as Parquet, where a {self._kind} table was expected: {error}. It is damaged or "
+                f"no such file; remove this version and make it again"
             ) from error
-        if "messages" in table.columns:
-            table = table.assign(messages=[as_messages(cell) for cell in table["messages"]])
         return self._checked(table, path)
 
     def save(self, data: pd.DataFrame) -> None:
         """Check the table and write it; raises `DatasetError` that names file and kind and writes nothing if bad."""
         if not isinstance(data, pd.DataFrame):
             raise DatasetError(f"{self._filepath} takes a {self._kind} table (DataFrame), got {type(data).__name__}")
-        arrow = self._as_arrow(self._checked(data, self._filepath))
+        self._write(data)
+
+    def _write(self, table: pd.DataFrame) -> None:
+        arrow = to_arrow(self._checked(table, self._filepath))
         with self._writing() as path:
-            pq.write_table(arrow, path)
+            pq.write_table(arrow, path, write_page_checksum=True)
 
     def _checked(self, table: pd.DataFrame, path: os.PathLike[str]) -> pd.DataFrame:
         try:
             return check_table(self._kind, table)
         except ValueError as error:
             raise DatasetError(f"{os.fspath(path)}: {error}") from error
-
-    def _as_arrow(self, table: pd.DataFrame) -> pa.Table:
-        """Convert with one type for messages, whatever the order of their keys, also for a table without rows."""
-        if "messages" not in table.columns:
-            return pa.Table.from_pandas(table, preserve_index=False)
-        rest = pa.Table.from_pandas(table.drop(columns="messages"), preserve_index=False)
-        messages = pa.array([as_messages(cell) for cell in table["messages"]], type=_MESSAGES)
-        return rest.add_column(list(table.columns).index("messages"), "messages", messages)
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "kind": self._kind}

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 
+from cai_kedro.datasets.durable import PART, rename_durably, told_when_full
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -56,13 +58,14 @@ class LocalVersionedDataset(AbstractVersionedDataset[In, Out]):
         """Give a temporary path beside the target; it becomes the target if nothing goes wrong, else it is removed."""
         target = Path(self._get_save_path())
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}{PART}")
         _remove(temporary)
         try:
-            yield temporary
-            if temporary.is_dir():
-                _remove(target)  # a directory replaces only an empty one; versioned targets do not exist yet
-            temporary.replace(target)
+            with told_when_full(target):
+                yield temporary
+                if temporary.is_dir():
+                    _remove(target)  # a directory replaces only an empty one; versioned targets do not exist yet
+                rename_durably(temporary, target)
         finally:
             _remove(temporary)
 

@@ -26,8 +26,20 @@ class Completion:
     finish_reason: Literal["stop", "length"]
 
 
+class PromptTooLongError(ValueError):
+    """Some prompts leave no room in the model's context; `rows` are their places. Nothing was computed."""
+
+    def __init__(self, message: str, rows: Sequence[int]) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+
 class TextEngine(Protocol):
-    """A model behind the two calls that the method needs. Same seeds, same prompts: same answer."""
+    """A model behind the two calls that the method needs. Same seeds, same prompts: same answer.
+
+    Both calls raise `PromptTooLongError` before they compute anything, so that the caller can go on without those rows
+    (`engines/fitting.py`). An engine that counts the tokens it wrote may say so in an attribute `tokens_written`.
+    """
 
     @property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
@@ -46,7 +47,7 @@ class ModelReference(BaseModel):
 
 
 def check_model_directory(directory: Path) -> Path:
-    """Return the directory if it holds config, safetensors weights and tokenizer; else raise `ValueError`."""
+    """Return the directory if it holds config, whole safetensors weights and tokenizer; else raise `ValueError`."""
     if not directory.is_dir():
         raise ValueError(
             f"there is no model directory {directory}; expected config.json, weights and a tokenizer in it"
@@ -66,7 +67,20 @@ def check_model_directory(directory: Path) -> Path:
             f"the model directory {directory} misses {'; '.join(missing)}; it holds {found}. "
             f"Write one with save_pretrained of model and tokenizer (safetensors), or correct the path"
         )
+    for weights in sorted(directory.glob("*.safetensors")):
+        _check_whole(weights)
     return directory
+
+
+def _check_whole(weights: Path) -> None:
+    """Raise `ValueError` unless the file is as long as its header says; no weights are read."""
+    try:
+        with safe_open(weights, framework="pt"):
+            pass
+    except SafetensorError as error:
+        raise ValueError(
+            f"the weights {weights} are cut off or damaged ({error}): remove this model and make or fetch it again"
+        ) from error
 
 
 def load_language_model(directory: Path) -> LanguageModel:

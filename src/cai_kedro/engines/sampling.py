@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from cai_kedro.engines.base import PromptTooLongError
 from cai_kedro.engines.kv_cache import Cache, allocate_cache
 
 KEEP_ROWS = 0.75  # below this share of live rows, copying the live ones pays
@@ -194,16 +195,21 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
 
 
 def check_fits(model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], needed: int) -> None:
-    """Raise `ValueError` when a prompt is empty or leaves no room for `needed` more tokens in the context."""
+    """Raise unless every prompt leaves room for `needed` more tokens in the context.
+
+    `ValueError` for an empty prompt, `PromptTooLongError` with the places of all prompts that are too long.
+    """
+    if not all(prompt_ids):
+        empty = [bool(ids) for ids in prompt_ids].index(False)
+        raise ValueError(f"the prompt of row {empty} is empty and the tokenizer has no BOS token: give it some text")
     limit = context_length(model)
-    for i, ids in enumerate(prompt_ids):
-        if not ids:
-            raise ValueError(f"the prompt of row {i} is empty and the tokenizer has no BOS token: give it some text")
-        if limit is not None and len(ids) + needed > limit:
-            raise ValueError(
-                f"the prompt of row {i} has {len(ids)} tokens and needs room for {needed} more, the model's context "
-                f"is {limit} tokens: shorten the conversation or use fewer few-shot examples"
-            )
+    too_long = [i for i, ids in enumerate(prompt_ids) if limit is not None and len(ids) + needed > limit]
+    if too_long:
+        raise PromptTooLongError(
+            f"the prompt of row {too_long[0]} has {len(prompt_ids[too_long[0]])} tokens and needs room for {needed} "
+            f"more, the model's context is {limit} tokens: shorten the conversation or use fewer few-shot examples",
+            too_long,
+        )
 
 
 def _room(model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:

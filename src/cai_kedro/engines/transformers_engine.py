@@ -30,6 +30,7 @@ class TransformersEngine:
         self._tokenizer = lm.tokenizer
         self._model = cast_weights(lm.model, getattr(torch, resolve_dtype(dtype, lm.model.device.type)))
         self._max_batch_tokens = max_batch_tokens
+        self.tokens_written = 0
         eos = getattr(lm.model.generation_config, "eos_token_id", None)
         known = [lm.tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])]
         self._eos = frozenset(token for token in known if token is not None)
@@ -60,6 +61,7 @@ class TransformersEngine:
             max_batch_tokens=self._max_batch_tokens,
             stop=stops if stop else None,
         )
+        self.tokens_written += sum(map(len, sampled))
         completions = []
         for ids, text in zip(sampled, decode(self._tokenizer, sampled), strict=True):
             kept, stopped = stops.cut(text)

@@ -24,6 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
@@ -39,7 +40,6 @@ from cai_kedro.learning.ppo_checkpoints import (
     save_weights,
     weights_of,
 )
-from cai_kedro.learning.progress import clock
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan

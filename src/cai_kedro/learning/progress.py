@@ -1,4 +1,4 @@
-"""One line of progress every few seconds, through logging."""
+"""Progress of a training, one line every few seconds."""
 
 import logging
 import time
@@ -7,17 +7,9 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from cai_kedro.core.progress import SECONDS_BETWEEN_LINES, clock
+
 logger = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_LINES = 15.0
-
-
-def clock(seconds: float) -> str:
-    """Write a duration: `45s`, `2m05s`, `1h02m`."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
-        return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
-    return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 def progress_line(name: str, done: int, total: int, seconds: float, loss: float | None) -> str:

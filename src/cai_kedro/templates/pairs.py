@@ -1,6 +1,7 @@
 """Two answers of one policy to the same prompt, for a rater to compare."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -8,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import rng_for
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.templates.responses import ResponseParams, sample_responses
+from cai_kedro.templates.responses import ResponseParams, plan_responses, sample_responses
 from cai_kedro.templates.similarity import most_similar, word_vectors
 
 logger = logging.getLogger(__name__)
@@ -38,15 +40,30 @@ class PairParams(BaseModel):
     sampling: Sampling
 
 
-def sample_pairs(prompts: pd.DataFrame, engine: TextEngine, params: PairParams, seed: int) -> pd.DataFrame:
+def sample_pairs(prompts: pd.DataFrame, engine: TextEngine, params: PairParams, seed: int) -> Outcome:
     """Draw pairs of answers (`prompts` → `pairs`; §4.1). Identical answers are not a pair and are dropped.
 
     In a share of the pairs (kind `mismatched`) one answer is replaced by one that the same policy gave to a similar
     prompt. Both answers of a policy are usually to the point; without such pairs a preference model never learns that
     answering something else is worse, and RL finds that out. Who is better stays with the raters.
+
+    In quarantine are single answers; what was to be their pair is dropped.
     """
-    answers = sample_responses(prompts, engine, _twice(params), seed)
-    pairs = _mismatch(_pair_up(prompts, answers, params.policy), params.mismatched, seed)
+    answers, quarantine = sample_responses(prompts, engine, _twice(params), seed)
+    return Outcome(pair_up(prompts, answers, params, seed), quarantine)
+
+
+def plan_pairs(
+    prompts: pd.DataFrame, engine: TextEngine, params: PairParams, seed: int, shards: ShardParams
+) -> ShardPlan:
+    """Plan what `sample_pairs` does: shards hold answers, the pairs are made of all of them together."""
+    answers = plan_responses(prompts, engine, _twice(params), seed, shards)
+    return replace(answers, finish=lambda rows: pair_up(prompts, rows, params, seed))
+
+
+def pair_up(prompts: pd.DataFrame, answers: pd.DataFrame, params: PairParams, seed: int) -> pd.DataFrame:
+    """Make pairs of answers (`prompts`, `responses` → `pairs`)."""
+    pairs = _mismatch(_side_by_side(prompts, answers, params.policy), params.mismatched, seed)
     different = pairs[pairs["response_a"] != pairs["response_b"]].reset_index(drop=True)
     logger.info("%s: %d pairs, %d identical ones dropped", params.policy, len(different), len(pairs) - len(different))
     return different
@@ -58,7 +75,7 @@ def _twice(params: PairParams) -> ResponseParams:
     )
 
 
-def _pair_up(prompts: pd.DataFrame, answers: pd.DataFrame, policy: str) -> pd.DataFrame:
+def _side_by_side(prompts: pd.DataFrame, answers: pd.DataFrame, policy: str) -> pd.DataFrame:
     """Put the samples 2k and 2k+1 of a prompt side by side, where neither is empty."""
     numbered = answers.assign(pair=answers["sample"] // 2, side=(answers["sample"] % 2).map({0: "a", 1: "b"}))
     wide = numbered.pivot(index=["prompt_id", "pair"], columns="side", values="response")

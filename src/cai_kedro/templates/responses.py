@@ -1,6 +1,6 @@
 """Answers of one policy to a table of prompts."""
 
-import logging
+import sys
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,10 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
+from cai_kedro.engines.fitting import generate_fitting, trouble_of
 from cai_kedro.templates.selection import choose
+from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
 
-logger = logging.getLogger(__name__)
+ID_COLUMNS = ["prompt_id", "sample"]
 
 
 class ResponseParams(BaseModel):
@@ -25,28 +28,54 @@ class ResponseParams(BaseModel):
     sampling: Sampling
 
 
-def sample_responses(prompts: pd.DataFrame, engine: TextEngine, params: ResponseParams, seed: int) -> pd.DataFrame:
+def sample_responses(prompts: pd.DataFrame, engine: TextEngine, params: ResponseParams, seed: int) -> Outcome:
     """Answer prompts (`prompts` → `responses`; §3.1, and §3.2 for the helpful samples).
 
-    An answer's draw depends on the run seed, the policy, the prompt and the sample number alone. Empty answers are
-    left out.
+    An answer's draw depends on the run seed, the policy, the prompt and the sample number alone. Empty answers go to
+    quarantine, and so do prompts that are too long.
     """
-    chosen = choose(prompts, params.prompts, seed, "responses")
-    rows = [(row.prompt_id, sample, row.messages) for row in chosen.itertuples() for sample in range(params.samples)]
-    completions = engine.generate(
-        [as_prompt(as_messages(messages)) for _, _, messages in rows],
+    return _answer(_asked(prompts, params, seed), engine, params, seed)
+
+
+def plan_responses(
+    prompts: pd.DataFrame, engine: TextEngine, params: ResponseParams, seed: int, shards: ShardParams
+) -> ShardPlan:
+    """Plan what `sample_responses` does, shard by shard."""
+    return plan_shards(
+        _asked(prompts, params, seed),
+        lambda part: _answer(part, engine, params, seed),
+        shards,
+        id_columns=ID_COLUMNS,
+        engine=engine,
+        decided_by={
+            "params": params.model_dump(exclude={"prompts", "samples"}),
+            "seed": seed,
+            "layouts": [as_prompt(ANY_CONVERSATION), STOPS],
+            "code": code_of(sys.modules[__name__]),
+        },
+        kind="responses",
+    )
+
+
+def _asked(prompts: pd.DataFrame, params: ResponseParams, seed: int) -> pd.DataFrame:
+    """Return one row per answer that is wanted: `prompt_id`, `sample`, `messages`."""
+    chosen = choose(prompts, params.prompts, seed, "responses")[["prompt_id", "messages"]]
+    samples = pd.DataFrame({"sample": range(params.samples)})
+    return chosen.merge(samples, how="cross")[[*ID_COLUMNS, "messages"]]
+
+
+def _answer(asked: pd.DataFrame, engine: TextEngine, params: ResponseParams, seed: int) -> Outcome:
+    ids = list(zip(asked["prompt_id"], asked["sample"], strict=True))
+    said = generate_fitting(
+        engine,
+        [as_prompt(as_messages(messages)) for messages in asked["messages"]],
         params.sampling,
-        [derive_seed(seed, "response", params.policy, prompt_id, sample) for prompt_id, sample, _ in rows],
+        [derive_seed(seed, "response", params.policy, prompt_id, sample) for prompt_id, sample in ids],
         STOPS,
     )
-    answered = pd.DataFrame(
-        {
-            "prompt_id": [prompt_id for prompt_id, _, _ in rows],
-            "sample": [sample for _, sample, _ in rows],
-            "policy": params.policy,
-            "response": [completion.text for completion in completions],
-        }
+    answered = asked[ID_COLUMNS].assign(
+        policy=params.policy,
+        response=[completion.text if completion else "" for completion in said],
+        trouble=pd.Series([trouble_of(completion) for completion in said], index=asked.index, dtype=object),
     )
-    kept = answered[answered["response"].str.strip() != ""].reset_index(drop=True)
-    logger.info("%s: %d answers to %d prompts, %d empty", params.policy, len(kept), len(chosen), len(rows) - len(kept))
-    return kept
+    return settle(answered, ID_COLUMNS)

@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.templates import rlhf
 from cai_kedro.templates.human_feedback import compare_harmlessness, compare_helpfulness
-from cai_kedro.templates.pairs import sample_pairs
+from cai_kedro.templates.pairs import plan_pairs
 
 
 def create_pipeline() -> Pipeline:
@@ -22,12 +22,13 @@ def create_pipeline() -> Pipeline:
 def _pairs() -> list[Node]:
     return [
         Node(
-            sample_pairs,
+            plan_pairs,
             inputs={
                 "prompts": f"given_{kind}_prompts",
                 "engine": "pretrained.model@engine",
                 "params": f"params:baselines.human_{kind}_pairs",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs=f"human_{kind}_pairs",
             name=f"sample_human_{kind}_pairs",

@@ -3,9 +3,9 @@
 from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.pipelines.data_generation.prompt_tables import clean_prompts, gather_red_team_prompts
-from cai_kedro.pipelines.data_generation.red_team import generate_red_team_prompts
-from cai_kedro.pipelines.data_generation.revision import critique_and_revise, revise_directly
-from cai_kedro.templates.responses import sample_responses
+from cai_kedro.pipelines.data_generation.red_team import plan_red_team_prompts
+from cai_kedro.pipelines.data_generation.revision import critique_and_revise, plan_of, revise_directly
+from cai_kedro.templates.responses import plan_responses
 
 
 def create_pipeline() -> Pipeline:
@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
 def _prompts() -> list[Node]:
     return [
         Node(
-            generate_red_team_prompts,
+            plan_red_team_prompts,
             inputs={
                 "given": "given_red_team_prompts",
                 "held_out": "eval_red_team_prompts",
@@ -28,6 +28,7 @@ def _prompts() -> list[Node]:
                 "engine": "pretrained.model@engine",
                 "params": "params:data_generation.red_team",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs="generated_red_team_prompts",
             name="generate_red_team_prompts",
@@ -46,12 +47,13 @@ def _prompts() -> list[Node]:
 def _answers() -> list[Node]:
     return [
         Node(
-            sample_responses,
+            plan_responses,
             inputs={
                 "prompts": f"{kind}_prompts",
                 "engine": "helpful_rlhf.policy.model@engine",
                 "params": f"params:data_generation.{responses}",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs=responses,
             name=f"sample_{responses}",
@@ -64,7 +66,7 @@ def _answers() -> list[Node]:
 def _revisions() -> list[Node]:
     return [
         Node(
-            revise,
+            plan_of(revise),
             inputs={
                 "prompts": "red_team_prompts",
                 "responses": "initial_responses",
@@ -73,6 +75,7 @@ def _revisions() -> list[Node]:
                 "helpful_rlhf": "helpful_rlhf.policy.model@engine",
                 "params": "params:data_generation.revision",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs=revisions,
             name=revise.__name__,

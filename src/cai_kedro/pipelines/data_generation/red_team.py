@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sys
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +14,10 @@ from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages, user
 from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed, rng_for
-from cai_kedro.engines.base import Completion, Sampling, TextEngine
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
+from cai_kedro.engines.base import Sampling, TextEngine
+from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
+from cai_kedro.templates.shards import code_of, plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +53,66 @@ def generate_red_team_prompts(
     equal to a given, a held-out or an already kept one, are dropped. `prompt_id` is a hash of the text, so a prompt
     keeps its id, and with it every later draw, whatever else is generated.
     """
-    pool = [*_single_turns(given), *constitution.few_shots.red_team_prompts]
+    pool = _pool(given, constitution)
+    lists = _lists(pool, params, seed)
+    return _prompts_in(_continue(lists, engine, params.sampling, seed).rows, [*pool, *_single_turns(held_out)], params)
+
+
+def plan_red_team_prompts(
+    given: pd.DataFrame,
+    held_out: pd.DataFrame,
+    constitution: Constitution,
+    engine: TextEngine,
+    params: RedTeamParams,
+    seed: int,
+    shards: ShardParams,
+) -> ShardPlan:
+    """Plan what `generate_red_team_prompts` does: shards hold continued lists, prompts are picked from all of them."""
+    pool = _pool(given, constitution)
+    known = [*pool, *_single_turns(held_out)]
+    return plan_shards(
+        _lists(pool, params, seed),
+        lambda part: _continue(part, engine, params.sampling, seed),
+        shards,
+        id_columns=["list"],
+        engine=engine,
+        decided_by={"sampling": params.sampling, "seed": seed, "stops": STOPS, "code": code_of(sys.modules[__name__])},
+        kind=None,
+        finish=lambda continued: _prompts_in(continued, known, params),
+    )
+
+
+def _pool(given: pd.DataFrame, constitution: Constitution) -> list[str]:
+    return [*_single_turns(given), *constitution.few_shots.red_team_prompts]
+
+
+def _lists(pool: Sequence[str], params: RedTeamParams, seed: int) -> pd.DataFrame:
+    """Return the lists that wait for their next line: `list` (its number), `asked`."""
     ring = _ring(pool, params.examples)
-    lists = [_example_list(ring, params, seed, number) for number in range(params.lists)]
-    seeds = [derive_seed(seed, "red_team", number) for number in range(params.lists)]
-    lines = [line for done in engine.generate(lists, params.sampling, seeds, STOPS) for line in _lines(done)]
+    asked = [_example_list(ring, params, seed, number) for number in range(params.lists)]
+    return pd.DataFrame({"list": range(params.lists), "asked": pd.Series(asked, dtype=object)})
+
+
+def _continue(lists: pd.DataFrame, engine: TextEngine, sampling: Sampling, seed: int) -> Outcome:
+    """Continue lists (→ `list`, `text`, `finish_reason`). A list without another line is no trouble."""
+    seeds = [derive_seed(seed, "red_team", number) for number in lists["list"]]
+    said = generate_fitting(engine, list(lists["asked"]), sampling, seeds, STOPS)
+    continued = pd.DataFrame(
+        {
+            "list": lists["list"].to_numpy(),
+            "text": pd.Series([completion.text if completion else "" for completion in said], dtype=object),
+            "finish_reason": pd.Series([completion.finish_reason if completion else "" for completion in said]),
+            "trouble": pd.Series([None if completion else TOO_LONG for completion in said], dtype=object),
+        }
+    )
+    return settle(continued, ["list"])
+
+
+def _prompts_in(continued: pd.DataFrame, known: Sequence[str], params: RedTeamParams) -> pd.DataFrame:
+    """Pick the new prompts from continued lists (→ `prompts`)."""
+    lines = [line for row in continued.itertuples() for line in _lines(row.text, row.finish_reason)]
     proper = [line for line in lines if params.min_words <= len(line.split()) <= params.max_words]
-    kept = _unlike(proper, [*pool, *_single_turns(held_out)], params.max_similarity)[: params.keep]
+    kept = _unlike(proper, known, params.max_similarity)[: params.keep]
     logger.info("%d lines generated, %d kept as red-team prompts", len(lines), len(kept))
     return pd.DataFrame(
         {
@@ -96,10 +153,10 @@ def _example_list(ring: Sequence[tuple[int, str]], params: RedTeamParams, seed: 
     return params.header + "".join(f"{_BULLET}{example}" for example in examples) + _BULLET.rstrip()
 
 
-def _lines(completion: Completion) -> list[str]:
+def _lines(continued: str, finish_reason: str) -> list[str]:
     """Read the lines of a continued list, without the last one where the token limit cut it."""
-    lines = completion.text.split("\n")
-    if completion.finish_reason == "length":
+    lines = continued.split("\n")
+    if finish_reason == "length":
         lines = lines[:-1]
     return [text for line in lines if (text := " ".join(line.removeprefix("-").split()))]
 

@@ -1,21 +1,27 @@
 """Critique and revision, round after round, and revision without a critique."""
 
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution, CritiqueFewShot
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.pipelines.data_generation.critic import Critic
+from cai_kedro.pipelines.data_generation import critic as critic_module
+from cai_kedro.pipelines.data_generation import drafts as drafts_module
+from cai_kedro.pipelines.data_generation.critic import Critic, layouts
 from cai_kedro.pipelines.data_generation.drafts import (
+    ID_COLUMNS,
     first_drafts,
     one_after_another,
     revision_rows,
     with_principles,
 )
+from cai_kedro.templates.shards import code_of, plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +45,13 @@ def critique_and_revise(
     helpful_rlhf: TextEngine,
     params: RevisionParams,
     seed: int,
-) -> pd.DataFrame:
+) -> Outcome:
     """Critique and revise every response, round by round (`prompts`, `responses` → `revisions`; §3.1).
 
-    A principle is drawn at every step; round k+1 starts from revision k. Where the critique or the revision comes
-    out empty, the response stays as it was; an empty critique is null in the table.
+    A principle is drawn at every step; round k+1 starts from revision k. Where a critique or a revision comes out
+    empty or does not fit, the response goes to quarantine with all its steps.
     """
-    engine = {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.critic]
-    few_shots = [example.text for example in _examples(constitution, params.few_shots)]
-    critic = Critic(engine, params.sampling, few_shots, seed)
+    critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=False)
     drafts, rounds = first_drafts(prompts, responses), []
     for step in range(1, params.rounds + 1):
         drafts = critic.critique(with_principles(drafts, constitution, seed, step), step)
@@ -65,20 +69,82 @@ def revise_directly(
     helpful_rlhf: TextEngine,
     params: RevisionParams,
     seed: int,
-) -> pd.DataFrame:
+) -> Outcome:
     """Revise without a critique (`prompts`, `responses` → `revisions`, `critique` null; the ablation of §3.5).
 
     Principles are drawn as in `critique_and_revise`, so that the two arms are paired.
     """
-    engine = {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.critic]
-    few_shots = [example.direct_text for example in _examples(constitution, params.few_shots)]
-    critic = Critic(engine, params.sampling, few_shots, seed)
+    critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=True)
     drafts, rounds = first_drafts(prompts, responses), []
     for step in range(1, params.rounds + 1):
         drafts = critic.revise_directly(with_principles(drafts, constitution, seed, step), step)
         rounds.append(revision_rows(drafts, step))
         logger.info("round %d of %d: %d responses revised directly", step, params.rounds, len(drafts))
     return one_after_another(rounds)
+
+
+Plan = Callable[
+    [pd.DataFrame, pd.DataFrame, Constitution, TextEngine, TextEngine, RevisionParams, int, ShardParams], ShardPlan
+]
+
+
+def plan_of(revise: Callable[..., Outcome]) -> Plan:
+    """Return the node function that plans what `critique_and_revise` or `revise_directly` does, shard by shard."""
+
+    def plan_revisions(
+        prompts: pd.DataFrame,
+        responses: pd.DataFrame,
+        constitution: Constitution,
+        pretrained: TextEngine,
+        helpful_rlhf: TextEngine,
+        params: RevisionParams,
+        seed: int,
+        shards: ShardParams,
+    ) -> ShardPlan:
+        """Plan the revision of every response, shard by shard."""
+        direct = revise is revise_directly
+        critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=direct)
+        # a response stands with its conversation, so that a shard depends on its own prompts alone
+        asked = responses.merge(prompts[["prompt_id", "messages"]], on="prompt_id", how="left", validate="many_to_one")
+
+        def make(part: pd.DataFrame) -> Outcome:
+            own = part.drop_duplicates("prompt_id")
+            return revise(own, part, constitution, pretrained, helpful_rlhf, params, seed)
+
+        return plan_shards(
+            asked[[*ID_COLUMNS, "response", "messages"]],
+            make,
+            shards,
+            id_columns=ID_COLUMNS,
+            engine=critic.engine,
+            decided_by={
+                "params": params.model_dump(exclude={"critic"}),
+                "principles": list(constitution.critique_principles),
+                "few_shots": list(critic.few_shots),
+                "seed": seed,
+                "layouts": layouts(direct=direct),
+                "code": [revise.__name__, *code_of(sys.modules[__name__], critic_module, drafts_module)],
+            },
+            kind="revisions",
+        )
+
+    return plan_revisions
+
+
+def _critic(
+    constitution: Constitution,
+    pretrained: TextEngine,
+    helpful_rlhf: TextEngine,
+    params: RevisionParams,
+    seed: int,
+    *,
+    direct: bool,
+) -> Critic:
+    engine = {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.critic]
+    examples = _examples(constitution, params.few_shots)
+    return Critic(
+        engine, params.sampling, [example.direct_text if direct else example.text for example in examples], seed
+    )
 
 
 def _examples(constitution: Constitution, n: int) -> Sequence[CritiqueFewShot]:

@@ -1,6 +1,7 @@
 """Every policy answers the same held-out prompts; the judge rates the answers and lets them play each other."""
 
 import logging
+import sys
 from collections.abc import Callable
 from itertools import combinations
 
@@ -10,9 +11,12 @@ from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.judging import Judge
 from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed, rng_for
-from cai_kedro.engines.base import TextEngine
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
+from cai_kedro.engines.base import Sampling, TextEngine
+from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.templates.selection import choose
+from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -40,30 +44,55 @@ def gather_eval_prompts(
     return chosen
 
 
-def answer_as(policy: str) -> Callable[[pd.DataFrame, TextEngine, EvaluationParams, int], pd.DataFrame]:
-    """Return the node function by which one policy answers."""
+def answer_as(
+    policy: str,
+) -> Callable[[pd.DataFrame, TextEngine, EvaluationParams, int, ShardParams], ShardPlan]:
+    """Return the node function that plans the answers of one policy, shard by shard."""
 
-    def answer(prompts: pd.DataFrame, engine: TextEngine, params: EvaluationParams, seed: int) -> pd.DataFrame:
+    def plan_answers(
+        prompts: pd.DataFrame, engine: TextEngine, params: EvaluationParams, seed: int, shards: ShardParams
+    ) -> ShardPlan:
         """Answer every prompt once (`prompts` → `responses`). All policies draw with the same random numbers."""
-        completions = engine.generate(
-            [as_prompt(as_messages(cell)) for cell in prompts["messages"]],
-            params.sampling,
-            [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]],
-            STOPS,
-        )
-        texts = [completion.text.strip() for completion in completions]
-        logger.info("%s: %d answers, %d empty", policy, len(texts), texts.count(""))
-        return pd.DataFrame(
-            {
-                "prompt_id": prompts["prompt_id"].to_numpy(),
-                "sample": 0,
+        return plan_shards(
+            prompts[["prompt_id", "messages"]],
+            lambda part: answer(policy, part, engine, params.sampling, seed),
+            shards,
+            id_columns=["prompt_id"],
+            engine=engine,
+            decided_by={
                 "policy": policy,
-                "response": [text or NO_ANSWER for text in texts],
-            }
+                "sampling": params.sampling,
+                "seed": seed,
+                "layouts": [as_prompt(ANY_CONVERSATION), STOPS],
+                "code": code_of(sys.modules[__name__]),
+            },
+            kind="responses",
         )
 
-    answer.__name__ = f"answer_as_{policy}"
-    return answer
+    plan_answers.__name__ = f"answer_as_{policy}"
+    return plan_answers
+
+
+def answer(policy: str, prompts: pd.DataFrame, engine: TextEngine, sampling: Sampling, seed: int) -> Outcome:
+    """Let a policy answer every prompt once (`prompts` → `responses`); what is too long goes to quarantine."""
+    said = generate_fitting(
+        engine,
+        [as_prompt(as_messages(cell)) for cell in prompts["messages"]],
+        sampling,
+        [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]],
+        STOPS,
+    )
+    texts = [completion.text.strip() if completion else "" for completion in said]
+    answered = pd.DataFrame(
+        {
+            "prompt_id": prompts["prompt_id"].to_numpy(),
+            "sample": 0,
+            "policy": policy,
+            "response": [text or NO_ANSWER for text in texts],
+            "trouble": pd.Series([None if completion else TOO_LONG for completion in said], dtype=object),
+        }
+    )
+    return settle(answered, ["prompt_id"])
 
 
 def gather_responses(*responses: pd.DataFrame) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def _answers() -> list[Node]:
         *(
             Node(
                 answer_as(policy),
-                inputs=["policy_prompts", f"{model}@engine", _PARAMS, _SEED],
+                inputs=["policy_prompts", f"{model}@engine", _PARAMS, _SEED, "params:shards"],
                 outputs=f"{policy}_eval_responses",
                 name=f"answer_as_{policy}",
                 tags="sampling",

@@ -1,6 +1,6 @@
 """AI preference labels after a chain of thought."""
 
-import logging
+import sys
 from typing import Literal, Self
 
 import numpy as np
@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.core.constitution import Constitution, draw_cot_few_shots
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import STOPS, cot_answer_prompt, cot_prompt
+from cai_kedro.core.prompts import CHOICES, STOPS, cot_answer_prompt, cot_prompt
 from cai_kedro.core.seeding import derive_seed, rng_for
-from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of
-
-logger = logging.getLogger(__name__)
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
+from cai_kedro.engines.base import Completion, Sampling, TextEngine
+from cai_kedro.engines.fitting import generate_fitting, trouble_of
+from cai_kedro.pipelines.preference_labeling import options
+from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of, without_label
+from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
 
 
 class CotLabelParams(BaseModel):
@@ -44,34 +46,92 @@ def label_pairs_with_cot(
     helpful_rlhf: TextEngine,
     params: CotLabelParams,
     seed: int,
-) -> pd.DataFrame:
+) -> Outcome:
     """Let the assistant think step by step before it compares (`pairs` → `comparisons`, source `ai_cot`; §4.1).
 
     Every chain of thought is followed by the log-probabilities of the two option letters. `p_a_better` is clamped,
-    `p_a_first` and `p_a_second` are not. `thoughts` holds the chains of A first, then those of A second.
+    `p_a_first` and `p_a_second` are not. `thoughts` holds the chains of A first, then those of A second. A pair with an
+    empty chain, or one over the context, goes to quarantine.
     """
-    engine = {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.thinker]
+    labelled, quarantine = _label(pairs, constitution, _thinker(pretrained, helpful_rlhf, params), params, seed)
+    return Outcome(_clamped(labelled, params), quarantine)
+
+
+def plan_cot_labels(
+    pairs: pd.DataFrame,
+    constitution: Constitution,
+    pretrained: TextEngine,
+    helpful_rlhf: TextEngine,
+    params: CotLabelParams,
+    seed: int,
+    shards: ShardParams,
+) -> ShardPlan:
+    """Plan what `label_pairs_with_cot` does; shards hold labels before the clamp."""
+    engine = _thinker(pretrained, helpful_rlhf, params)
+    return plan_shards(
+        pairs,
+        lambda part: _label(part, constitution, engine, params, seed),
+        shards,
+        id_columns=["pair_id"],
+        engine=engine,
+        decided_by={
+            "params": params.model_dump(exclude={"thinker", "clamp"}),
+            "principles": list(constitution.preference_principles),
+            "few_shots": list(constitution.few_shots.cots) if params.few_shots else [],
+            "seed": seed,
+            "layouts": _layouts(),
+            "code": code_of(sys.modules[__name__], options),
+        },
+        kind="comparisons",
+        finish=lambda labelled: _clamped(labelled, params),
+    )
+
+
+def _layouts() -> list[str]:
+    asked = cot_prompt(ANY_CONVERSATION, "{a}", "{b}", "{question}", ["{example}"])
+    return [cot_answer_prompt(asked, "{thoughts}"), *STOPS, *CHOICES]
+
+
+def _thinker(pretrained: TextEngine, helpful_rlhf: TextEngine, params: CotLabelParams) -> TextEngine:
+    return {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.thinker]
+
+
+def _clamped(labelled: pd.DataFrame, params: CotLabelParams) -> pd.DataFrame:
+    # §4.1: CoT labels are over-confident
+    return labelled.assign(p_a_better=labelled["p_a_better"].clip(*params.clamp))
+
+
+def _label(
+    pairs: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: CotLabelParams, seed: int
+) -> Outcome:
     principles = principles_of(pairs, constitution, seed)
     questions = [principle.question for principle in principles]
     thoughts: list[list[str]] = [[] for _ in range(len(pairs))]
+    troubles: list[str | None] = [None] * len(pairs)
 
     def ask(first: str, second: str) -> np.ndarray:
         shown = pairs.assign(first=pairs[first], second=pairs[second], question=questions)
         asked = _prompts(shown, constitution, params.few_shots, seed)
-        chains = [_think(engine, asked, pairs, params, seed, first, n) for n in range(params.samples)]
-        for of_pair, texts in zip(thoughts, zip(*chains, strict=True), strict=True):
-            of_pair.extend(texts)
-        return np.mean([_answer(engine, asked, texts) for texts in chains], axis=0)
+        probabilities = []
+        for n in range(params.samples):
+            said = _think(engine, asked, pairs, params, seed, first, n)
+            texts = [completion.text.strip() if completion else "" for completion in said]
+            for i, completion in enumerate(said):
+                thoughts[i].append(texts[i])
+                troubles[i] = troubles[i] or trouble_of(completion)
+            probabilities.append(_answer(engine, asked, texts, troubles))
+        return np.mean(probabilities, axis=0)
 
     labels = in_orders(pairs, params.both_orders, ask)
-    logger.info("%d pairs labelled with %d chains of thought", len(pairs), sum(map(len, thoughts)))
-    return pairs.assign(
+    labelled = pairs.assign(
         objective="harmlessness",
         source="ai_cot",
         principle_id=[principle.id for principle in principles],
-        **labels.assign(p_a_better=labels["p_a_better"].clip(*params.clamp)),  # §4.1: CoT labels are over-confident
+        **labels,
         thoughts=["\n\n".join(texts) for texts in thoughts],
+        trouble=pd.Series(troubles, index=pairs.index, dtype=object).fillna(without_label(labels)),
     )
+    return settle(labelled, ["pair_id"])
 
 
 def _prompts(shown: pd.DataFrame, constitution: Constitution, n_few_shots: int, seed: int) -> list[str]:
@@ -96,10 +156,15 @@ def _think(
     seed: int,
     first: str,
     sample: int,
-) -> list[str]:
+) -> list[Completion | None]:
     seeds = [derive_seed(seed, "thoughts", pair_id, first, sample) for pair_id in pairs["pair_id"]]
-    return [done.text.strip() for done in engine.generate(asked, params.sampling, seeds, STOPS)]
+    return generate_fitting(engine, asked, params.sampling, seeds, STOPS)
 
 
-def _answer(engine: TextEngine, asked: list[str], thoughts: tuple[str, ...] | list[str]) -> np.ndarray:
-    return p_first(engine, [cot_answer_prompt(prompt, text) for prompt, text in zip(asked, thoughts, strict=True)])
+def _answer(engine: TextEngine, asked: list[str], thoughts: list[str], troubles: list[str | None]) -> np.ndarray:
+    """Return P(first option) after the thoughts, NaN for a pair in trouble: (pairs,)."""
+    places = [i for i, trouble in enumerate(troubles) if trouble is None]
+    p = np.full(len(asked), np.nan)
+    if places:
+        p[places] = p_first(engine, [cot_answer_prompt(asked[i], thoughts[i]) for i in places])
+    return p

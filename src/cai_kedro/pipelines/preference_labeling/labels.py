@@ -1,6 +1,6 @@
 """AI preference labels straight from the comparison."""
 
-import logging
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution, draw_comparison_few_shots
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import comparison_prompt
+from cai_kedro.core.prompts import CHOICES, comparison_prompt
 from cai_kedro.core.seeding import rng_for
+from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of
-
-logger = logging.getLogger(__name__)
+from cai_kedro.pipelines.preference_labeling import options
+from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of, without_label
+from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
 
 
 class LabelParams(BaseModel):
@@ -27,10 +28,11 @@ class LabelParams(BaseModel):
 
 def label_pairs(
     pairs: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: LabelParams, seed: int
-) -> pd.DataFrame:
+) -> Outcome:
     """Ask the feedback model which answer a principle prefers (`pairs` → `comparisons`, source `ai`; §4.1).
 
     One principle is drawn per pair. The label is the probability of the option letters, averaged over both orders.
+    Comparisons that are over the context go to quarantine.
     """
     principles = principles_of(pairs, constitution, seed)
     questions = [principle.question for principle in principles]
@@ -50,11 +52,39 @@ def label_pairs(
         return p_first(engine, [comparison_prompt(*parts) for parts in shown])
 
     labels = in_orders(pairs, params.both_orders, ask)
-    logger.info("%d pairs labelled", len(pairs))
-    return pairs.assign(
+    labelled = pairs.assign(
         objective="harmlessness",
         source="ai",
         principle_id=[principle.id for principle in principles],
         **labels,
         thoughts=None,
+        trouble=without_label(labels),
+    )
+    return settle(labelled, ["pair_id"])
+
+
+def plan_labels(
+    pairs: pd.DataFrame,
+    constitution: Constitution,
+    engine: TextEngine,
+    params: LabelParams,
+    seed: int,
+    shards: ShardParams,
+) -> ShardPlan:
+    """Plan what `label_pairs` does, shard by shard."""
+    return plan_shards(
+        pairs,
+        lambda part: label_pairs(part, constitution, engine, params, seed),
+        shards,
+        id_columns=["pair_id"],
+        engine=engine,
+        decided_by={
+            "params": params,
+            "principles": list(constitution.preference_principles),
+            "few_shots": list(constitution.few_shots.comparisons) if params.few_shots else [],
+            "seed": seed,
+            "layouts": [comparison_prompt(ANY_CONVERSATION, "{a}", "{b}", "{question}", ["{example}"]), CHOICES],
+            "code": code_of(sys.modules[__name__], options),
+        },
+        kind="comparisons",
     )

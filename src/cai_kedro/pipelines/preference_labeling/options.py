@@ -9,6 +9,7 @@ from cai_kedro.core.constitution import Constitution, PreferencePrinciple, draw_
 from cai_kedro.core.prompts import CHOICES
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.engines.base import TextEngine
+from cai_kedro.engines.fitting import TOO_LONG, logprobs_fitting
 
 
 def principles_of(pairs: pd.DataFrame, constitution: Constitution, seed: int) -> list[PreferencePrinciple]:
@@ -20,8 +21,8 @@ def principles_of(pairs: pd.DataFrame, constitution: Constitution, seed: int) ->
 
 
 def p_first(engine: TextEngine, asked: Sequence[str]) -> np.ndarray:
-    """Return P(first option) = P(A) / (P(A) + P(B)) of each prompt: (prompts,)."""
-    logprobs = engine.choice_logprobs(asked, CHOICES)
+    """Return P(first option) = P(A) / (P(A) + P(B)) of each prompt, NaN for one that does not fit: (prompts,)."""
+    logprobs = logprobs_fitting(engine, asked, CHOICES)
     return 1 / (1 + np.exp(logprobs[:, 1] - logprobs[:, 0]))
 
 
@@ -35,3 +36,9 @@ def in_orders(pairs: pd.DataFrame, both: bool, p_first_option: Callable[[str, st
     a_second = 1 - p_first_option("response_b", "response_a") if both else np.full(len(pairs), np.nan)
     p_a_better = (a_first + a_second) / 2 if both else a_first
     return pd.DataFrame({"p_a_better": p_a_better, "p_a_first": a_first, "p_a_second": a_second}, index=pairs.index)
+
+
+def without_label(labels: pd.DataFrame) -> pd.Series:
+    """Say of each pair why it has no label; null where it has one."""
+    reasons = [TOO_LONG if np.isnan(p) else None for p in labels["p_a_better"]]
+    return pd.Series(reasons, index=labels.index, dtype=object)

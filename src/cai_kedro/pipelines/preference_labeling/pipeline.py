@@ -2,10 +2,10 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from cai_kedro.pipelines.preference_labeling.cot_labels import label_pairs_with_cot
-from cai_kedro.pipelines.preference_labeling.labels import label_pairs
+from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
+from cai_kedro.pipelines.preference_labeling.labels import plan_labels
 from cai_kedro.templates.human_feedback import compare_helpfulness
-from cai_kedro.templates.pairs import sample_pairs
+from cai_kedro.templates.pairs import plan_pairs
 
 
 def create_pipeline() -> Pipeline:
@@ -20,12 +20,13 @@ def create_pipeline() -> Pipeline:
 def _pairs() -> list[Node]:
     return [
         Node(
-            sample_pairs,
+            plan_pairs,
             inputs={
                 "prompts": prompts,
                 "engine": "sl_cai.model@engine",
                 "params": f"params:preference_labeling.{pairs}",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs=pairs,
             name=f"sample_{pairs}",
@@ -38,20 +39,21 @@ def _pairs() -> list[Node]:
 def _labels() -> list[Node]:
     return [
         Node(
-            label_pairs,
+            plan_labels,
             inputs={
                 "pairs": "harmlessness_pairs",
                 "constitution": "constitution",
                 "engine": "pretrained.model@engine",
                 "params": "params:preference_labeling.labels",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs="ai_comparisons",
             name="label_pairs",
             tags="labelling",
         ),
         Node(
-            label_pairs_with_cot,
+            plan_cot_labels,
             inputs={
                 "pairs": "harmlessness_pairs",
                 "constitution": "constitution",
@@ -59,6 +61,7 @@ def _labels() -> list[Node]:
                 "helpful_rlhf": "helpful_rlhf.policy.model@engine",
                 "params": "params:preference_labeling.cot_labels",
                 "seed": "params:seed",
+                "shards": "params:shards",
             },
             outputs="ai_cot_comparisons",
             name="label_pairs_with_cot",

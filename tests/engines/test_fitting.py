@@ -1,0 +1,62 @@
+"""One prompt that is too long must not stop the others, nor change what they get."""
+
+import numpy as np
+import pytest
+
+from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling
+from cai_kedro.engines.fitting import EMPTY, TOO_LONG, generate_fitting, logprobs_fitting, trouble_of
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.transformers_engine import TransformersEngine
+
+SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8)
+LONG = "x" * 1100  # the context is 1,024 tokens, one a byte
+PROMPTS = ["How?", LONG, "Why not?", LONG]
+SEEDS = [1, 2, 3, 4]
+
+
+@pytest.fixture
+def engine(tiny_lm: LanguageModel) -> TransformersEngine:
+    return TransformersEngine(tiny_lm, max_batch_tokens=4096, dtype="float32")
+
+
+def test_an_engine_names_every_row_that_is_too_long(engine: TransformersEngine) -> None:
+    with pytest.raises(PromptTooLongError, match=r"the prompt of row 1 has 1101 tokens .* context is 1024") as raised:
+        engine.generate(PROMPTS, SAMPLING, SEEDS)
+    assert raised.value.rows == (1, 3)
+    assert engine.tokens_written == 0
+    with pytest.raises(PromptTooLongError) as raised:
+        engine.choice_logprobs(PROMPTS, (" (A)", " (B)"))
+    assert raised.value.rows == (1, 3)
+
+
+def test_the_others_get_what_they_would_get_alone(engine: TransformersEngine) -> None:
+    said = generate_fitting(engine, PROMPTS, SAMPLING, SEEDS)
+    alone = engine.generate([PROMPTS[0], PROMPTS[2]], SAMPLING, [1, 3])
+    assert said == [alone[0], None, alone[1], None]
+    logprobs = logprobs_fitting(engine, PROMPTS, (" (A)", " (B)"))
+    assert np.isnan(logprobs[[1, 3]]).all()
+    np.testing.assert_allclose(
+        logprobs[[0, 2]], engine.choice_logprobs([PROMPTS[0], PROMPTS[2]], (" (A)", " (B)")), rtol=1e-5
+    )
+
+
+def test_nothing_fits(engine: TransformersEngine) -> None:
+    assert generate_fitting(engine, [LONG], SAMPLING, [1]) == [None]
+    assert np.isnan(logprobs_fitting(engine, [LONG], (" (A)", " (B)"))).all()
+
+
+def test_trouble() -> None:
+    assert trouble_of(None) == TOO_LONG
+    assert trouble_of(Completion(" \n", "stop")) == EMPTY
+    assert trouble_of(Completion("Yes.", "length")) is None
+
+
+def test_a_model_without_numbers_is_no_row_in_trouble(scripted_engine: type) -> None:
+    engine = scripted_engine(prefer=lambda prompt: (float("nan"), -1.0))
+    with pytest.raises(FloatingPointError, match="its weights have diverged"):
+        logprobs_fitting(engine, ["a"], (" (A)", " (B)"))
+
+
+def test_tokens_are_counted(engine: TransformersEngine) -> None:
+    engine.generate(["How?", "Why?"], Sampling(temperature=0.0, top_p=1.0, max_new_tokens=3), [1, 2])
+    assert 2 <= engine.tokens_written <= 6
