@@ -41,11 +41,14 @@ def json_row(line: str) -> Row:
     return row
 
 
-def read_csv(path: Path, needed: str) -> list[tuple[int, Row]]:
-    """Return the rows of a CSV file by the number of their last line; raises `DatasetError` without the column."""
+def read_csv(path: Path, *needed: str) -> list[tuple[int, Row]]:
+    """Return the rows of a CSV file by the number of their last line; raises `DatasetError` without these columns."""
     reader = csv.DictReader(io.StringIO(_text(path), newline=""))
-    if needed not in (reader.fieldnames or []):
-        raise DatasetError(f"{path}, line 1: the column {needed!r} is missing, the columns are {reader.fieldnames}")
+    if not reader.fieldnames:
+        raise DatasetError(f"{path} is empty; expected a CSV file with the columns {', '.join(needed)}")
+    for column in needed:
+        if column not in reader.fieldnames:
+            raise DatasetError(f"{path}, line 1: the column {column!r} is missing, the columns are {reader.fieldnames}")
     return [(reader.line_num, {key: value for key, value in row.items() if value not in (None, "")}) for row in reader]
 
 

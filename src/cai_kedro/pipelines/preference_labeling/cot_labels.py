@@ -12,7 +12,8 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.prompts import STOPS, cot_answer_prompt, cot_prompt
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of
+from cai_kedro.engines.letters import p_first
+from cai_kedro.pipelines.preference_labeling.options import in_orders, principles_of
 
 logger = logging.getLogger(__name__)
 

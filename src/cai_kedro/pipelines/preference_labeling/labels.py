@@ -11,7 +11,8 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.prompts import comparison_prompt
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of
+from cai_kedro.engines.letters import p_first
+from cai_kedro.pipelines.preference_labeling.options import in_orders, principles_of
 
 logger = logging.getLogger(__name__)
 
