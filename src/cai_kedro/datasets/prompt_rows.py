@@ -1,6 +1,7 @@
 """Rows of raw files, as people write them: JSON lines or CSV, with every fault told by line."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -111,9 +112,14 @@ def prompt_id_of(messages: list[Message]) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(f"there is no file {path}; put one there or correct the path in the catalog") from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise DatasetError(
+            f"{path} cannot be unpacked ({error}); fetch it again, or give it its right suffix"
+        ) from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 (byte {error.start}); convert it") from error
 
