@@ -202,11 +202,13 @@ def test_all_policies_meet_at_all_prompts(tables: dict[str, pd.DataFrame]) -> No
 def test_the_terminal_ends_with_the_summary(finished_run: Path) -> None:
     lines = (finished_run / "terminal.txt").read_text().strip().split("\n")
     assert lines[-1] == "curves, metrics and tables: mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1"
-    end = lines[-12:]
+    start = max(i for i, line in enumerate(lines) if line.startswith("policy") and "harmlessness Elo" in line)
+    end = lines[start:]
     assert [line.split()[0] for line in end if line.split()[:1] and line.split()[0] in POLICIES] == POLICIES
-    assert any(line.startswith("policy") and "harmlessness Elo" in line and "evasive" in line for line in end)
+    assert "evasive" in end[0]
+    assert sum(line.startswith(("harmlessness  ", "helpfulness  ")) for line in end) == 2 * (len(POLICIES) - 1)
     assert "of memory" in lines[-2]
-    assert any("stage 64 of 64: evaluation.summarise" in line for line in lines)
+    assert any("stage 66 of 66: evaluation.summarise" in line for line in lines)
 
 
 def test_mlflow_has_one_finished_run_with_its_figures(finished_run: Path, tables: dict[str, pd.DataFrame]) -> None:

@@ -7,6 +7,7 @@ from cai_kedro.pipelines import (
     baselines,
     data_generation,
     evaluation,
+    judge_accuracy,
     preference_labeling,
     rl_cai,
     sl_cai,
@@ -14,7 +15,7 @@ from cai_kedro.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by name; `__default__` is all of them."""
+    """Return every pipeline by name; `__default__` is the method, without what is measured on files of yours."""
     pipelines = {
         "base_model": base_model.create_pipeline(),
         "baselines": baselines.create_pipeline(),
@@ -24,4 +25,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "rl_cai": rl_cai.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
     }
-    return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}
+    on_request = {"judge_accuracy": judge_accuracy.create_pipeline()}
+    return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}

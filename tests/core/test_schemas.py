@@ -89,7 +89,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("comparisons", "objective", "honesty", "isin"),
     ("comparisons", "response_a", "no", "identical answers are not a pair"),
     ("judgements", "harmlessness", 4.5, "in_range"),
-    ("head_to_heads", "outcome", 0.7, "isin"),
+    ("head_to_heads", "outcome", 1.5, "in_range"),
     ("scores", "score", float("nan"), "not_nullable"),
     ("curves", "metric", "", "not empty"),
 ]

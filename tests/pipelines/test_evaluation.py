@@ -22,9 +22,9 @@ from cai_kedro.core.shards import ShardParams, ShardPlan
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.metrics.bradley_terry import elo_gap
-from cai_kedro.pipelines.evaluation import answers, create_pipeline, labels, ratings, revisions
+from cai_kedro.pipelines.evaluation import answers, create_pipeline, head_to_heads, labels, ratings, revisions
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from cai_kedro.pipelines.evaluation.pipeline import ARMS, POLICIES
+from cai_kedro.pipelines.evaluation.pipeline import ARMS, LABELLERS, POLICIES
 from tests.pipelines.builders import made_of
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
@@ -183,6 +183,8 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "ai_comparisons": comparisons(LABELLED),
         "ai_cot_comparisons": comparisons(LABELLED, "ai_cot"),
         "judge": PairMakingJudge(),
+        "referee": FirstWordJudge(),
+        **{f"{model}@digest": model for model in LABELLERS},
         "params:evaluation": params,
         "params:seed": 7,
         "params:shards": ShardParams(prompts=5, max_quarantined=0.0),
@@ -218,9 +220,15 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
     summary = out["policy_summary"]
     assert list(summary.columns) == ["policy", "metric", "value", "low", "high", "n"]
     assert summary["policy"].unique().tolist() == list(POLICIES)
-    assert summary[summary["policy"] == "rl_cai"]["metric"].tolist() == [
+    shown = summary[(summary["policy"] == "rl_cai") & ~summary["metric"].str.contains("_elo_gap_")]
+    assert shown["metric"].tolist() == [
         "harmlessness_elo", "helpfulness_elo", "complies", "objects", "evasive", "right",
     ]  # fmt: skip
+    # of the three that always object, none is ahead, and no number of prompts would tell them apart
+    assert [name for name in metrics if name.startswith("elo_gap_p.harmlessness.")]
+    even = [name for name in metrics if name.startswith("elo_gap_p.harmlessness.") and metrics[name]["value"] == 1]
+    assert len(even) == 2
+    assert not [name for name in even if name.replace("_p.", "_more_prompts.") in metrics]
     complies = summary[summary["metric"] == "complies"].set_index("policy")["value"]
     assert complies["helpful_rlhf"] == 1
     assert complies["rl_cai"] == 0
@@ -271,7 +279,7 @@ def judged_table(words: dict[str, str], red: pd.DataFrame, judge: FirstWordJudge
 def test_who_is_read_first_is_drawn_and_does_not_matter() -> None:
     red, judge = prompts("red", 40), FirstWordJudge()
     judgements = judged_table({"a": "comply", "b": "objection"}, red, judge)
-    played = check_table("head_to_heads", answers.play_head_to_heads(judgements, red, judge, 3))
+    played = check_table("head_to_heads", head_to_heads.play_head_to_heads(judgements, red, judge, 3))
     assert set(played["outcome"]) == {0.0}
     read_first = {first.split()[1] for first, _ in judge.preferred}
     assert read_first == {"a.", "b."}
@@ -283,9 +291,9 @@ def test_adding_a_prompt_or_a_policy_changes_no_other_outcome() -> None:
             return float(rng.random() < 0.5)
 
     red, judge = prompts("red", 30), Noisy()
-    few = answers.play_head_to_heads(judged_table({"a": "comply", "b": "weak"}, red[:20], judge), red, judge, 3)
+    few = head_to_heads.play_head_to_heads(judged_table({"a": "comply", "b": "weak"}, red[:20], judge), red, judge, 3)
     words = {"a": "comply", "aa": "weak", "b": "weak"}
-    more = answers.play_head_to_heads(judged_table(words, red, judge), red, judge, 3)
+    more = head_to_heads.play_head_to_heads(judged_table(words, red, judge), red, judge, 3)
     both = few.merge(more, on=["prompt_id", "policy_a", "policy_b", "criterion"])
     assert len(both) == 20
     assert (both["outcome_x"] == both["outcome_y"]).all()
@@ -295,7 +303,7 @@ def test_adding_a_prompt_or_a_policy_changes_no_other_outcome() -> None:
 def test_equal_answers_tie_without_asking() -> None:
     red, judge = prompts("red", 2), FirstWordJudge()
     table = judged_table({"a": "comply", "b": "comply"}, red, judge).assign(response="comply.")
-    assert answers.play_head_to_heads(table, red, judge, 3)["outcome"].tolist() == [0.5, 0.5]
+    assert head_to_heads.play_head_to_heads(table, red, judge, 3)["outcome"].tolist() == [0.5, 0.5]
     assert not judge.preferred
 
 

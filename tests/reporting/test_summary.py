@@ -33,6 +33,37 @@ def test_the_table_reads_as_in_the_readme() -> None:
     ]
 
 
+def test_neighbours_in_the_rankings_stand_below() -> None:
+    over = "harmlessness_elo_gap{}_over_{}"
+    table = pd.DataFrame(
+        [
+            _row("rl_cai", "harmlessness_elo", 728.4, 650.2, 810.9, 250),
+            _row("rl_cai", over.format("", "sl_cai"), 113.2, 86.0, 139.4, 250),
+            _row("rl_cai", over.format("_p", "sl_cai"), 0.001, None, None, 250),
+            _row("rl_cai", over.format("_more_prompts", "sl_cai"), 0.0, None, None, 250),
+            _row("sl_cai", over.format("", "hh_rlhf"), 9.0, -20.0, 30.0, 250),
+            _row("sl_cai", over.format("_p", "hh_rlhf"), 0.41, None, None, 250),
+            _row("sl_cai", over.format("_more_prompts", "hh_rlhf"), 2400.0, None, None, 250),
+            _row("hh_rlhf", over.format("", "pretrained"), 0.0, -20.0, 20.0, 250),
+            _row("hh_rlhf", over.format("_p", "pretrained"), 1.0, None, None, 250),
+        ]
+    )
+    assert render_summary(table).split("\n")[-7:] == [
+        "",
+        "neighbours in a ranking                                   Elo ahead       p   prompts to add",
+        "                                                    [95 % interval]",
+        "─" * 92,
+        "harmlessness                   rl_cai over sl_cai     113 [86, 139]   0.001                –",
+        "harmlessness                  sl_cai over hh_rlhf       9 [-20, 30]   0.410             2400",
+        "harmlessness              hh_rlhf over pretrained       0 [-20, 20]   1.000             even",
+    ]
+
+
+def test_ratings_by_the_training_judge_are_marked() -> None:
+    table = pd.DataFrame([_row("rl_cai", "harmlessness_elo_by_training_judge", 728.4, 650.2, 810.9, 250)])
+    assert "harmlessness Elo (training judge)" in render_summary(table)
+
+
 def test_an_empty_table_is_only_its_head() -> None:
     table = pd.DataFrame(columns=["policy", "metric", "value", "low", "high", "n"])
     assert render_summary(table).split("\n")[0].split("   ")[0] == "policy"

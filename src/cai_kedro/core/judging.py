@@ -2,8 +2,9 @@
 
 import random
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 
 from cai_kedro.core.conversation import Conversation
@@ -28,6 +29,22 @@ class Judge(Protocol):
 
     def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
         """Return 1.0 if `a` wins under the objective, 0.0 if `b` does, 0.5 for a tie; noise comes from `rng` alone."""
+        ...
+
+
+@runtime_checkable
+class Referee(Protocol):
+    """Decides head-to-heads many at a time: a language model, or what people said. A `Judge` decides one by one."""
+
+    def digest(self) -> str | None:
+        """Return the digest of the model that decides (`engines.model_files.weights_digest`), None if it is none."""
+        ...
+
+    def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
+        """Return the outcome of every meeting: 1 if A won, 0 if B did, 0.5 for a tie, NaN where nobody compared: (n,).
+
+        A meeting has `prompt_id, messages, criterion, policy_a, policy_b, response_a, response_b`.
+        """
         ...
 
 

@@ -142,14 +142,14 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         unique=["policy", "prompt_id", "sample"],
     ),
-    # `outcome` is 1 if policy A won, 0.5 for a tie, 0 if it lost
+    # `outcome` is 1 if policy A won, 0.5 for a tie, 0 if it lost; a share where several people compared
     "head_to_heads": _table(
         {
             "prompt_id": _key(),
             "policy_a": _key(),
             "policy_b": _key(),
             "criterion": _one_of(*OBJECTIVES),
-            "outcome": pa.Column(float, pa.Check.isin([0.0, 0.5, 1.0])),
+            "outcome": _probability(),
         },
         unique=["criterion", "policy_a", "policy_b", "prompt_id"],
     ),

@@ -1,6 +1,7 @@
 """Rows of raw files, as people write them: JSON lines or CSV, with every fault told by line."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -41,11 +42,14 @@ def json_row(line: str) -> Row:
     return row
 
 
-def read_csv(path: Path, needed: str) -> list[tuple[int, Row]]:
-    """Return the rows of a CSV file by the number of their last line; raises `DatasetError` without the column."""
+def read_csv(path: Path, *needed: str) -> list[tuple[int, Row]]:
+    """Return the rows of a CSV file by the number of their last line; raises `DatasetError` without these columns."""
     reader = csv.DictReader(io.StringIO(_text(path), newline=""))
-    if needed not in (reader.fieldnames or []):
-        raise DatasetError(f"{path}, line 1: the column {needed!r} is missing, the columns are {reader.fieldnames}")
+    if not reader.fieldnames:
+        raise DatasetError(f"{path} is empty; expected a CSV file with the columns {', '.join(needed)}")
+    for column in needed:
+        if column not in reader.fieldnames:
+            raise DatasetError(f"{path}, line 1: the column {column!r} is missing, the columns are {reader.fieldnames}")
     return [(reader.line_num, {key: value for key, value in row.items() if value not in (None, "")}) for row in reader]
 
 
@@ -108,9 +112,14 @@ def prompt_id_of(messages: list[Message]) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(f"there is no file {path}; put one there or correct the path in the catalog") from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise DatasetError(
+            f"{path} cannot be unpacked ({error}); fetch it again, or give it its right suffix"
+        ) from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 (byte {error.start}); convert it") from error
 

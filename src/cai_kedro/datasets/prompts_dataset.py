@@ -36,7 +36,7 @@ class PromptsDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
         """Return the prompts; raises `DatasetError` that names file, line and fault."""
         path = Path(self._get_load_path())
         if path.suffix == ".csv":
-            rows = each(path, read_csv(path, needed="prompt"), _prompt)
+            rows = each(path, read_csv(path, "prompt"), _prompt)
         else:
             rows = each(path, read_lines(path), lambda line: _prompt(json_row(line)))
         if not rows:

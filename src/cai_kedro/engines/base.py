@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,3 +55,17 @@ class TextEngine(Protocol):
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
         """Return the log-probability of each choice as the continuation of each prompt: (prompts, choices), nats."""
         ...
+
+
+@runtime_checkable
+class KnowsContext(Protocol):
+    """An engine that can tell which prompts it can read."""
+
+    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
+        """Tell for each prompt whether it leaves room for so many more tokens."""
+        ...
+
+
+def fitting(engine: TextEngine, prompts: Sequence[str], new_tokens: int) -> list[bool]:
+    """Return which prompts fit into the engine's context with `new_tokens` more; all where the engine cannot tell."""
+    return engine.fits(prompts, new_tokens) if isinstance(engine, KnowsContext) else [True] * len(prompts)

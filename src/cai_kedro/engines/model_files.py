@@ -3,9 +3,11 @@
 Only safetensors, only pinned revisions, never code from a repository.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError, safe_open
@@ -129,3 +131,21 @@ def resolve_directory(directory: Path) -> Path:
     """Return the directory itself, or the one that its reference points at."""
     file = directory / REFERENCE_FILE
     return ModelReference.model_validate_json(file.read_text()).directory() if file.is_file() else directory
+
+
+def weights_digest(directory: Path) -> str:
+    """Return the sha256 of names, types, shapes and values of all weights of a directory, without loading the model.
+
+    Copies of a model share it, however their weights are split into files. Another number type is another digest.
+    """
+    digest = hashlib.sha256()
+    where: dict[str, Path] = {}
+    for file in sorted(directory.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            where |= dict.fromkeys(tensors.keys(), file)
+    for name, file in sorted(where.items()):
+        with safe_open(file, framework="pt") as tensors:
+            weights = tensors.get_tensor(name)
+        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\n".encode())
+        digest.update(weights.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from cai_kedro.engines.choices import choice_token_logprobs
 from cai_kedro.engines.fingerprint import model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.precision import DType, resolve_dtype
-from cai_kedro.engines.sampling import sample_tokens
+from cai_kedro.engines.sampling import context_length, sample_tokens
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
 
 
@@ -80,6 +80,11 @@ class TransformersEngine:
             pad_token_id=self._pad,
             max_batch_tokens=self._max_batch_tokens,
         )
+
+    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
+        """Tell for each prompt whether the model's context has room for it and `new_tokens` more."""
+        limit = context_length(self._model)
+        return [limit is None or len(ids) + new_tokens <= limit for ids in self._encode(prompts)]
 
     @cached_property
     def _token_texts(self) -> list[str]:

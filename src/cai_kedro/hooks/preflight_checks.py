@@ -18,7 +18,7 @@ from cai_kedro.hooks.run_names import artifact, is_parameter
 MIN_FREE_BYTES = 500_000_000
 
 #: What people give beside prompts; all of it is quick to read.
-_GIVEN = ("constitution", "human_raters", "judge")
+_GIVEN = ("constitution", "human_raters", "judge", "referee", "comparison_items")
 
 
 def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mapping[str, Pipeline]) -> Iterator[str]:

@@ -183,6 +183,24 @@ def score_token_ids(
     return scores
 
 
+def check_preference_model(preference_model: LanguageModel) -> None:
+    """Raise `ValueError` unless it gives one score a sequence and can read all that its tokenizer writes."""
+    model, tokenizer = preference_model.model, preference_model.tokenizer
+    if not hasattr(model, "score") or model.config.num_labels != 1:
+        raise ValueError(
+            f"{type(model).__name__} with num_labels={model.config.num_labels} is no preference model; expected a "
+            f"…ForSequenceClassification with one score"
+        )
+    reads = model.get_input_embeddings().weight.shape[0]  # type: ignore[index]
+    writes = max(tokenizer.get_vocab().values()) + 1
+    if writes > reads or model.config.pad_token_id != tokenizer.pad_token_id:
+        raise ValueError(
+            f"the tokenizer is another model's: it writes ids below {writes} and pads with {tokenizer.pad_token_id}, "
+            f"the preference model reads ids below {reads} and pads with {model.config.pad_token_id}; put the "
+            f"tokenizer that it was trained with into its directory"
+        )
+
+
 def score_responses(
     preference_model: LanguageModel, conversations: Sequence[Conversation], responses: Sequence[str], batch_size: int
 ) -> np.ndarray:

@@ -6,6 +6,7 @@ pulls a gap of 400 points over 100 prompts to 392.
 """
 
 import math
+from dataclasses import dataclass
 
 import evalica
 import numpy as np
@@ -37,18 +38,40 @@ def elo_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, s
     an empty table, several criteria, a policy against itself, or policies that no chain of head-to-heads links to the
     reference.
     """
+    fitted = fit_ratings(head_to_heads, reference, n_bootstrap, seed)
+    prompts = _prompts_of(head_to_heads)
+    estimates = {}
+    for column, policy in enumerate(fitted.policies):
+        low, high = percentile_interval(fitted.draws[:, column])
+        estimates[policy] = Estimate(value=float(fitted.ratings[column]), low=low, high=high, n=prompts[policy])
+    return estimates
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Elo points of `policies` above the reference: fitted (k,), and for every resample (n_bootstrap, k)."""
+
+    policies: list[str]
+    ratings: NDArray[np.float64]
+    draws: NDArray[np.float64]
+
+
+def fit_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, seed: int) -> Ratings:
+    """Fit the ratings and those of every resample of the prompts; arguments and errors as for `elo_ratings`."""
     policies = _checked_policies(head_to_heads, reference)
     points = _points_per_prompt(head_to_heads, policies)
     prior = _prior(points, policies, reference)
     zero = policies.index(reference)
-    ratings = _fit(points.sum(axis=0) + prior, zero)
     draws = np.stack([_fit(total + prior, zero) for total in resampled_sums(points, n_bootstrap, seed)])
-    prompts = _prompts_of(head_to_heads)
-    estimates = {}
-    for column, policy in enumerate(policies):
-        low, high = percentile_interval(draws[:, column])
-        estimates[policy] = Estimate(value=float(ratings[column]), low=low, high=high, n=prompts[policy])
-    return estimates
+    return Ratings(policies, _fit(points.sum(axis=0) + prior, zero), draws)
+
+
+def strengths(head_to_heads: pd.DataFrame, reference: str) -> dict[str, float]:
+    """Return the Elo points of every policy above the reference, without intervals."""
+    policies = _checked_policies(head_to_heads, reference)
+    points = _points_per_prompt(head_to_heads, policies)
+    fitted = _fit(points.sum(axis=0) + _prior(points, policies, reference), policies.index(reference))
+    return dict(zip(policies, map(float, fitted), strict=True))
 
 
 def _checked_policies(head_to_heads: pd.DataFrame, reference: str) -> list[str]:
@@ -58,7 +81,7 @@ def _checked_policies(head_to_heads: pd.DataFrame, reference: str) -> list[str]:
     if (head_to_heads["policy_a"] == head_to_heads["policy_b"]).any():
         raise ValueError("a head-to-head needs two different policies, got a policy against itself")
     if not head_to_heads["outcome"].between(0, 1).all():
-        raise ValueError("an outcome must be 1 (A won), 0.5 (tie) or 0 (A lost)")
+        raise ValueError("an outcome must be in [0, 1]: 1 (A won), 0.5 (tie), 0 (A lost), or a share of several")
     policies = sorted({*head_to_heads["policy_a"], *head_to_heads["policy_b"]})
     if reference not in policies:
         raise ValueError(f"the reference policy {reference!r} has no head-to-head; those that have: {policies}")

@@ -13,7 +13,7 @@ from cai_kedro.metrics.estimate import mean
 from cai_kedro.metrics.workload import Cost
 from cai_kedro.pipelines.data_generation.red_team import generate_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, revise_directly
-from cai_kedro.pipelines.evaluation.answers import answer_as
+from cai_kedro.pipelines.evaluation.answers import answer
 from cai_kedro.pipelines.preference_labeling.cot_labels import label_pairs_with_cot
 from cai_kedro.pipelines.preference_labeling.labels import label_pairs
 from cai_kedro.planning.inputs import Material, Settings
@@ -142,7 +142,8 @@ class Trial:
         both = pd.concat([given.eval_red_team, given.eval_helpful], ignore_index=True)
         prompts = _slice(both.sample(frac=1, random_state=0), self.prompts, repeat)
         meter = Meter(self.engines["sl_cai"])
-        return _timed(len(prompts), meter, lambda: answer_as("trial")(prompts, meter, self.settings.evaluation, seed))
+        sampling = self.settings.evaluation.sampling
+        return _timed(len(prompts), meter, lambda: answer("trial", prompts, meter, sampling, seed))
 
 
 def _slice(prompts: pd.DataFrame, n: int, repeat: int) -> pd.DataFrame:

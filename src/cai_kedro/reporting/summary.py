@@ -1,5 +1,6 @@
 """The table in the terminal at the end of a run: what each policy became, one line a policy."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -10,6 +11,12 @@ COLUMNS = ("policy", "metric", "value", "low", "high", "n")
 ELO = (("harmlessness_elo", "harmlessness Elo"), ("helpfulness_elo", "helpfulness Elo"))
 SHARES = (("complies", "complies"), ("objects", "objects"), ("evasive", "evasive"), ("right", "right"))
 
+#: Behind the name of a rating whose referee was a model that labels in the training.
+MARKED = "_by_training_judge"
+
+#: The lead of a policy over the next one in the ranking, what is told of it, and over whom.
+NEIGHBOURS = re.compile(r"(?P<criterion>\w+?)_elo_gap(?P<told>|_p|_more_prompts)_over_(?P<lower>.+)")
+
 NOTHING = "–"
 GAP = "   "
 
@@ -19,7 +26,8 @@ def render_summary(table: pd.DataFrame) -> str:
 
     Elo figures stand with their 95 % interval, shares (0 to 1) as percentages; the second line says on how many
     observations a column rests, a range where the policies differ. What is not there is a dash, and metrics that the
-    table has no column for are left out. Raises `ValueError` where a column is missing or a figure stands twice.
+    table has no column for are left out. Below stand the neighbours of each ranking, if there are any. Raises
+    `ValueError` where a column is missing or a figure stands twice.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
@@ -32,10 +40,34 @@ def render_summary(table: pd.DataFrame) -> str:
     policies = list(dict.fromkeys(table["policy"]))
     columns = [["policy", "", *policies]]
     for metrics, write in ((ELO, _elo), (SHARES, _share)):
-        for metric, heading in metrics:
+        for plain, title in metrics:
+            marked = f"{plain}{MARKED}" in set(table["metric"])
+            metric, heading = (f"{plain}{MARKED}", f"{title} (training judge)") if marked else (plain, title)
             rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
             columns.append([heading, _observations(rows), *(NOTHING if row is None else write(row) for row in rows)])
-    return _align(columns)
+    return "\n".join([_align(columns), *_neighbours(table)])
+
+
+def _neighbours(table: pd.DataFrame) -> list[str]:
+    """Write each two neighbours of a ranking on a line, from the top down; none where the table has none."""
+    told: dict[tuple[str, str, str], dict[str, pd.Series]] = {}
+    for _, row in table.iterrows():
+        found = NEIGHBOURS.fullmatch(str(row["metric"]))
+        if found:
+            told.setdefault((found["criterion"], row["policy"], found["lower"]), {})[found["told"]] = row
+    if not told:
+        return []
+    heads = ("neighbours in a ranking", "", "Elo ahead", "p", "prompts to add")
+    rows = [
+        (criterion, f"{upper} over {lower}", _elo(of[""]), f"{of['_p']['value']:.3f}", _to_add(of.get("_more_prompts")))
+        for (criterion, upper, lower), of in told.items()
+    ]
+    units = ("", "", "[95 % interval]", "", "")
+    return ["", _align([[head, unit, *cells] for head, unit, *cells in zip(heads, units, *rows, strict=True)])]
+
+
+def _to_add(row: pd.Series | None) -> str:
+    return "even" if row is None else f"{_whole(row['value'])}" if row["value"] else NOTHING
 
 
 def _elo(row: pd.Series) -> str:

@@ -1,16 +1,15 @@
-"""Every policy answers the same held-out prompts; the judge rates the answers and lets them play each other."""
+"""Every policy answers the same held-out prompts; the judge rates the answers."""
 
 import logging
 import sys
 from collections.abc import Callable
-from itertools import combinations
 
 import pandas as pd
 
 from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.judging import Judge
 from cai_kedro.core.prompts import STOPS
-from cai_kedro.core.seeding import derive_seed, rng_for
+from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
@@ -104,11 +103,17 @@ def judge_responses(
     responses: pd.DataFrame, red_team_prompts: pd.DataFrame, helpful_prompts: pd.DataFrame, judge: Judge
 ) -> pd.DataFrame:
     """Rate every answer (`responses` → `judgements`): of harmlessness at red-team prompts, of helpfulness else."""
+    return judged(with_objectives(responses, red_team_prompts, helpful_prompts), judge)
+
+
+def with_objectives(
+    responses: pd.DataFrame, red_team_prompts: pd.DataFrame, helpful_prompts: pd.DataFrame
+) -> pd.DataFrame:
+    """Put the prompt and its `objective` beside every answer: harmlessness at red-team prompts, helpfulness else."""
     prompts = pd.concat(
         [red_team_prompts.assign(objective="harmlessness"), helpful_prompts.assign(objective="helpfulness")]
     )
-    table = responses.merge(prompts, on="prompt_id", how="left", validate="many_to_one", sort=False)
-    return judged(table, judge)
+    return responses.merge(prompts, on="prompt_id", how="left", validate="many_to_one", sort=False)
 
 
 def judged(table: pd.DataFrame, judge: Judge) -> pd.DataFrame:
@@ -124,23 +129,3 @@ def judged(table: pd.DataFrame, judge: Judge) -> pd.DataFrame:
             "helpfulness": [float(judgement.helpfulness) for judgement in said],
         }
     )
-
-
-def play_head_to_heads(judgements: pd.DataFrame, eval_prompts: pd.DataFrame, judge: Judge, seed: int) -> pd.DataFrame:
-    """Let every two policies meet at every prompt (`judgements`, `prompts` → `head_to_heads`).
-
-    Red-team prompts decide harmlessness, the others helpfulness. Equal answers tie.
-    """
-    messages = dict(zip(eval_prompts["prompt_id"], map(as_messages, eval_prompts["messages"]), strict=True))
-    rows = []
-    for (prompt_id, objective), met in judgements.groupby(["prompt_id", "objective"], sort=True):
-        answers = dict(zip(met["policy"], met["response"], strict=True))
-        for a, b in combinations(sorted(answers), 2):
-            rng = rng_for(seed, "head_to_head", prompt_id, a, b)
-            # drawn, so that a judge who likes what it reads first favours no policy
-            swapped = rng.random() < 0.5  # noqa: PLR2004 - a coin
-            first, second = (answers[b], answers[a]) if swapped else (answers[a], answers[b])
-            won = 0.5 if first == second else judge.prefer(messages[prompt_id], first, second, objective, rng)
-            rows.append((prompt_id, a, b, objective, 1 - won if swapped else won))
-    logger.info("%d head-to-heads at %d prompts", len(rows), len(messages))
-    return pd.DataFrame(rows, columns=["prompt_id", "policy_a", "policy_b", "criterion", "outcome"])

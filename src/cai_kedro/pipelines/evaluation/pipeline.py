@@ -7,15 +7,15 @@ from cai_kedro.pipelines.evaluation.answers import (
     gather_eval_prompts,
     gather_responses,
     judge_responses,
-    play_head_to_heads,
 )
+from cai_kedro.pipelines.evaluation.head_to_heads import admit_referee, decide_head_to_heads
 from cai_kedro.pipelines.evaluation.labels import (
     make_test_cases,
     measure_labels,
     measure_preference_models,
     score_test_cases_of,
 )
-from cai_kedro.pipelines.evaluation.ratings import measure_behaviour, rate_policies, summarise
+from cai_kedro.pipelines.evaluation.ratings import compare_neighbours, measure_behaviour, rate_policies, summarise
 from cai_kedro.pipelines.evaluation.revisions import (
     gather_revised_responses,
     judge_revisions,
@@ -34,6 +34,9 @@ POLICIES = {
     "rl_cai": "rl_cai.policy.model",
     "rl_cai_cot": "rl_cai_cot.policy.model",
 }
+
+#: Who labels or thinks in the training (`preference_labeling`), and so is no referee of its result.
+LABELLERS = ("pretrained.model", "helpful_rlhf.policy.model")
 
 #: The preference model behind figure 5: it learned harmlessness from the AI labels.
 REVISION_SCORER = "rl_cai.preference.model@checkpoint"
@@ -81,10 +84,16 @@ def _answers() -> list[Node]:
             name="judge_responses",
         ),
         Node(
-            play_head_to_heads,
-            inputs=["policy_judgements", "policy_prompts", "judge", _SEED],
+            admit_referee,
+            inputs=["referee", *(f"{model}@digest" for model in LABELLERS), _PARAMS],
+            outputs="referee_metrics",
+            name="admit_referee",
+        ),
+        Node(
+            decide_head_to_heads,
+            inputs=["policy_responses", "eval_red_team_prompts", "eval_helpful_prompts", "referee", _SEED],
             outputs="policy_head_to_heads",
-            name="play_head_to_heads",
+            name="decide_head_to_heads",
         ),
     ]
 
@@ -93,9 +102,15 @@ def _ratings() -> list[Node]:
     return [
         Node(
             rate_policies,
-            inputs=["policy_head_to_heads", "policy_prompts", _PARAMS, _SEED],
+            inputs=["policy_head_to_heads", "policy_prompts", _PARAMS, _SEED, "referee_metrics"],
             outputs="elo_metrics",
             name="rate_policies",
+        ),
+        Node(
+            compare_neighbours,
+            inputs=["policy_head_to_heads", _PARAMS, _SEED, "referee_metrics"],
+            outputs="elo_gap_metrics",
+            name="compare_neighbours",
         ),
         Node(
             measure_behaviour,
@@ -105,7 +120,7 @@ def _ratings() -> list[Node]:
         ),
         Node(
             summarise,
-            inputs=["elo_metrics", "behaviour_metrics", _PARAMS],
+            inputs=["elo_metrics", "behaviour_metrics", _PARAMS, "elo_gap_metrics"],
             outputs="policy_summary",
             name="summarise",
         ),

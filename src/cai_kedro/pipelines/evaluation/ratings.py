@@ -8,7 +8,9 @@ from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.metrics.behaviour import behaviour_shares
 from cai_kedro.metrics.bradley_terry import elo_ratings
+from cai_kedro.metrics.elo_gaps import neighbour_gaps
 from cai_kedro.metrics.estimate import Estimate
+from cai_kedro.pipelines.evaluation.head_to_heads import SELF_JUDGED
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 
 Metrics = dict[str, Estimate]
@@ -16,18 +18,51 @@ Metrics = dict[str, Estimate]
 #: In the place of a split's name: all of them together.
 ALL_SPLITS = "all"
 
+#: Behind the name of a rating whose referee was a model that labels in the training.
+MARK = "_by_training_judge"
+
 
 def rate_policies(
-    head_to_heads: pd.DataFrame, eval_prompts: pd.DataFrame, params: EvaluationParams, seed: int
+    head_to_heads: pd.DataFrame,
+    eval_prompts: pd.DataFrame,
+    params: EvaluationParams,
+    seed: int,
+    referee_metrics: Metrics | None = None,
 ) -> Metrics:
-    """Return `elo.{criterion}.{policy}` over all prompts and `elo.{criterion}.{split}.{policy}` for each split."""
+    """Return `elo.{criterion}.{policy}` over all prompts and `elo.{criterion}.{split}.{policy}` for each split.
+
+    The names begin with `elo_by_training_judge` where the referee was a model that labels in the training.
+    """
+    elo = f"elo{_mark(referee_metrics)}"
     split_of = dict(zip(eval_prompts["prompt_id"], eval_prompts["split"], strict=True))
     table = head_to_heads.assign(split=head_to_heads["prompt_id"].map(split_of))
     metrics: Metrics = {}
     for criterion, played in table.groupby("criterion", sort=True):
-        for name, part in [(f"elo.{criterion}", played), *_parts(f"elo.{criterion}", played)]:
+        for name, part in [(f"{elo}.{criterion}", played), *_parts(f"{elo}.{criterion}", played)]:
             ratings = elo_ratings(part, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
             metrics |= {f"{name}.{policy}": rating for policy, rating in ratings.items()}
+    return metrics
+
+
+def compare_neighbours(
+    head_to_heads: pd.DataFrame, params: EvaluationParams, seed: int, referee_metrics: Metrics | None = None
+) -> Metrics:
+    """Compare each policy with the next one below it in the ranking, criterion by criterion.
+
+    `elo_gap.{criterion}.{upper}_over_{lower}` is the lead in Elo points, `elo_gap_p.…` the two-sided p value of no lead
+    and `elo_gap_more_prompts.…` how many prompts to add to tell them apart (0: they are; not there: they are even).
+    """
+    metrics: Metrics = {}
+    mark = _mark(referee_metrics)
+    for criterion, played in head_to_heads.groupby("criterion", sort=True):
+        name = f"elo_gap{mark}.{criterion}"
+        for gap in neighbour_gaps(played, params.elo.reference, params.n_bootstrap, derive_seed(seed, name)):
+            of = f"{mark}.{criterion}.{gap.upper}_over_{gap.lower}"
+            n = gap.elo["n"]
+            metrics[f"elo_gap{of}"] = gap.elo
+            metrics[f"elo_gap_p{of}"] = Estimate(value=gap.p_value, low=None, high=None, n=n)
+            if gap.more_prompts is not None:
+                metrics[f"elo_gap_more_prompts{of}"] = Estimate(value=gap.more_prompts, low=None, high=None, n=n)
     return metrics
 
 
@@ -43,11 +78,20 @@ def measure_behaviour(judgements: pd.DataFrame, params: EvaluationParams) -> Met
     }
 
 
-def summarise(elo_metrics: Metrics, behaviour_metrics: Metrics, params: EvaluationParams) -> pd.DataFrame:
-    """Return what a user looks at first, long: `policy`, `metric`, `value`, `low`, `high`, `n`."""
+def summarise(
+    elo_metrics: Metrics,
+    behaviour_metrics: Metrics,
+    params: EvaluationParams,
+    elo_gap_metrics: Metrics | None = None,
+) -> pd.DataFrame:
+    """Return what a user looks at first, long: `policy`, `metric`, `value`, `low`, `high`, `n`.
+
+    Neighbours in a ranking: `{criterion}_elo_gap_over_{lower}`, `…_gap_p_over_…`, `…_gap_more_prompts_over_…`.
+    """
     policies = dict.fromkeys(name.split(".")[1] for name in behaviour_metrics)
+    mark = MARK if any(name.startswith(f"elo{MARK}.") for name in elo_metrics) else ""
     wanted = [
-        *((f"{criterion}_elo", f"elo.{criterion}.{{}}", elo_metrics) for criterion in OBJECTIVES),
+        *((f"{criterion}_elo{mark}", f"elo{mark}.{criterion}.{{}}", elo_metrics) for criterion in OBJECTIVES),
         *((share, f"behaviour.{{}}.{ALL_SPLITS}.{share}", behaviour_metrics) for share in params.summary),
     ]
     rows = [
@@ -56,7 +100,15 @@ def summarise(elo_metrics: Metrics, behaviour_metrics: Metrics, params: Evaluati
         for metric, pattern, metrics in wanted
         if pattern.format(policy) in metrics
     ]
+    for name, figure in (elo_gap_metrics or {}).items():
+        kind, criterion, pair = name.replace(MARK, "").split(".")
+        upper, _, lower = pair.partition("_over_")
+        rows.append({"policy": upper, "metric": f"{criterion}_{kind}_over_{lower}", **figure})
     return pd.DataFrame(rows, columns=["policy", "metric", "value", "low", "high", "n"])
+
+
+def _mark(referee_metrics: Metrics | None) -> str:
+    return MARK if referee_metrics and referee_metrics[SELF_JUDGED]["value"] else ""
 
 
 def as_estimate(row: Mapping[str, float]) -> Estimate:

@@ -14,8 +14,9 @@ from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Completion, Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting, trouble_of
+from cai_kedro.engines.letters import p_first
 from cai_kedro.pipelines.preference_labeling import options
-from cai_kedro.pipelines.preference_labeling.options import in_orders, p_first, principles_of, without_label
+from cai_kedro.pipelines.preference_labeling.options import in_orders, principles_of, without_label
 from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
 
 

@@ -1,15 +1,13 @@
 """Reading a preference from the log-probabilities of the two option letters, never from generated text (§4.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from cai_kedro.core.constitution import Constitution, PreferencePrinciple, draw_principle
-from cai_kedro.core.prompts import CHOICES
 from cai_kedro.core.seeding import rng_for
-from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.fitting import TOO_LONG, logprobs_fitting
+from cai_kedro.engines.fitting import TOO_LONG
 
 
 def principles_of(pairs: pd.DataFrame, constitution: Constitution, seed: int) -> list[PreferencePrinciple]:
@@ -18,12 +16,6 @@ def principles_of(pairs: pd.DataFrame, constitution: Constitution, seed: int) ->
         draw_principle(constitution.preference_principles, rng_for(seed, "preference", pair_id))
         for pair_id in pairs["pair_id"]
     ]
-
-
-def p_first(engine: TextEngine, asked: Sequence[str]) -> np.ndarray:
-    """Return P(first option) = P(A) / (P(A) + P(B)) of each prompt, NaN for one that does not fit: (prompts,)."""
-    logprobs = logprobs_fitting(engine, asked, CHOICES)
-    return 1 / (1 + np.exp(logprobs[:, 1] - logprobs[:, 0]))
 
 
 def in_orders(pairs: pd.DataFrame, both: bool, p_first_option: Callable[[str, str], np.ndarray]) -> pd.DataFrame:

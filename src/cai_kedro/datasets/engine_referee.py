@@ -1,0 +1,79 @@
+"""A language model that decides head-to-heads."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.prompts import comparison_prompt
+from cai_kedro.core.schemas import OBJECTIVES
+from cai_kedro.engines.base import TextEngine
+from cai_kedro.engines.letters import p_first
+from cai_kedro.engines.model_files import ModelReference, load_language_model, weights_digest
+from cai_kedro.engines.precision import DType
+from cai_kedro.engines.transformers_engine import TransformersEngine
+
+
+class EngineReferee:
+    """Asks a model which of two answers is better and reads the log-probabilities of the letters, in both orders.
+
+    The answer with the higher mean probability wins, equal answers tie. The model is loaded when it is first asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        questions: Mapping[str, str],
+        device: str,
+        dtype: DType,
+        max_batch_tokens: int,
+        path: str | os.PathLike[str] | None = None,
+        repo: str | None = None,
+        revision: str | None = None,
+    ) -> None:
+        """Raises `ValueError` for a directory that is no model or for a criterion without a question.
+
+        Args:
+            questions: criterion → what the model is asked.
+            device: where the model computes, `cpu` or `cuda`.
+            dtype: precision it computes in.
+            max_batch_tokens: how many tokens, padding included, one batch may hold.
+            path: the model's directory, or
+            repo: a repository of the hub and
+            revision: the 40 digits of one commit of it.
+        """
+        missing = sorted(set(OBJECTIVES) - set(questions))
+        if missing:
+            raise ValueError(f"a referee needs a question for each criterion, there is none for {missing}; add it")
+        self._questions = dict(questions)
+        self._directory: Path = ModelReference(path=path and os.fspath(path), repo=repo, revision=revision).directory()
+        self._device, self._dtype, self._max_batch_tokens = device, dtype, max_batch_tokens
+
+    def digest(self) -> str:
+        """Return the digest of the weights."""
+        return weights_digest(self._directory)
+
+    def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
+        """Return 1 where the model prefers A, 0 where B, 0.5 where neither: (n,). Nothing is drawn."""
+        a, b = meetings["response_a"].tolist(), meetings["response_b"].tolist()
+        p_a = (self._p_first(meetings, a, b) + 1 - self._p_first(meetings, b, a)) / 2
+        same = (meetings["response_a"] == meetings["response_b"]).to_numpy()
+        return np.where(same, 0.5, (np.sign(p_a - 0.5) + 1) / 2)
+
+    @cached_property
+    def _engine(self) -> TextEngine:
+        lm = load_language_model(self._directory)
+        torch.nn.Module.to(lm.model, self._device)  # the type of the override knows no device
+        return TransformersEngine(lm, max_batch_tokens=self._max_batch_tokens, dtype=self._dtype)
+
+    def _p_first(self, meetings: pd.DataFrame, first: list[str], second: list[str]) -> np.ndarray:
+        shown = zip(meetings["messages"], first, second, meetings["criterion"], strict=True)
+        return p_first(
+            self._engine,
+            [comparison_prompt(as_messages(cell), one, two, self._questions[about]) for cell, one, two, about in shown],
+        )

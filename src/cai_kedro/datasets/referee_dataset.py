@@ -1,0 +1,19 @@
+"""Who decides the head-to-heads behind Elo."""
+
+from collections.abc import Mapping
+
+from cai_kedro.datasets.plugin import PluginDataset
+
+
+class RefereeDataset(PluginDataset):
+    """Builds what has the methods of `core.judging.Referee`, or the method `prefer` of `core.judging.Judge`.
+
+    `microworld` is the oracle, `engine` a language model that nothing here is trained on, `recorded` a CSV of what
+    people said.
+    """
+
+    KINDS: Mapping[str, str] = {
+        "microworld": "cai_kedro.microworld.oracle.MicroWorldJudge",
+        "engine": "cai_kedro.datasets.engine_referee.EngineReferee",
+        "recorded": "cai_kedro.datasets.recorded_referee.RecordedReferee",
+    }

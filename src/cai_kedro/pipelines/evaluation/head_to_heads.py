@@ -1,0 +1,95 @@
+"""Every two policies meet at every prompt; a judge, a language model or people decide who wins."""
+
+import logging
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.judging import Judge, Referee
+from cai_kedro.core.seeding import rng_for
+from cai_kedro.metrics.estimate import Estimate
+from cai_kedro.pipelines.evaluation.answers import with_objectives
+from cai_kedro.pipelines.evaluation.params import EvaluationParams
+
+logger = logging.getLogger(__name__)
+
+#: 1 where the referee is a model that gave the labels of the training.
+SELF_JUDGED = "referee.is_training_judge"
+
+_MEETING = ["prompt_id", "messages", "criterion", "policy_a", "policy_b", "response_a", "response_b"]
+
+
+def admit_referee(
+    referee: Judge | Referee, pretrained_digest: str, helpful_rlhf_digest: str, params: EvaluationParams
+) -> dict[str, Estimate]:
+    """Refuse a referee that gave the labels of the training, unless the user insists; return whether it did.
+
+    A policy is trained to please the labeller, so the labeller's verdict on it is no evidence. `n` is the number of
+    labellers that were looked at. A judge of which no digest is known (a class of yours) is taken at its word.
+    """
+    labellers = {"pretrained": pretrained_digest, "helpful_rlhf": helpful_rlhf_digest}
+    digest = referee.digest() if isinstance(referee, Referee) else None
+    same = [name for name, known in labellers.items() if known == digest]
+    if same and not params.elo.allow_training_judge:
+        raise ValueError(
+            f"the referee is the model {same[0]!r}, which labels or thinks in the training: its verdict on what it "
+            f"trained is no evidence. Name another model under `referee` in the catalog, or set the parameter "
+            f"evaluation.elo.allow_training_judge=true, which marks the ratings"
+        )
+    if same:
+        logger.warning("the referee is the model %r, which labels in the training: the ratings are marked", same[0])
+    return {SELF_JUDGED: Estimate(value=float(bool(same)), low=None, high=None, n=len(labellers))}
+
+
+def decide_head_to_heads(
+    responses: pd.DataFrame,
+    red_team_prompts: pd.DataFrame,
+    helpful_prompts: pd.DataFrame,
+    referee: Judge | Referee,
+    seed: int,
+) -> pd.DataFrame:
+    """Let every two policies meet at every prompt that they answered (`responses`, two `prompts` → `head_to_heads`)."""
+    answered = with_objectives(responses, red_team_prompts, helpful_prompts)
+    return play_head_to_heads(answered, pd.concat([red_team_prompts, helpful_prompts]), referee, seed)
+
+
+def play_head_to_heads(
+    judgements: pd.DataFrame, eval_prompts: pd.DataFrame, judge: Judge | Referee, seed: int
+) -> pd.DataFrame:
+    """Let every two policies meet at every prompt (`judgements`, `prompts` → `head_to_heads`).
+
+    Of the judgements, `prompt_id, objective, policy, response` matter. Red-team prompts decide harmlessness, the others
+    helpfulness. Equal answers tie. What a referee leaves undecided is left out.
+    """
+    meetings = _meetings(judgements, eval_prompts)
+    if isinstance(judge, Referee):
+        outcome = judge.decide(meetings, seed)
+    else:
+        outcome = np.array([_verdict(judge, row, seed) for row in meetings.itertuples()], dtype=float)
+    table = meetings.assign(outcome=outcome)
+    played = table[~np.isnan(outcome)].reset_index(drop=True)
+    logger.info("%d head-to-heads at %d prompts", len(played), played["prompt_id"].nunique())
+    return played[["prompt_id", "policy_a", "policy_b", "criterion", "outcome"]]
+
+
+def _meetings(judgements: pd.DataFrame, eval_prompts: pd.DataFrame) -> pd.DataFrame:
+    messages = dict(zip(eval_prompts["prompt_id"], map(as_messages, eval_prompts["messages"]), strict=True))
+    rows = []
+    for (prompt_id, objective), met in judgements.groupby(["prompt_id", "objective"], sort=True):
+        answers = dict(zip(met["policy"], met["response"], strict=True))
+        for a, b in combinations(sorted(answers), 2):
+            rows.append((prompt_id, messages[prompt_id], objective, a, b, answers[a], answers[b]))
+    return pd.DataFrame(rows, columns=_MEETING)
+
+
+def _verdict(judge: Judge, row: tuple, seed: int) -> float:
+    """Ask about one meeting; which answer is read first is drawn, so that a judge who likes it favours no policy."""
+    _, prompt_id, messages, criterion, a, b, of_a, of_b = row
+    if of_a == of_b:
+        return 0.5
+    rng = rng_for(seed, "head_to_head", prompt_id, a, b)
+    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
+        return 1 - judge.prefer(messages, of_b, of_a, criterion, rng)
+    return judge.prefer(messages, of_a, of_b, criterion, rng)

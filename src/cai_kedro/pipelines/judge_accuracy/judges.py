@@ -1,0 +1,178 @@
+"""Judges and a preference model on comparisons whose better answer is known."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cai_kedro.core.constitution import Constitution, draw_comparison_few_shots, draw_cot_few_shots
+from cai_kedro.core.conversation import Conversation, as_messages
+from cai_kedro.core.prompts import STOPS, comparison_prompt, cot_answer_prompt, cot_prompt
+from cai_kedro.core.seeding import derive_seed, rng_for
+from cai_kedro.engines.base import TextEngine, fitting
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.letters import p_first
+from cai_kedro.engines.sampling import context_length
+from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.preference import check_preference_model, score_token_ids
+from cai_kedro.pipelines.judge_accuracy.params import JudgeAccuracyParams
+from cai_kedro.templates.selection import choose
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ["method", "line", "item_id", "sample", "margin", "margin_one_order", "thoughts"]
+
+#: Tokens that a letter in brackets may take.
+_LETTER_ROOM = 8
+
+#: Tokens that the question behind the thoughts and its answer may take.
+_ANSWER_ROOM = 32
+
+
+def judge_items(
+    items: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: JudgeAccuracyParams, seed: int
+) -> pd.DataFrame:
+    """Ask a judge which answer is better (items → margins, method `judge`).
+
+    `margin` is P(better) - 1/2, averaged over both option orders; `margin_one_order` that of the file's order.
+    """
+    chosen = choose(items, params.items, seed, "judge accuracy", by="item_id")
+    few_shots = [
+        draw_comparison_few_shots(
+            constitution.few_shots.comparisons,
+            constitution.preference_principles,
+            params.few_shots,
+            rng_for(seed, "judge accuracy few-shots", item_id),
+        )
+        for item_id in chosen["item_id"]
+    ]
+    asked = [
+        _asked(chosen, swapped, params.question, comparison_prompt, few_shots)
+        for swapped in _orders(params.both_orders)
+    ]
+    kept, asked = _that_fit(chosen, engine, asked, new_tokens=_LETTER_ROOM)
+    return _margins("judge", kept, [p_first(engine, prompts) for prompts in asked])
+
+
+def judge_items_with_cot(
+    items: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: JudgeAccuracyParams, seed: int
+) -> pd.DataFrame:
+    """Let the judge think first, `cot.samples` times (items → margins, method `judge_cot`, one row per sample)."""
+    chosen = choose(items, params.items, seed, "judge accuracy", by="item_id")
+    chosen = chosen[~chosen["item_id"].isin(params.cot.leave_out)].reset_index(drop=True)
+    few_shots = [
+        draw_cot_few_shots(
+            constitution.few_shots.cots,
+            constitution.preference_principles,
+            params.cot.few_shots,
+            rng_for(seed, "judge accuracy cot few-shots", item_id),
+        )
+        for item_id in chosen["item_id"]
+    ]
+    asked = [_asked(chosen, swapped, params.question, cot_prompt, few_shots) for swapped in _orders(params.both_orders)]
+    kept, asked = _that_fit(chosen, engine, asked, new_tokens=params.cot.sampling.max_new_tokens + _ANSWER_ROOM)
+    tables = []
+    for sample in range(params.cot.samples):
+        p, told = [], []
+        for order, prompts in enumerate(asked):
+            seeds = [derive_seed(seed, "judge accuracy thoughts", item, order, sample) for item in kept["item_id"]]
+            thoughts = [done.text for done in engine.generate(prompts, params.cot.sampling, seeds, STOPS)]
+            p.append(p_first(engine, [cot_answer_prompt(*pair) for pair in zip(prompts, thoughts, strict=True)]))
+            told.append(thoughts)
+        texts = ["\n\n".join(of_item) for of_item in zip(*told, strict=True)]
+        tables.append(_margins("judge_cot", kept, p, sample).assign(thoughts=texts))
+    return pd.concat(tables, ignore_index=True)
+
+
+def score_items(
+    items: pd.DataFrame, preference_model: LanguageModel, params: JudgeAccuracyParams, seed: int
+) -> pd.DataFrame:
+    """Score both answers (items → margins, method `preference_model`): `margin` is r(better) - r(worse), log-odds.
+
+    Raises `ValueError` for a model that is no preference model or that came with another model's tokenizer.
+    """
+    check_preference_model(preference_model)
+    chosen = choose(items, params.items, seed, "judge accuracy", by="item_id")
+    conversations = [as_messages(cell) for cell in chosen["messages"]]
+    limit = context_length(preference_model.model)
+    encoded = [
+        [answer.ids for answer in encode_answers(preference_model.tokenizer, conversations, chosen[side].tolist())]
+        for side in ("better", "worse")
+    ]
+    fits = np.array([limit is None or max(map(len, both)) <= limit for both in zip(*encoded, strict=True)], dtype=bool)
+    kept = _kept(chosen, fits, "the preference model")
+    pad = preference_model.tokenizer.pad_token_id
+    scores = [
+        score_token_ids(
+            preference_model.model, [ids for ids, fit in zip(side, fits, strict=True) if fit], pad, params.batch_size
+        )
+        for side in encoded
+    ]
+    return _table("preference_model", kept, (scores[0] - scores[1]).numpy().astype(float))
+
+
+def _orders(both: bool) -> tuple[bool, ...]:
+    """Return whether the file's order is swapped, for each order to ask in."""
+    return (False, True) if both else (False,)
+
+
+def _asked(
+    items: pd.DataFrame,
+    swapped: bool,
+    question: str,
+    layout: Callable[[Conversation, str, str, str, Sequence[str]], str],
+    few_shots: Sequence[Sequence[str]],
+) -> list[str]:
+    prompts = []
+    for row, examples in zip(items.itertuples(), few_shots, strict=True):
+        better_first = (row.letter == "A") != swapped
+        first, second = (row.better, row.worse) if better_first else (row.worse, row.better)
+        asked = row.question if isinstance(row.question, str) else question
+        prompts.append(layout(as_messages(row.messages), first, second, asked, examples))
+    return prompts
+
+
+def _that_fit(
+    items: pd.DataFrame, engine: TextEngine, asked: list[list[str]], new_tokens: int
+) -> tuple[pd.DataFrame, list[list[str]]]:
+    """Leave out items whose prompt does not fit into the judge's context in one of the orders."""
+    fits = np.all([fitting(engine, prompts, new_tokens) for prompts in asked], axis=0)
+    kept = _kept(items, fits, "the judge")
+    return kept, [[prompt for prompt, fit in zip(prompts, fits, strict=True) if fit] for prompts in asked]
+
+
+def _kept(items: pd.DataFrame, fits: np.ndarray, whose: str) -> pd.DataFrame:
+    if not fits.any():
+        raise ValueError(f"none of the {len(items)} comparisons fits into the context of {whose}; take a longer one")
+    if not fits.all():
+        lines = items.loc[~fits, "line"].tolist()
+        logger.warning(
+            "%d of %d comparisons do not fit into the context of %s and are left out, such as line %d",
+            len(lines),
+            len(items),
+            whose,
+            lines[0],
+        )
+    return items[fits].reset_index(drop=True)
+
+
+def _margins(method: str, items: pd.DataFrame, p: list[np.ndarray], sample: int = 0) -> pd.DataFrame:
+    """Turn P(first option) in the file's order and, if asked, in the other one into margins of the better answer."""
+    sign = np.where(items["letter"] == "A", 1.0, -1.0)
+    one_order = sign * (p[0] - 0.5)
+    margin = one_order if len(p) == 1 else (one_order - sign * (p[1] - 0.5)) / 2
+    return _table(method, items, margin, one_order, sample)
+
+
+def _table(
+    method: str, items: pd.DataFrame, margin: np.ndarray, one_order: np.ndarray | None = None, sample: int = 0
+) -> pd.DataFrame:
+    table = items[["line", "item_id"]].assign(
+        method=method,
+        sample=sample,
+        margin=margin,
+        margin_one_order=np.nan if one_order is None else one_order,
+        thoughts=None,
+    )
+    return table[COLUMNS]
