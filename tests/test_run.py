@@ -202,11 +202,12 @@ def test_all_policies_meet_at_all_prompts(tables: dict[str, pd.DataFrame]) -> No
 def test_the_terminal_ends_with_the_summary(finished_run: Path) -> None:
     lines = (finished_run / "terminal.txt").read_text().strip().split("\n")
     assert lines[-1] == "curves, metrics and tables: mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1"
-    end = lines[-12:]
+    end = lines[-13:]
     assert [line.split()[0] for line in end if line.split()[:1] and line.split()[0] in POLICIES] == POLICIES
     assert any(line.startswith("policy") and "harmlessness Elo" in line and "evasive" in line for line in end)
-    assert "of memory" in lines[-2]
-    assert any("stage 64 of 64: evaluation.summarise" in line for line in lines)
+    assert "of memory" in lines[-3]
+    assert any("stage 80 of 80: reporting.write_report" in line for line in lines)
+    assert lines[-2] == "report, to open in a browser: data/smoke/08_reporting/report.html"
 
 
 def test_mlflow_has_one_finished_run_with_its_figures(finished_run: Path, tables: dict[str, pd.DataFrame]) -> None:
@@ -268,6 +269,7 @@ def _artifacts(project: Path) -> dict[str, list[dict[str, str]]]:
             for version in sorted(folder.iterdir())
         ]
         for folder in (project / "data" / "smoke").glob("*/*")
+        if folder.is_dir()  # the report is one file
     }
 
 

@@ -8,6 +8,7 @@ from cai_kedro.pipelines import (
     data_generation,
     evaluation,
     preference_labeling,
+    reporting,
     rl_cai,
     sl_cai,
 )
@@ -23,5 +24,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "preference_labeling": preference_labeling.create_pipeline(),
         "rl_cai": rl_cai.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
+        "reporting": reporting.create_pipeline(),
     }
     return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}
