@@ -20,7 +20,9 @@ class Browser {
     this.list = el("div", { className: "list" });
     this.form = el("form", { className: "filters" });
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.addEventListener("input", (event) => this.changed(event));
+    // a search answers to every key, the rest to a choice
+    this.form.addEventListener("input", (event) => event.target.type === "search" && this.changed(event));
+    this.form.addEventListener("change", (event) => event.target.type === "search" || this.changed(event));
     this.tabs = el("div", { className: "tabs", role: "tablist" });
     for (const [name, kind] of Object.entries(KINDS)) {
       const text = `${kind.title} (${totals[name].shown.toLocaleString("en")})`;
