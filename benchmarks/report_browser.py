@@ -5,7 +5,9 @@ Chromium (`chromium` and `chromedriver` on the path). One look each: the figures
 """
 
 import argparse
+import os
 import random
+import resource
 import shutil
 import statistics
 import tempfile
@@ -78,20 +80,31 @@ def heap(driver: webdriver.Chrome) -> float:
     return driver.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"] / 1e6
 
 
+def processes(driver: webdriver.Chrome) -> list[Path]:
+    """Return the folders in /proc of the driver and everything that it started."""
+    folders = [stat.parent for stat in Path("/proc").glob("[0-9]*/stat")]
+    parents = {int(folder.name): int(_fields(folder)[1]) for folder in folders}
+    family = {driver.service.process.pid}
+    while found := {pid for pid, parent in parents.items() if parent in family and pid not in family}:
+        family |= found
+    return [Path("/proc") / str(pid) for pid in family]
+
+
 def resident(driver: webdriver.Chrome) -> float:
-    """Return the resident memory of the largest process of this browser, which is the page's, in MB."""
-    parents = {driver.service.process.pid}
-    sizes = [0]
-    processes = [Path(stat).parent for stat in Path("/proc").glob("[0-9]*/stat")]
-    children = {
-        int(folder.name): int((folder / "stat").read_text().rpartition(")")[2].split()[1]) for folder in processes
-    }
-    while found := {pid for pid, parent in children.items() if parent in parents and pid not in parents}:
-        parents |= found
-    for pid in parents:
-        lines = (Path("/proc") / str(pid) / "status").read_text().splitlines()
-        sizes += [int(line.split()[1]) for line in lines if line.startswith("VmRSS:")]
-    return max(sizes) / 1e3
+    """Return the resident memory of the browser's largest process, which is the page's, in MB."""
+    pages = max(int(_fields(folder)[21]) for folder in processes(driver))
+    return pages * resource.getpagesize() / 1e6
+
+
+def processor(driver: webdriver.Chrome) -> float:
+    """Return the processor seconds of all processes of the browser."""
+    ticks = sum(int(time) for folder in processes(driver) for time in _fields(folder)[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(folder: Path) -> list[str]:
+    """Return what /proc/<pid>/stat holds after the name: the state is the first, the parent the second."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()
 
 
 def seconds(driver: webdriver.Chrome, action: str) -> float:
@@ -123,7 +136,7 @@ def measure(path: Path, say: Callable[[str], None]) -> None:
         waited(driver, f"{LIST}.childElementCount > 0")
         say(f"first transcripts after {time.perf_counter() - began:.1f} s")
         waited(driver, f"{LIST}.dataset.state === 'ready'")
-        say(f"all loaded after {time.perf_counter() - began:.1f} s")
+        say(f"all loaded after {time.perf_counter() - began:.1f} s, {processor(driver):.1f} s of them on a processor")
         say(f"memory: JavaScript {heap(driver):.0f} MB, the page's process {resident(driver):.0f} MB resident")
         say(f"search in all texts: {seconds(driver, choose('query', 'needle', 'input')):.2f} s, of these 0.20 s pause")
         say(f"  found {driver.execute_script('return document.querySelector(`.pager .count`).textContent')}")
@@ -148,6 +161,7 @@ def main() -> None:
     page = build_page(summary, [], kinds, {"critique": {}, "preference": {}}, {})
     print(f"{given.transcripts:,} chains, {given.words} words a text, {3 * ROUNDS + 3} texts a chain")
     print(f"written in {time.perf_counter() - began:.1f} s, {len(page) / 1e6:.1f} MB")
+    print(f"load average of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
         path.write_text(page, encoding="utf-8")
