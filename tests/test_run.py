@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
@@ -69,6 +70,8 @@ def test_everything_that_the_graph_promises_is_there(catalog: CatalogProtocol, o
             assert len(loaded) == len(training_log())
         elif isinstance(loaded, LanguageModel):
             assert loaded.model.num_parameters() > 0
+        elif isinstance(loaded, go.Figure):
+            assert len(loaded.data) > 0, f"{name} is empty"
         else:
             assert len(loaded) > 0, f"{name} is empty"
 
