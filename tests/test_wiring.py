@@ -20,7 +20,16 @@ ENVIRONMENTS = sorted(
 )
 #: What only the user can give.
 GIVEN = {"base_model": {"repo": "organisation/name", "revision": "0" * 40}}
-ORDER = ["base_model", "baselines", "data_generation", "sl_cai", "preference_labeling", "rl_cai", "evaluation"]
+ORDER = [
+    "base_model",
+    "baselines",
+    "data_generation",
+    "sl_cai",
+    "preference_labeling",
+    "rl_cai",
+    "evaluation",
+    "reporting",
+]
 ON_REQUEST = ["judge_accuracy"]
 
 

@@ -9,6 +9,7 @@ from cai_kedro.pipelines import (
     evaluation,
     judge_accuracy,
     preference_labeling,
+    reporting,
     rl_cai,
     sl_cai,
 )
@@ -24,6 +25,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "preference_labeling": preference_labeling.create_pipeline(),
         "rl_cai": rl_cai.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
+        "reporting": reporting.create_pipeline(),
     }
     on_request = {"judge_accuracy": judge_accuracy.create_pipeline()}
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}

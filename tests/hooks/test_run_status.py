@@ -86,20 +86,26 @@ def test_quiet_leaves_what_the_user_set(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_end_shows_table_time_memory_and_command() -> None:
     lines: list[str] = []
-    clock = iter([0.0, 10.0, 135.4])
+    clock = iter([0.0, 10.0, 135.4, 200.0, 201.0])
     hook = EndSummary(echo=lines.append, now=lambda: next(clock))
     conf = {"server": {"mlflow_tracking_uri": "sqlite:///mlflow.db"}, "ui": {"host": "127.0.0.1"}}
-    context: Any = SimpleNamespace(config_loader={"mlflow": conf})
+    context: Any = SimpleNamespace(config_loader={"mlflow": conf}, project_path="/project")
     hook.after_context_created(context)
     hook.before_pipeline_run()
     row = {"policy": "rl_cai", "metric": "complies", "value": 0.0, "low": 0.0, "high": 0.1, "n": 9}
     hook.after_dataset_saved("policy_summary", pd.DataFrame([row]))
-    hook.after_pipeline_run()
+    hook.after_dataset_saved("report", "<!doctype html>")
+    catalog: Any = {"report": SimpleNamespace(_filepath="/project/data/08_reporting/report.html")}
+    hook.after_pipeline_run(catalog)
     assert "rl_cai" in lines[0]
     assert re.fullmatch(r"2 min 05 s, at most \d+\.\d GB of memory", lines[1])
     assert lines[2:] == [
-        "curves, metrics and tables: mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1"
+        "report, to open in a browser: data/08_reporting/report.html",
+        "curves, metrics and tables: mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1",
     ]
+    hook.before_pipeline_run()
+    hook.after_pipeline_run(catalog)
+    assert not any("report" in line for line in lines[4:]), "a run without a report names none"
 
 
 def test_durations_and_the_address_of_a_server() -> None:

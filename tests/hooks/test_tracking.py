@@ -42,7 +42,7 @@ def _rate(params: dict[str, Any], constitution: Constitution) -> tuple[Any, ...]
     summary = pd.DataFrame(
         {"policy": ["rl_cai"], "metric": ["complies"], "value": [0.0], "low": [0.0], "high": [0.1], "n": [9]}
     )
-    return metrics, curves, summary
+    return metrics, curves, summary, "<!doctype html>\n<title>–</title>"
 
 
 def _nothing() -> dict[str, Any]:
@@ -52,7 +52,13 @@ def _nothing() -> dict[str, Any]:
 @pytest.fixture
 def pipeline() -> Pipeline:
     return Pipeline(
-        [Node(_rate, ["params:rlhf", "constitution"], ["elo_metrics", "rl_cai.policy_curves", "policy_summary"])]
+        [
+            Node(
+                _rate,
+                ["params:rlhf", "constitution"],
+                ["elo_metrics", "rl_cai.policy_curves", "policy_summary", "report"],
+            )
+        ]
     )
 
 
@@ -140,6 +146,7 @@ def test_tables_and_the_constitution_are_artifacts(runs: Any, tmp_path: Path) ->
 
     assert read("tables/policy_summary.csv") == "policy,metric,value,low,high,n\nrl_cai,complies,0.0,0.0,0.1,9\n"
     assert read("tables/elo_metrics.csv").splitlines()[1] == "elo.harmlessness.rl_cai,728.5,650.0,810.25,250"
+    assert read("report.html") == "<!doctype html>\n<title>–</title>"
     text = read("constitution/constitution.yml")
     assert text.startswith(f"# sha256 {_constitution().sha256}\ncritique_principles:\n- id: c\n")
 

@@ -199,7 +199,9 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
 
     out = {name: dataset.load() for name, dataset in stored.items()}
     for name, table in out.items():
-        if name not in ("policy_summary", "preference_test_cases") and isinstance(table, pd.DataFrame):
+        if name not in ("policy_summary", "preference_test_cases", "label_reliability") and isinstance(
+            table, pd.DataFrame
+        ):
             kind = next(
                 k for k in ("head_to_heads", "judgements", "responses", "prompts", "scores") if name.endswith(k)
             )
@@ -382,6 +384,22 @@ def test_the_error_before_the_clamp_is_that_of_both_orders(params: EvaluationPar
     metrics = labels.measure_labels(comparisons(LABELLED), clamped, FirstWordJudge(), params, 0)
     assert metrics["label.ai_cot.ece"]["value"] == pytest.approx(0.4)
     assert metrics["label.ai_cot.ece_unclamped"]["value"] == pytest.approx(0.2)
+
+
+def test_the_reliability_of_labels_is_tabulated(params: EvaluationParams) -> None:
+    clamped = comparisons(LABELLED[:1], "ai_cot").assign(p_a_better=0.6)
+    table = labels.tabulate_reliability(comparisons(LABELLED), clamped, FirstWordJudge(), params)
+    assert list(table.columns) == ["source", "stage", "mean_p", "value", "low", "high", "n"]
+    rows = table.set_index(["source", "stage"]).sort_index()
+    # confidences .6 (right), .8 (right) and .8 (wrong)
+    assert rows.loc[("ai", "label"), "mean_p"].tolist() == pytest.approx([0.6, 0.8])
+    assert rows.loc[("ai", "label"), "value"].tolist() == [1.0, 0.5]
+    assert rows.loc[("ai", "label"), "n"].tolist() == [1, 2]
+    assert rows.loc[("ai_cot", "label"), "mean_p"].item() == pytest.approx(0.6)
+    assert rows.loc[("ai_cot", "unclamped"), "mean_p"].item() == pytest.approx(0.8)
+    nothing = labels.tabulate_reliability(clamped[:0], clamped[:0], FirstWordJudge(), params)
+    assert nothing.empty
+    assert list(nothing.columns) == list(table.columns)
 
 
 def test_labels_of_one_order_have_no_order_effect(params: EvaluationParams) -> None:

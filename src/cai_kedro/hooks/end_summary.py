@@ -4,20 +4,22 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
 
 from cai_kedro.reporting.summary import render_summary
 
-SUMMARY = "policy_summary"
+SUMMARY, REPORT = "policy_summary", "report"
 
 
 class EndSummary:
-    """Prints the policies' table if the run made one, how to open MLflow, the time and the memory of the run."""
+    """Prints the policies' table and where the report is if the run made them, how to open MLflow, time and memory."""
 
     def __init__(self, echo: Callable[[str], None] = click.echo, now: Callable[[], float] = time.perf_counter) -> None:
         self._echo = echo
@@ -25,29 +27,35 @@ class EndSummary:
         self._began = now()
         self._table: pd.DataFrame | None = None
         self._open_mlflow = ""
+        self._project = Path()
+        self._has_report = False
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Note where runs are recorded."""
         self._open_mlflow = open_command(context.config_loader["mlflow"])
+        self._project = Path(context.project_path)
 
     @hook_impl
     def before_pipeline_run(self) -> None:
         """Start the clock."""
-        self._began, self._table = self._now(), None
+        self._began, self._table, self._has_report = self._now(), None, False
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Keep the summary table."""
+        """Keep the summary table, note the report."""
         if dataset_name == SUMMARY and isinstance(data, pd.DataFrame):
             self._table = data
+        self._has_report |= dataset_name == REPORT
 
     @hook_impl(trylast=True)
-    def after_pipeline_run(self) -> None:
+    def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
         """Print; standard output, so that a table is not cut into log lines."""
         if self._table is not None:
             self._echo(f"\n{render_summary(self._table)}\n")
         self._echo(f"{duration(self._now() - self._began)}, at most {peak_memory() / 1e9:.1f} GB of memory")
+        if self._has_report:
+            self._echo(f"report, to open in a browser: {_from(self._project, catalog[REPORT])}")
         self._echo(f"curves, metrics and tables: {self._open_mlflow}")
 
 
@@ -56,6 +64,12 @@ def open_command(conf_mlflow: Mapping[str, Any]) -> str:
     server, ui = conf_mlflow["server"], conf_mlflow["ui"]
     uri = server["mlflow_tracking_uri"]
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri} --host {ui['host']}"
+
+
+def _from(project: Path, dataset: Any) -> Path:
+    """Return where a dataset without versions lies, from the project folder if it is below."""
+    path = Path(str(dataset._filepath))
+    return path.relative_to(project) if path.is_relative_to(project) else path
 
 
 def duration(seconds: float) -> str:

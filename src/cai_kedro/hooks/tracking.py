@@ -28,6 +28,8 @@ from cai_kedro.reporting.summary import render_summary
 logger = logging.getLogger(__name__)
 
 METRICS, CURVES, SUMMARIES = "_metrics", "_curves", "_summary"
+#: The page at the end of a run.
+REPORT = "report"
 #: What MLflow shows on top of a run's page, as Markdown.
 DESCRIPTION = "mlflow.note.content"
 
@@ -106,6 +108,8 @@ class Tracking:
             self._publish(self._run.log_curves, dataset_name.removesuffix(CURVES), data)
         elif dataset_name.endswith(SUMMARIES) and isinstance(data, pd.DataFrame):
             self._publish(self._log_summary, dataset_name, data)
+        elif dataset_name == REPORT and isinstance(data, str):
+            self._publish(self._run.log_text, data, f"{REPORT}.html")
 
     @hook_impl
     def after_pipeline_run(self, catalog: CatalogProtocol) -> None:

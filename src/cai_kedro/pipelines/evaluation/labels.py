@@ -13,7 +13,7 @@ from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.accuracy import pairwise_accuracy
-from cai_kedro.metrics.calibration import Bins, calibration_error, confidence_and_correct
+from cai_kedro.metrics.calibration import Bins, calibration_error, confidence_and_correct, reliability_table
 from cai_kedro.metrics.estimate import mean
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics
@@ -43,13 +43,35 @@ def measure_labels(
     """
     metrics: Metrics = {}
     for source, comparisons in (("ai", ai_comparisons), ("ai_cot", ai_cot_comparisons)):
-        gaps = _rating_gaps(comparisons, judge)
-        decided = comparisons[np.abs(gaps) >= params.labels.min_rating_gap]
-        a_is_better = gaps[np.abs(gaps) >= params.labels.min_rating_gap] > 0
+        decided, a_is_better = _decided(comparisons, judge, params)
         logger.info("label.%s: the judge decides %d of %d pairs", source, len(decided), len(comparisons))
         if not decided.empty:
             metrics |= _label_metrics(f"label.{source}", decided, a_is_better, params, seed)
     return metrics
+
+
+def tabulate_reliability(
+    ai_comparisons: pd.DataFrame, ai_cot_comparisons: pd.DataFrame, judge: Judge, params: EvaluationParams
+) -> pd.DataFrame:
+    """Compare how sure labels are with how often they are right, bin by bin (figure 9), close ratings left out.
+
+    Columns: `source` (`ai`, `ai_cot`), `stage` (`label`: as it is trained on; `unclamped`: the mean of both orders),
+    `mean_p`, and the share of right choices as `value, low, high, n`.
+    """
+    bins = Bins(params.labels.bins, params.labels.binning)
+    tables = []
+    for source, comparisons in (("ai", ai_comparisons), ("ai_cot", ai_cot_comparisons)):
+        decided, a_is_better = _decided(comparisons, judge, params)
+        for stage, p in (
+            ("label", decided["p_a_better"]),
+            ("unclamped", (decided["p_a_first"] + decided["p_a_second"]) / 2),
+        ):
+            known = p.notna().to_numpy()
+            if known.any():
+                table = reliability_table(*confidence_and_correct(p[known], a_is_better[known]), bins)
+                tables.append(table.assign(source=source, stage=stage))
+    columns = ["source", "stage", "mean_p", "value", "low", "high", "n"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def make_test_cases(judge: Judge, params: EvaluationParams, seed: int) -> pd.DataFrame:
@@ -102,6 +124,13 @@ def measure_preference_models(cases: pd.DataFrame, *scores: pd.DataFrame) -> Met
                 chosen = (cases[column] == name).to_numpy()
                 metrics[f"pm_accuracy.{arm}.{name}"] = pairwise_accuracy(margins[chosen])
     return metrics
+
+
+def _decided(comparisons: pd.DataFrame, judge: Judge, params: EvaluationParams) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the pairs that the judge does not rate too close, and whether A is the better one of each: (n,)."""
+    gaps = _rating_gaps(comparisons, judge)
+    clear = np.abs(gaps) >= params.labels.min_rating_gap
+    return comparisons[clear], gaps[clear] > 0
 
 
 def _rating_gaps(comparisons: pd.DataFrame, judge: Judge) -> np.ndarray:

@@ -14,6 +14,7 @@ from cai_kedro.pipelines.evaluation.labels import (
     measure_labels,
     measure_preference_models,
     score_test_cases_of,
+    tabulate_reliability,
 )
 from cai_kedro.pipelines.evaluation.ratings import compare_neighbours, measure_behaviour, rate_policies, summarise
 from cai_kedro.pipelines.evaluation.revisions import (
@@ -163,7 +164,13 @@ def _labels() -> list[Node]:
             inputs=["ai_comparisons", "ai_cot_comparisons", "judge", _PARAMS, _SEED],
             outputs="label_metrics",
             name="measure_labels",
-        )
+        ),
+        Node(
+            tabulate_reliability,
+            inputs=["ai_comparisons", "ai_cot_comparisons", "judge", _PARAMS],
+            outputs="label_reliability",
+            name="tabulate_reliability",
+        ),
     ]
 
 

@@ -1,0 +1,103 @@
+"""Transcripts and the page."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from pydantic import BaseModel, ConfigDict, Field
+
+from cai_kedro.core.constitution import Constitution
+from cai_kedro.reporting.page import Transcripts, build_page
+from cai_kedro.reporting.transcripts import Record, answer_records, chain_records, comparison_records
+from cai_kedro.templates.selection import choose
+
+
+class ReportingParams(BaseModel):
+    """What goes into the report; the values stand in `parameters_reporting.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    transcripts: int | None = Field(ge=1, description="of each kind at most; null for all")
+
+
+def gather_answers(
+    policy_prompts: pd.DataFrame, policy_judgements: pd.DataFrame, params: ReportingParams, seed: int
+) -> dict[str, Any]:
+    """Return `{total, records}`: one record a prompt with the answers of all policies."""
+    chosen = choose(policy_prompts, params.transcripts, seed, "reporting")
+    return _transcripts(answer_records(chosen, policy_judgements), len(policy_prompts))
+
+
+def gather_chains(
+    red_team_prompts: pd.DataFrame,
+    initial_responses: pd.DataFrame,
+    revisions: pd.DataFrame,
+    direct_revisions: pd.DataFrame,
+    revision_scores: pd.DataFrame,
+    revision_judgements: pd.DataFrame,
+    params: ReportingParams,
+    seed: int,
+) -> dict[str, Any]:
+    """Return `{total, records}`: one record a response with its critiques and revisions."""
+    chosen = choose(initial_responses, params.transcripts, seed, "reporting")
+    records = chain_records(red_team_prompts, chosen, revisions, direct_revisions, revision_scores, revision_judgements)
+    return _transcripts(records, len(initial_responses))
+
+
+def gather_comparisons(
+    red_team_prompts: pd.DataFrame,
+    ai_comparisons: pd.DataFrame,
+    ai_cot_comparisons: pd.DataFrame,
+    params: ReportingParams,
+    seed: int,
+) -> dict[str, Any]:
+    """Return `{total, records}`: one record a pair with its labels, direct and after a chain of thought."""
+    pairs = pd.concat([ai_comparisons, ai_cot_comparisons])[["pair_id"]].drop_duplicates()
+    chosen = set(choose(pairs, params.transcripts, seed, "reporting", by="pair_id")["pair_id"])
+    tables = (table[table["pair_id"].isin(chosen)] for table in (ai_comparisons, ai_cot_comparisons))
+    return _transcripts(comparison_records(red_team_prompts, *tables), len(pairs))
+
+
+def write_report(
+    policy_summary: pd.DataFrame,
+    constitution: Constitution,
+    seed: int,
+    answers: dict[str, Any],
+    chains: dict[str, Any],
+    comparisons: dict[str, Any],
+    *figures: go.Figure,
+) -> str:
+    """Put everything on one page (HTML)."""
+    kinds = {"answers": answers, "chains": chains, "comparisons": comparisons}
+    return build_page(
+        summary=policy_summary,
+        figures=figures,
+        transcripts={kind: Transcripts(each["records"], each["total"]) for kind, each in kinds.items()},
+        principles=_principles(constitution),
+        facts={
+            "seed": str(seed),
+            "critique principles": str(len(constitution.critique_principles)),
+            "preference principles": str(len(constitution.preference_principles)),
+            "constitution": f"sha256 {constitution.sha256[:12]}…",
+        },
+    )
+
+
+def _transcripts(records: list[Record], total: int) -> dict[str, Any]:
+    return {"total": total, "records": records}
+
+
+def _principles(constitution: Constitution) -> dict[str, dict[str, dict[str, str]]]:
+    """Return the texts of every principle under the names that a reader knows from the layouts."""
+    critiques = {
+        each.id: {
+            "title": each.title,
+            "CritiqueRequest": each.critique_request,
+            "RevisionRequest": each.revision_request,
+        }
+        for each in constitution.critique_principles
+    }
+    preferences = {
+        each.id: {"title": each.title, "question": each.question} for each in constitution.preference_principles
+    }
+    return {"critique": critiques, "preference": preferences}

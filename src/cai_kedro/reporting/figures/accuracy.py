@@ -1,0 +1,106 @@
+"""How often labels and preference models choose the better answer (figure 4 of the paper asks this of a model)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+
+from cai_kedro.reporting.figures.ratings import in_order
+from cai_kedro.reporting.figures.style import PALETTE, REFERENCE, bars, colour, explained, label, nothing
+from cai_kedro.reporting.wording import Metrics, below, percent
+
+CHOICES = "Accuracy of AI labels and preference models"
+CHOICES_PAPER = (
+    "On 438 comparisons of its own, accuracy rises with the size of the model; the largest come close to preference "
+    "models trained on human labels, and a chain of thought helps (figure 4)."
+)
+CONTRASTS = "Preference models, contrast by contrast"
+CONTRASTS_PAPER = "The paper has no such table."
+
+LABELS = {
+    "label.ai.accuracy_one_order": "AI label, one order",
+    "label.ai.accuracy": "AI label, both orders",
+    "label.ai_cot.accuracy": "AI label after thoughts",
+}
+
+
+def draw_choices(
+    label_metrics: Metrics, preference_accuracy_metrics: Metrics, *preference_metrics: Metrics
+) -> go.Figure:
+    """Draw the accuracy of labels against the judge and of preference models on the judge's and on held-out pairs."""
+    rows = {text: (label_metrics[name], PALETTE[0]) for name, text in LABELS.items() if name in label_metrics}
+    for arm in _arms(preference_accuracy_metrics):
+        for objective in ("harmlessness", "helpfulness"):
+            if estimate := preference_accuracy_metrics.get(f"pm_accuracy.{arm}.{objective}"):
+                rows[f"PM {arm}, {objective}"] = (estimate, colour(arm))
+    for metrics in preference_metrics:
+        for name, estimate in metrics.items():
+            kind, _, rest = name.partition(".")
+            arm, _, objective = rest.rpartition(".")
+            if kind == "pm_held_out_accuracy" and objective == "all":
+                rows[f"PM {arm}, held out"] = (estimate, colour(arm))
+    if not rows:
+        return nothing(CHOICES, CHOICES_PAPER, "no labels and no preference models were compared with the judge.")
+    figure = go.Figure(
+        go.Scatter(
+            x=[100 * estimate["value"] for estimate, _ in rows.values()],
+            y=[label(name) for name in rows],
+            error_x=bars([estimate for estimate, _ in rows.values()], 100, REFERENCE),
+            mode="markers",
+            marker={"size": 9, "color": [shade for _, shade in rows.values()]},
+            customdata=[percent(estimate) for estimate, _ in rows.values()],
+            hovertemplate="%{y}<br>%{customdata}<extra></extra>",
+        )
+    )
+    figure.add_vline(x=50, line={"color": REFERENCE, "dash": "dot", "width": 1})
+    figure.update_xaxes(title="right choices, %", range=[0, 102]).update_yaxes(autorange="reversed", automargin=True)
+    found = "; ".join(f"{name} {percent(rows[name][0])}" for name in list(rows) if _is_told(name)) + "."
+    return explained(figure, CHOICES, CHOICES_PAPER, found, height=110 + 26 * len(rows))
+
+
+def draw_contrasts(preference_accuracy_metrics: Metrics) -> go.Figure:
+    """Draw a grid of the preference models' accuracy: one row a contrast of the judge, one column an arm."""
+    arms = {arm: below(preference_accuracy_metrics, f"pm_accuracy.{arm}") for arm in _arms(preference_accuracy_metrics)}
+    names = [name for name in dict.fromkeys(name for cells in arms.values() for name in cells) if "_over_" in name]
+    if not names:
+        return nothing(CONTRASTS, CONTRASTS_PAPER, "the judge of this run makes no test pairs.")
+    cells = [[contrasts.get(name) for contrasts in arms.values()] for name in names]
+    figure = go.Figure(
+        go.Heatmap(
+            x=[label(arm) for arm in arms],
+            y=[label(name.replace("_over_", " > ").replace("_", " ")) for name in names],
+            z=[[None if cell is None else 100 * cell["value"] for cell in row] for row in cells],
+            text=[["" if cell is None else f"{100 * cell['value']:.0f}" for cell in row] for row in cells],
+            customdata=[["" if cell is None else percent(cell) for cell in row] for row in cells],
+            texttemplate="%{text}",
+            hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
+            zmin=0,
+            zmax=100,
+            colorscale=[[0, "rgba(209,73,91,0.7)"], [0.5, "rgba(134,142,150,0.1)"], [1, "rgba(59,169,156,0.7)"]],
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_xaxes(side="top", showgrid=False)
+    found = _weakest(arms, names)
+    explained(figure, CONTRASTS, CONTRASTS_PAPER, found, height=90 + 32 * len(names))
+    return figure.update_layout(margin={"t": 60, "b": 10})
+
+
+def _arms(metrics: Metrics) -> list[str]:
+    return in_order(list(dict.fromkeys(name.split(".")[1] for name in metrics if name.startswith("pm_accuracy."))))
+
+
+def _is_told(name: str) -> bool:
+    return name.startswith("AI label") or name in ("PM rl_cai, harmlessness", "PM rl_cai, helpfulness")
+
+
+def _weakest(arms: Mapping[str, Mapping[str, Mapping[str, Any]]], names: list[str]) -> str:
+    arm = "rl_cai" if "rl_cai" in arms else next(iter(arms))
+    known = sorted((name for name in names if name in arms[arm]), key=lambda name: arms[arm][name]["value"])[:3]
+    figures = "; ".join(
+        f"{name.replace('_over_', ' > ').replace('_', ' ')} {percent(arms[arm][name])}" for name in known
+    )
+    return f"Percent of right choices. The weakest contrasts of {arm}: {figures}. Chance is 50 %."

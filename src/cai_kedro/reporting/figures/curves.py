@@ -1,0 +1,89 @@
+"""Training curves of the four arms."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cai_kedro.reporting.figures.style import colour, explained, label, nothing
+from cai_kedro.reporting.wording import number
+
+REINFORCEMENT = "Reinforcement learning, rollout by rollout"
+REINFORCEMENT_PAPER = "The paper shows no such curves; it follows snapshots by Elo instead (figures 8 and 10)."
+PREFERENCE = "Training of the preference models"
+PREFERENCE_PAPER = "The paper shows no such curves."
+ONE_TRAINING = "One training each, so there is no interval."
+
+
+#: Metrics of a training and what they are called.
+RL_PANELS = {
+    "pm_score": "PM score",
+    "kl": "KL, nats",
+    "response_length": "reply length, tokens",
+    "eos_rate": "replies that end",
+}
+PREFERENCE_PANELS = {"loss": "loss", "accuracy": "batch accuracy"}
+
+
+def rl_curves_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
+    """Return the function that draws score, KL, length and share of ended replies; one table of curves an arm."""
+
+    def draw_rl_curves(*curves: pd.DataFrame) -> go.Figure:
+        tables = dict(zip(arms, curves, strict=True))
+        return _panels(tables, RL_PANELS, REINFORCEMENT, REINFORCEMENT_PAPER, "rollout")
+
+    return draw_rl_curves
+
+
+def preference_curves_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
+    """Return the function that draws loss and accuracy of preference models in training; one table of curves an arm."""
+
+    def draw_preference_curves(*curves: pd.DataFrame) -> go.Figure:
+        tables = dict(zip(arms, curves, strict=True))
+        return _panels(tables, PREFERENCE_PANELS, PREFERENCE, PREFERENCE_PAPER, "step")
+
+    return draw_preference_curves
+
+
+def _panels(
+    curves: Mapping[str, pd.DataFrame], panels: Mapping[str, str], title: str, paper: str, unit: str
+) -> go.Figure:
+    known = {name for table in curves.values() for name in table["metric"].unique()}
+    shown = {name: text for name, text in panels.items() if name in known}
+    if not shown:
+        return nothing(title, paper, "no training left curves.")
+    rows = (len(shown) + 1) // 2
+    figure = make_subplots(
+        rows=rows, cols=2, subplot_titles=list(shown.values()), horizontal_spacing=0.12, vertical_spacing=0.22 / rows
+    )
+    for place, name in enumerate(shown):
+        for arm, table in curves.items():
+            line = table[table["metric"] == name].sort_values("step")
+            figure.add_scatter(
+                x=list(line["step"]),
+                y=list(line["value"]),
+                mode="lines",
+                line={"color": colour(arm)},
+                name=label(arm),
+                legendgroup=arm,
+                showlegend=place == 0,
+                row=place // 2 + 1,
+                col=place % 2 + 1,
+            )
+    figure.update_xaxes(title=unit, row=rows)
+    explained(figure, title, paper, _found(curves, next(iter(shown)), shown, unit), height=110 + 240 * rows)
+    return figure.update_layout(margin_t=80, legend_y=1 + 0.12 / rows)
+
+
+def _found(curves: Mapping[str, pd.DataFrame], metric: str, shown: Mapping[str, str], unit: str) -> str:
+    parts = []
+    for arm, table in curves.items():
+        line = table[table["metric"] == metric].sort_values("step")["value"]
+        if len(line):
+            parts.append(f"{arm} {number(line.iloc[0], 2)} → {number(line.iloc[-1], 2)} (n = {len(line)} {unit}s)")
+    return f"{_sentence(shown[metric])}, first to last {unit}: {', '.join(parts)}. {ONE_TRAINING}"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,130 @@
+"""Elo ratings: the frontier (figure 2 of the paper) and every policy by itself (figure 3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+
+from cai_kedro.reporting.figures.style import (
+    POLICY_COLOURS,
+    REFERENCE,
+    bars,
+    colour,
+    explained,
+    label,
+    marker,
+    nothing,
+)
+from cai_kedro.reporting.wording import Metrics, below, listed, number, observations, told
+
+FRONTIER = "F2 · Harmlessness against helpfulness"
+FRONTIER_PAPER = (
+    "RL-CAI is more harmless than the RLHF models at the same helpfulness: it stands on the Pareto frontier (figure 2)."
+)
+RATINGS = "F3 · Elo of every policy"
+RATINGS_PAPER = (
+    "Harmlessness: RL-CAI with chain of thought and RL-CAI lead, then HH RLHF, SL-CAI, Helpful RLHF. Helpfulness: "
+    "Helpful RLHF leads, SL-CAI stands below both RL models (figure 3)."
+)
+NO_RATINGS = "there are no head-to-heads of both kinds."
+
+
+def draw_frontier(elo_metrics: Metrics) -> go.Figure:
+    """Draw each policy at its helpfulness (x) and harmlessness (y) Elo with 95 % intervals (F2)."""
+    harmless, helpful = below(elo_metrics, "elo.harmlessness"), below(elo_metrics, "elo.helpfulness")
+    policies = in_order([policy for policy in harmless if policy in helpful])
+    if not policies:
+        return nothing(FRONTIER, FRONTIER_PAPER, NO_RATINGS)
+    front = pareto_front({policy: (helpful[policy]["value"], harmless[policy]["value"]) for policy in policies})
+    figure = go.Figure(
+        go.Scatter(
+            x=[helpful[policy]["value"] for policy in front],
+            y=[harmless[policy]["value"] for policy in front],
+            mode="lines",
+            line={"color": REFERENCE, "width": 1, "dash": "dot"},
+            name="frontier",
+            hoverinfo="skip",
+        )
+    )
+    for place, policy in enumerate(policies):
+        figure.add_scatter(
+            x=[helpful[policy]["value"]],
+            y=[harmless[policy]["value"]],
+            error_x=bars([helpful[policy]]),
+            error_y=bars([harmless[policy]]),
+            mode="markers",
+            marker={"size": 12, "color": colour(policy, place), "symbol": marker(policy)},
+            name=label(policy),
+            hovertemplate=f"<b>{label(policy)}</b><br>harmlessness {told(harmless[policy])}"
+            f"<br>helpfulness {told(helpful[policy])}<extra></extra>",
+        )
+    figure.update_xaxes(title="helpfulness Elo").update_yaxes(title="harmlessness Elo")
+    return explained(figure, FRONTIER, FRONTIER_PAPER, _found_on_front(front, policies, harmless, helpful), height=460)
+
+
+def draw_ratings(elo_metrics: Metrics) -> go.Figure:
+    """Draw both Elo ratings of each policy with 95 % intervals (F3)."""
+    ratings = {criterion: below(elo_metrics, f"elo.{criterion}") for criterion in ("harmlessness", "helpfulness")}
+    policies = in_order(list(dict.fromkeys(policy for rated in ratings.values() for policy in rated)))
+    if not policies:
+        return nothing(RATINGS, RATINGS_PAPER, NO_RATINGS)
+    figure = go.Figure()
+    for (criterion, rated), shade in zip(ratings.items(), ("#3b7ddd", "#3ba99c"), strict=True):
+        shown = [policy for policy in policies if policy in rated]
+        figure.add_bar(
+            x=[label(policy) for policy in shown],
+            y=[rated[policy]["value"] for policy in shown],
+            error_y=bars([rated[policy] for policy in shown], shade=REFERENCE),
+            marker_color=shade,
+            name=criterion,
+            customdata=[told(rated[policy]) for policy in shown],
+            hovertemplate="%{x}<br>" + criterion + " %{customdata}<extra></extra>",
+        )
+    figure.update_layout(barmode="group").update_yaxes(title="Elo")
+    found = " ".join(_found_in_order(criterion, rated) for criterion, rated in ratings.items() if rated)
+    return explained(figure, RATINGS, RATINGS_PAPER, found)
+
+
+def in_order(policies: list[str]) -> list[str]:
+    """Return policies in the order of the method, unknown ones last."""
+    return sorted(policies, key=lambda name: [*POLICY_COLOURS, name].index(name))
+
+
+def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
+    """Return the names that no other beats in one coordinate without losing in the other, by their first one."""
+
+    def beaten(name: str) -> bool:
+        x, y = points[name]
+        return any(a >= x and b >= y and (a, b) != (x, y) for a, b in points.values())
+
+    return sorted((name for name in points if not beaten(name)), key=lambda name: points[name])
+
+
+def _found_on_front(
+    front: list[str],
+    policies: list[str],
+    harmless: Mapping[str, Mapping[str, Any]],
+    helpful: Mapping[str, Mapping[str, Any]],
+) -> str:
+    stands = "stand" if len(front) > 1 else "stands"
+    figures = "; ".join(
+        f"{policy} {told(harmless[policy], n=False)} and {told(helpful[policy], n=False)}"
+        for policy in ("rl_cai", "hh_rlhf")
+        if policy in policies
+    )
+    text = f"{listed(front)} {stands} on the frontier, by point estimates."
+    counts = (
+        f"harmlessness {observations(list(harmless.values()))} prompts, helpfulness "
+        f"{observations(list(helpful.values()))}"
+    )
+    return f"{text} Harmlessness and helpfulness Elo with 95 % intervals: {figures} ({counts})." if figures else text
+
+
+def _found_in_order(criterion: str, rated: Mapping[str, Mapping[str, Any]]) -> str:
+    ranked = sorted(rated, key=lambda policy: -rated[policy]["value"])
+    first, second = (rated[policy] for policy in [*ranked, *ranked][:2])
+    figures = ", ".join(f"{policy} {told(rated[policy], n=False)}" for policy in ranked)
+    text = f"{criterion.capitalize()}, highest first: {figures} ({observations(list(rated.values()))} prompts)."
+    overlap = second["high"] is not None and first["low"] is not None and second["high"] >= first["low"]
+    gap = number(first["value"] - second["value"])
+    return f"{text} The intervals of the first two overlap ({gap} apart)." if overlap and len(ranked) > 1 else text

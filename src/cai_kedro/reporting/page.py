@@ -1,0 +1,163 @@
+"""The report: one HTML file that needs no network.
+
+Texts of the run go in as JSON (principles, figures) or as gzipped JSON in base64 (transcripts), never as markup, and
+the scripts of the page write them with `textContent`. A content security policy lets only the two scripts of the page
+run and nothing be loaded, so even a text that became markup could do nothing.
+"""
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from cai_kedro.reporting.summary import COLUMNS, ELO
+from cai_kedro.reporting.transcripts import Record
+from cai_kedro.reporting.wording import number, observations
+
+#: In the order in which they are run.
+SCRIPTS = ("dom.js", "words.js", "cards.js", "kinds.js", "browser.js", "figures.js")
+#: Transcripts that are unpacked at a time.
+BLOCK = 1000
+TITLE = "Constitutional AI: report of a run"
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """The transcripts of one kind; `total` counts those that were left out, too."""
+
+    records: Sequence[Record]
+    total: int
+
+
+def build_page(
+    summary: pd.DataFrame,
+    figures: Sequence[go.Figure],
+    transcripts: Mapping[str, Transcripts],
+    principles: Mapping[str, Mapping[str, Mapping[str, str]]],
+    facts: Mapping[str, str],
+) -> str:
+    """Return the page as HTML.
+
+    Args:
+        summary: `policy, metric, value, low, high, n`, the table at the top.
+        figures: with title and sentences in `layout.meta` (`figures.style.explained`).
+        transcripts: kind (`answers`, `chains`, `comparisons`) → transcripts.
+        principles: `critique` or `preference` → id → name of a text → text.
+        facts: what stands below the title, name → value.
+    """
+    plotly, script = get_plotlyjs(), "\n".join(_asset(name) for name in SCRIPTS)
+    totals = {kind: {"shown": len(each.records), "total": each.total} for kind, each in transcripts.items()}
+    data = [
+        _json_element("principles", principles),
+        _json_element("totals", totals),
+        *(_json_element(f"figure-{place}", json.loads(figure.to_json())) for place, figure in enumerate(figures)),
+        *(_block_element(kind, block) for kind, each in transcripts.items() for block in _blocks(each.records)),
+    ]
+    return Template(_asset("report.html")).substitute(
+        policy=_policy(plotly, script),
+        title=TITLE,
+        css=_asset("report.css"),
+        facts=" · ".join(f"{html.escape(name)} <b>{html.escape(value)}</b>" for name, value in facts.items()),
+        table=summary_table(summary),
+        reference=html.escape(_reference(summary)),
+        figures="\n".join(_figure(place, figure) for place, figure in enumerate(figures)),
+        data="\n".join(data),
+        plotly=plotly,
+        script=script,
+    )
+
+
+def summary_table(summary: pd.DataFrame) -> str:
+    """Write the long summary as an HTML table: a row a policy, a column a metric, intervals below the values."""
+    missing = [name for name in COLUMNS if name not in summary.columns]
+    if missing:
+        raise ValueError(f"a policy summary needs the columns {', '.join(COLUMNS)}: missing {', '.join(missing)}")
+    headings = dict(ELO)
+    metrics = list(dict.fromkeys(summary["metric"]))
+    rows = {policy: part.set_index("metric") for policy, part in summary.groupby("policy", sort=False)}
+    head = "".join(
+        f'<th scope="col">{html.escape(headings.get(metric, metric))}<br><small>{counts}</small></th>'
+        for metric in metrics
+        for counts in [observations(summary[summary["metric"] == metric].to_dict("records"))]
+    )
+    body = "\n".join(
+        f'<tr><th scope="row">{html.escape(policy)}</th>'
+        + "".join(
+            _cell(cells.loc[metric], metric in headings) if metric in cells.index else "<td>–</td>"
+            for metric in metrics
+        )
+        + "</tr>"
+        for policy, cells in rows.items()
+    )
+    return f'<table><thead><tr><th scope="col">policy</th>{head}</tr></thead><tbody>\n{body}\n</tbody></table>'
+
+
+def as_json(value: Any) -> str:
+    """Write JSON that can stand inside a script element: nothing in it ends the element or begins markup."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _cell(row: pd.Series, is_elo: bool) -> str:
+    scale, unit = (1, "") if is_elo else (100, " %")
+    if pd.isna(row["value"]):
+        return "<td>–</td>"
+    bounds = (
+        ""
+        if pd.isna(row["low"]) or pd.isna(row["high"]) or row["low"] == row["high"]
+        else (f"<small>[{number(scale * row['low'])}, {number(scale * row['high'])}]</small>")
+    )
+    return f"<td>{number(scale * row['value'])}{unit}{bounds or '<small>reference</small>'}</td>"
+
+
+def _reference(summary: pd.DataFrame) -> str:
+    """Return who stands at 0 Elo: the policy whose rating has no interval."""
+    rated = summary[summary["metric"].isin(dict(ELO)) & (summary["value"] == 0)]
+    fixed = rated[rated["low"].isna() | (rated["low"] == rated["high"])]["policy"]
+    return str(fixed.iloc[0]) if len(fixed) else "the reference"
+
+
+def _figure(place: int, figure: go.Figure) -> str:
+    meta = figure.layout.meta
+    title, paper, found = (html.escape(str(meta[name])) for name in ("title", "paper", "found"))
+    return (
+        f'<figure><h3>{title}</h3><div class="plot" data-figure="figure-{place}" '
+        f'style="min-height:{int(figure.layout.height)}px"></div>'
+        f"<figcaption><p><b>The paper:</b> {paper}</p><p><b>This run:</b> {found}</p></figcaption></figure>"
+    )
+
+
+def _json_element(name: str, value: Any) -> str:
+    return f'<script type="application/json" id="{name}">{as_json(value)}</script>'
+
+
+def _block_element(kind: str, records: Sequence[Record]) -> str:
+    packed = gzip.compress(json.dumps(records, allow_nan=False, separators=(",", ":")).encode(), mtime=0)
+    return f'<script type="text/plain" data-kind="{kind}">{base64.b64encode(packed).decode()}</script>'
+
+
+def _blocks(records: Sequence[Record]) -> list[Sequence[Record]]:
+    return [records[start : start + BLOCK] for start in range(0, len(records), BLOCK)]
+
+
+def _policy(*scripts: str) -> str:
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    # plotly writes styles, and makes images of a figure when asked to
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("cai_kedro.reporting") / "assets" / name).read_text(encoding="utf-8")

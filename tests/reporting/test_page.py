@@ -1,0 +1,69 @@
+import base64
+import gzip
+import hashlib
+import json
+import re
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from cai_kedro.reporting.figures.style import explained
+from cai_kedro.reporting.page import BLOCK, Transcripts, as_json, build_page, summary_table
+from tests.reporting.tables import HOSTILE, summary
+
+
+def _page(records: list[dict], hostile: str = HOSTILE) -> str:
+    figure = explained(go.Figure(go.Scatter(x=[1], y=[2], name=hostile)), hostile, hostile, hostile)
+    return build_page(
+        summary().replace("rl_cai", hostile),
+        [figure],
+        {"answers": Transcripts(records, len(records))},
+        {"critique": {hostile: {"title": hostile}}},
+        {"seed": hostile},
+    )
+
+
+def test_no_text_of_the_run_becomes_markup() -> None:
+    plain, hostile = _page([{"id": "harmless"}], "harmless"), _page([{"id": HOSTILE}])
+    for tag in ("<script", "</script", "<img", "<!--", "<b>bold"):
+        assert hostile.count(tag) == plain.count(tag), tag
+
+
+def test_transcripts_are_packed_in_blocks_and_come_back_as_they_were() -> None:
+    records = [{"id": f"{place} {HOSTILE}"} for place in range(2 * BLOCK + 1)]
+    blocks = re.findall(r'<script type="text/plain" data-kind="answers">([\w+/=]+)</script>', _page(records))
+    assert len(blocks) == 3
+    unpacked = [json.loads(gzip.decompress(base64.b64decode(block))) for block in blocks]
+    assert [record for block in unpacked for record in block] == records
+    assert _page(records) == _page(records), "the same tables give the same bytes"
+
+
+def test_only_the_two_scripts_of_the_page_are_allowed() -> None:
+    page = _page([])
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    run = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in run]
+    assert len(hashes) == 2
+    assert re.findall(r"'sha256-([^']+)'", policy[1]) == hashes
+    assert policy[1].startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-eval" not in policy[1]
+
+
+def test_json_inside_a_script_element_cannot_end_it() -> None:
+    text = as_json({"key": HOSTILE})
+    assert not re.search("[<>&\u2028]", text)
+    assert json.loads(text) == {"key": HOSTILE}
+    with pytest.raises(ValueError, match="Out of range float"):
+        as_json(float("nan"))
+
+
+def test_the_table_has_values_intervals_and_counts() -> None:
+    words = " ".join(re.sub(r"<[^>]+>", " ", summary_table(summary())).replace("\xa0", " ").split())
+    assert words == (
+        "policy harmlessness Elo n = 600 complies n = 600 "
+        "helpful_rlhf 0 reference 98 % [96, 99] rl_cai 570 [546, 593] 0 % [0, 1]"
+    )
+    with pytest.raises(ValueError, match="missing low"):
+        summary_table(pd.DataFrame(columns=["policy", "metric", "value", "high", "n"]))
