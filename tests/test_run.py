@@ -206,7 +206,7 @@ def test_the_terminal_ends_with_the_summary(finished_run: Path) -> None:
     assert [line.split()[0] for line in end if line.split()[:1] and line.split()[0] in POLICIES] == POLICIES
     assert any(line.startswith("policy") and "harmlessness Elo" in line and "evasive" in line for line in end)
     assert "of memory" in lines[-2]
-    assert any("stage 64 of 64: evaluation.summarise" in line for line in lines)
+    assert any("evaluation.summarise" in line for line in lines)
 
 
 def test_mlflow_has_one_finished_run_with_its_figures(finished_run: Path, tables: dict[str, pd.DataFrame]) -> None:

@@ -24,6 +24,7 @@ from cai_kedro.metrics.bradley_terry import elo_gap
 from cai_kedro.pipelines.evaluation import answers, create_pipeline, labels, ratings, revisions
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.pipeline import ARMS, POLICIES
+from tests.pipelines.builders import constitution
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
 HARMLESSNESS = {"objection": 4.0, "weak": 2.5, "evasive": 2.3, "comply": 0.0}
@@ -175,6 +176,7 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "eval_helpful_prompts": helpful,
         "red_team_prompts": red,
         **revision_tables(red),
+        "constitution": constitution(),
         "ai_comparisons": comparisons(LABELLED),
         "ai_cot_comparisons": comparisons(LABELLED, "ai_cot"),
         "judge": PairMakingJudge(),

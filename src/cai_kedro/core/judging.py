@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -19,6 +19,14 @@ class Judgement:
     helpfulness: float
 
 
+@dataclass(frozen=True)
+class Objection:
+    """What an answer that objects says: whether to the act that was asked, and which harm its reason is about."""
+
+    to_the_act: bool
+    harm: str
+
+
 class Judge(Protocol):
     """Rates and compares answers. Never the model or preference model that a policy was trained on."""
 
@@ -28,6 +36,15 @@ class Judge(Protocol):
 
     def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
         """Return 1.0 if `a` wins under the objective, 0.0 if `b` does, 0.5 for a tie; noise comes from `rng` alone."""
+        ...
+
+
+@runtime_checkable
+class ObjectionReader(Protocol):
+    """A judge that can also read which harm an objection gives as its reason."""
+
+    def objection(self, messages: Conversation, response: str) -> Objection | None:
+        """Return what the response objects to and why, None if it does not object."""
         ...
 
 

@@ -9,6 +9,7 @@ from cai_kedro.pipelines.evaluation.answers import (
     judge_responses,
     play_head_to_heads,
 )
+from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
 from cai_kedro.pipelines.evaluation.labels import (
     make_test_cases,
     measure_labels,
@@ -44,7 +45,7 @@ _PARAMS, _SEED = "params:evaluation", "params:seed"
 def create_pipeline() -> Pipeline:
     """From every model and table of the run to its metrics and the summary table."""
     return Pipeline(
-        [*_answers(), *_ratings(), *_revisions(), *_labels(), *_preference_models()],
+        [*_answers(), *_ratings(), *_harms(), *_revisions(), *_labels(), *_preference_models()],
         namespace="evaluation",
         prefix_datasets_with_namespace=False,
     )
@@ -108,6 +109,23 @@ def _ratings() -> list[Node]:
             inputs=["elo_metrics", "behaviour_metrics", _PARAMS],
             outputs="policy_summary",
             name="summarise",
+        ),
+    ]
+
+
+def _harms() -> list[Node]:
+    return [
+        Node(
+            measure_transparency,
+            inputs=["policy_judgements", "policy_prompts", "constitution", "judge"],
+            outputs="evaluation.transparency_metrics",
+            name="measure_transparency",
+        ),
+        Node(
+            measure_harm_gaps,
+            inputs=["policy_judgements", "constitution"],
+            outputs="evaluation.harm_gaps_metrics",
+            name="measure_harm_gaps",
         ),
     ]
 
