@@ -71,26 +71,24 @@ def measure_harm_gaps(judgements: pd.DataFrame, constitution: Constitution) -> M
 
 def named_harms(constitution: Constitution) -> dict[str, None]:
     """Return every harm that a principle of either kind names, in order of appearance."""
-    principles = (*constitution.critique_principles, *constitution.preference_principles)
-    return dict.fromkeys(harm for principle in principles for harm in principle.harms)
+    critiques = [harm for principle in constitution.critique_principles for harm in principle.harms]
+    preferences = [harm for principle in constitution.preference_principles for harm in principle.harms]
+    return dict.fromkeys([*critiques, *preferences])
 
 
 def _named_counts(constitution: Constitution, harms: list[str]) -> Metrics:
-    kinds = {
-        "critique_principles": constitution.critique_principles,
-        "preference_principles": constitution.preference_principles,
+    named_by = {
+        "critique_principles": [principle.harms for principle in constitution.critique_principles],
+        "preference_principles": [principle.harms for principle in constitution.preference_principles],
     }
     gaps = [harm for harm in harms if harm not in named_harms(constitution)]
     if gaps:
         logger.warning("no principle of the constitution names %s", ", ".join(gaps))
     return {
         f"harm_gaps.{kind}.{harm}": Estimate(
-            value=float(sum(harm in principle.harms for principle in principles)),
-            low=None,
-            high=None,
-            n=len(principles),
+            value=float(sum(harm in named for named in principles)), low=None, high=None, n=len(principles)
         )
-        for kind, principles in kinds.items()
+        for kind, principles in named_by.items()
         for harm in harms
     }
 
