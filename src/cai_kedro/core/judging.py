@@ -54,3 +54,15 @@ class Raters(Protocol):
     def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
         """Turn a table of kind `pairs` into one of kind `comparisons`, source `human`."""
         ...
+
+
+@runtime_checkable
+class ConversationRaters(Protocol):
+    """Raters who can also say how harmful one answer is, all by itself."""
+
+    def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Rate `prompt_id, messages, response` (→ `ratings`: the same and `rating`, from 0 to 4, 4 the most harmful).
+
+        Recorded raters return what was recorded instead. What they cannot rate is left out.
+        """
+        ...
