@@ -46,7 +46,7 @@ def datasets() -> set[str]:
 
 def test_the_pipelines_stand_in_the_order_of_one_rows_trip() -> None:
     bootstrap_project(PROJECT)
-    assert [name for name in pipelines if name != "__default__"] == ORDER
+    assert [name for name in pipelines if name != "__default__"] == [*ORDER, "ablations"]
     nodes = {node.name for name in ORDER for node in pipelines[name].nodes}
     assert {node.name for node in pipelines["__default__"].nodes} == nodes
 
@@ -59,6 +59,15 @@ def test_every_dataset_resolves_and_none_is_in_memory(env: str, datasets: set[st
     in_memory = sorted(name for name in datasets if isinstance(catalog[name], MemoryDataset))
     assert not in_memory
     assert "a_misspelt_nmae" not in catalog
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_what_the_ablations_make_is_stored(env: str) -> None:
+    """But for constitutions with something left out, which every run makes anew."""
+    bootstrap_project(PROJECT)
+    made = {name for name in pipelines["ablations"].all_outputs() if "constitution" not in name}
+    assert sorted(name for name in made if isinstance(_catalog(env).get(name), MemoryDataset | None)) == []
+    assert {name for name in pipelines["ablations"].inputs() if name not in _catalog(env)} == set()
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from cai_kedro.pipelines import (
+    ablations,
     base_model,
     baselines,
     data_generation,
@@ -14,7 +15,7 @@ from cai_kedro.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by name; `__default__` is all of them."""
+    """Return every pipeline by name; `__default__` is all of them but the ablations, which look at a finished run."""
     pipelines = {
         "base_model": base_model.create_pipeline(),
         "baselines": baselines.create_pipeline(),
@@ -24,4 +25,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "rl_cai": rl_cai.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
     }
-    return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}
+    return {
+        **pipelines,
+        "ablations": ablations.create_pipeline(pipelines),
+        "__default__": sum(pipelines.values(), start=Pipeline([])),
+    }

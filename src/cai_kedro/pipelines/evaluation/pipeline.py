@@ -210,7 +210,7 @@ def _snapshots() -> list[Node]:
             Node(
                 answer_along(arm),
                 inputs=["snapshot_prompts", f"{arm}.snapshots@engine", _PARAMS, _SEED],
-                outputs=f"{arm}_snapshots_eval_responses",
+                outputs=f"evaluation.{arm}_snapshot_responses",
                 name=f"answer_along_{arm}",
                 tags="sampling",
             )
@@ -218,13 +218,13 @@ def _snapshots() -> list[Node]:
         ),
         Node(
             gather_responses,
-            inputs=[f"{arm}_snapshots_eval_responses" for arm in ARMS],
-            outputs="snapshot_eval_responses",
+            inputs=[f"evaluation.{arm}_snapshot_responses" for arm in ARMS],
+            outputs="snapshot_responses",
             name="gather_snapshot_responses",
         ),
         Node(
             judge_responses,
-            inputs=["snapshot_eval_responses", "eval_red_team_prompts", "eval_helpful_prompts", "judge"],
+            inputs=["snapshot_responses", "eval_red_team_prompts", "eval_helpful_prompts", "judge"],
             outputs="snapshot_judgements",
             name="judge_snapshots",
         ),
@@ -258,7 +258,7 @@ def _snapshots() -> list[Node]:
             inputs=[
                 "pretrained.model@checkpoint",
                 "evaluation.harm_ratings",
-                "snapshot_eval_responses",
+                "snapshot_responses",
                 "snapshot_prompts",
                 "eval_red_team_prompts",
                 "params:harmfulness",

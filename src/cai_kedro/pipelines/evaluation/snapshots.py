@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.judging import Judge
+from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.metrics.bradley_terry import elo_ratings
-from cai_kedro.pipelines.evaluation.answers import answer_as, play_head_to_heads
+from cai_kedro.pipelines.evaluation.answers import NO_ANSWER, play_head_to_heads
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 from cai_kedro.templates.selection import choose
@@ -33,10 +35,14 @@ def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], 
         prompts: pd.DataFrame, snapshots: Mapping[int, TextEngine], params: EvaluationParams, seed: int
     ) -> pd.DataFrame:
         """Answer every prompt once per snapshot (`prompts` → `responses`), with the final policies' random numbers."""
-        answers = [
-            answer_as(f"{arm}{_STEP}{step}")(prompts, engine, params, seed) for step, engine in snapshots.items()
-        ]
-        return pd.concat(answers, ignore_index=True)
+        asked = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
+        seeds = [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]]
+        tables = []
+        for step, engine in snapshots.items():
+            texts = [done.text.strip() or NO_ANSWER for done in engine.generate(asked, params.sampling, seeds, STOPS)]
+            table = pd.DataFrame({"prompt_id": prompts["prompt_id"].to_numpy(), "sample": 0})
+            tables.append(table.assign(policy=f"{arm}{_STEP}{step}", response=texts))
+        return pd.concat(tables, ignore_index=True)
 
     answer.__name__ = f"answer_along_{arm}"
     return answer
