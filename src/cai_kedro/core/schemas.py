@@ -164,7 +164,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         unique=["arm", "prompt_id", "sample", "step"],
     ),
-    # one reply per prompt of the policies along an RL run; step 0 is the start policy, which `kl` (nats) is against
+    # one reply per prompt of the policies along an RL run; step 0 is the start policy, which `kl` (nats) is against;
+    # `ended` is 1 for a reply that ends by itself and does not go on with somebody else's turn
     "signals": _table(
         {
             "step": pa.Column(int, pa.Check.ge(0)),

@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
@@ -30,9 +31,11 @@ def snapshot_signals(
 ) -> pd.DataFrame:
     """Have every snapshot answer the same prompts once, with the same random numbers (`prompts` → `signals`).
 
-    Step 0 is the start policy. Replies are drawn as in RL. `pm_score` is in the preference model's log-odds units, with
-    an end put behind a reply that has none; `kl` is the reply's log-probability ratio to the start policy, in nats,
-    whose mean is the KL divergence.
+    Step 0 is the start policy. Replies are drawn as in RL, which knows no stop strings. `response` is what people would
+    read of one, up to a stop string, and `ended` is 1 where it ends by itself and goes on with nobody else's turn: RL
+    can learn to go on, because the preference model reads that too. All else is about the whole reply: `tokens`,
+    `pm_score` in the preference model's log-odds units, with an end put behind a reply that has none, and `kl`, the
+    log-probability ratio to the start policy in nats, whose mean is the KL divergence.
     """
     check_same_tokenizer(start, preference_model)
     room = context_length(start.model)
@@ -73,18 +76,26 @@ def _signals(
     ended = [bool(reply) and reply[-1] == tokenizer.eos_token_id for reply in replies]
     whole = [reply if end else [*reply, tokenizer.eos_token_id] for reply, end in zip(replies, ended, strict=True)]
     texts = tokenizer.batch_decode(replies, skip_special_tokens=True)
+    alone = [not any(stop in text for stop in STOPS) for text in texts]
     return pd.DataFrame(
         {
             "step": step,
             "prompt_id": prompts.prompt_ids,
-            "response": [text.strip() for text in texts],
+            "response": [_as_seen(text) for text in texts],
             "tokens": [len(reply) for reply in replies],
-            "ended": [float(end) for end in ended],
+            "ended": [float(end and own) for end, own in zip(ended, alone, strict=True)],
             "pm_score": pm_scorer(preference_model, params.max_batch_tokens)(prompts.token_ids, whole).double().numpy(),
             "kl": _log_ratios(policy, start, prompts.token_ids, replies, params).double().numpy(),
         },
         columns=_COLUMNS,
     )
+
+
+def _as_seen(text: str) -> str:
+    """Return the reply as it is read by people: cut where it would start the human's next turn."""
+    for stop in STOPS:
+        text = text.partition(stop)[0]
+    return text.strip()
 
 
 def _log_ratios(

@@ -30,8 +30,9 @@ class Limits:
 def signals_of(replies: pd.DataFrame) -> dict[str, Estimate]:
     """Return what one snapshot's replies show (rows of `signals` of one step), all without a judge.
 
-    `pm_score`, `kl` (nats), `tokens` per reply, `eos_rate`, `evasive` and `boilerplate` as shares, `distinct_2`
-    (distinct pairs of words over all pairs; compare equal numbers of replies only).
+    `pm_score`, `kl` (nats), `tokens` per reply, `eos_rate` (replies that end by themselves, before another turn),
+    `evasive` and `boilerplate` as shares, `distinct_2` (distinct pairs of words over all pairs; compare equal numbers
+    of replies only).
     """
     texts, prompts = list(replies["response"]), list(replies["prompt_id"])
     return {
