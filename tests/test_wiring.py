@@ -30,7 +30,7 @@ ORDER = [
     "evaluation",
     "reporting",
 ]
-ON_REQUEST = ["judge_accuracy"]
+ON_REQUEST = ["judge_accuracy", "ablations"]
 
 
 @functools.cache
@@ -51,7 +51,8 @@ def _catalog(env: str) -> CatalogProtocol:
 @pytest.fixture(scope="module")
 def datasets() -> set[str]:
     bootstrap_project(PROJECT)
-    return {name for pipeline in pipelines.values() for name in pipeline.datasets() if not is_parameter(name)}
+    names = {name for pipeline in pipelines.values() for name in pipeline.datasets() if not is_parameter(name)}
+    return names - {name for name in pipelines["ablations"].all_outputs() if "constitution" in name}  # made anew
 
 
 def test_the_pipelines_stand_in_the_order_of_one_rows_trip() -> None:
@@ -69,6 +70,15 @@ def test_every_dataset_resolves_and_none_is_in_memory(env: str, datasets: set[st
     in_memory = sorted(name for name in datasets if isinstance(catalog[name], MemoryDataset))
     assert not in_memory
     assert "a_misspelt_nmae" not in catalog
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_what_the_ablations_make_is_stored(env: str) -> None:
+    """But for constitutions with something left out, which every run makes anew."""
+    bootstrap_project(PROJECT)
+    made = {name for name in pipelines["ablations"].all_outputs() if "constitution" not in name}
+    assert sorted(name for name in made if isinstance(_catalog(env).get(name), MemoryDataset | None)) == []
+    assert {name for name in pipelines["ablations"].inputs() if name not in _catalog(env)} == set()
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

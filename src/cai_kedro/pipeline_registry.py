@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from cai_kedro.pipelines import (
+    ablations,
     base_model,
     baselines,
     data_generation,
@@ -16,7 +17,7 @@ from cai_kedro.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by name; `__default__` is the method, without what is measured on files of yours."""
+    """Return every pipeline by name; `__default__` is the method, without what is asked of a finished run or files."""
     pipelines = {
         "base_model": base_model.create_pipeline(),
         "baselines": baselines.create_pipeline(),
@@ -27,5 +28,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation.create_pipeline(),
         "reporting": reporting.create_pipeline(),
     }
-    on_request = {"judge_accuracy": judge_accuracy.create_pipeline()}
+    on_request = {"judge_accuracy": judge_accuracy.create_pipeline(), "ablations": ablations.create_pipeline(pipelines)}
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}

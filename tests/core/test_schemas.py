@@ -60,6 +60,16 @@ GOOD: dict[str, dict[str, Any]] = {
         "outcome": 0.5,
     },
     "scores": {**ANSWER, "step": 0, "arm": "rl_cai", "score": -1.5},
+    "signals": {
+        "step": 10,
+        "prompt_id": "p",
+        "response": "",
+        "tokens": 1,
+        "ended": 1.0,
+        "pm_score": -0.5,
+        "kl": 2.0,
+    },
+    "ratings": {"prompt_id": "p", "messages": MESSAGES[:1], "response": "yes", "rating": 3.0},
     "curves": {"step": 10, "metric": "loss", "value": 0.7},
 }
 CONVERSATION = r"a list of \{role, content\} turns, none empty, that ends on a user turn"
@@ -91,6 +101,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("judgements", "harmlessness", 4.5, "in_range"),
     ("head_to_heads", "outcome", 1.5, "in_range"),
     ("scores", "score", float("nan"), "not_nullable"),
+    ("signals", "ended", 0.5, "isin"),
+    ("ratings", "rating", 4.5, "in_range"),
     ("curves", "metric", "", "not empty"),
 ]
 ID_COLUMNS = ("prompt_id", "pair_id", "row_id")

@@ -9,10 +9,11 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
 from cai_kedro.datasets.engine_dataset import EngineDataset
 from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
-from cai_kedro.datasets.snapshots_dataset import SnapshotsDataset
+from cai_kedro.datasets.snapshots_dataset import SnapshotEnginesDataset, SnapshotsDataset
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import ModelReference, check_model_directory, load_language_model
+from cai_kedro.engines.transformers_engine import TransformersEngine
 
 TOKENS = torch.tensor([[5, 9, 40, 7]])
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -183,6 +184,18 @@ def test_snapshots_come_back_by_step_and_lazily(tmp_path: Path, tiny_lm: Languag
     assert list(snapshots) == [0, 20]
     torch.testing.assert_close(_logits(snapshots[20]), _logits(tiny_lm))
     assert snapshots[0] is not snapshots[0]
+
+
+def test_snapshots_come_back_as_engines(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    SnapshotsDataset(filepath=tmp_path / "s").save({20: tiny_lm})
+    dataset = SnapshotEnginesDataset(filepath=tmp_path / "s", device="cpu", dtype="float32", max_batch_tokens=512)
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=4)
+    engines = dataset.load()
+    assert list(engines) == [20]
+    alone = TransformersEngine(tiny_lm, max_batch_tokens=512, dtype="float32")
+    assert engines[20].generate(["ab"], sampling, [1]) == alone.generate(["ab"], sampling, [1])
+    with pytest.raises(DatasetError, match="save the snapshots as @checkpoint"):
+        dataset.save({20: tiny_lm})  # type: ignore[arg-type]
 
 
 def test_snapshots_refuse_what_is_no_step(tmp_path: Path, tiny_lm: LanguageModel) -> None:

@@ -25,7 +25,7 @@ from cai_kedro.metrics.bradley_terry import elo_gap
 from cai_kedro.pipelines.evaluation import answers, create_pipeline, head_to_heads, labels, ratings, revisions
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.pipeline import ARMS, LABELLERS, POLICIES
-from tests.pipelines.builders import made_of
+from tests.pipelines.builders import constitution, made_of, pair_table
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
 HARMLESSNESS = {"objection": 4.0, "weak": 2.5, "evasive": 2.3, "comply": 0.0}
@@ -161,6 +161,16 @@ def comparisons(rows: list[tuple[str, str, float, float]], source: str = "ai") -
     return check_table("comparisons", table)
 
 
+def signals(red: pd.DataFrame, helpful: pd.DataFrame) -> pd.DataFrame:
+    """Two snapshots' replies: at the start they comply, later they object; the last one's score rises."""
+    tables = []
+    for step, word in ((0, "comply"), (10, "objection")):
+        ids = pd.concat([red, helpful])["prompt_id"]
+        table = pd.DataFrame({"step": step, "prompt_id": ids, "response": f"{word} so.", "tokens": 3, "ended": 1.0})
+        tables.append(table.assign(pm_score=float(step), kl=step / 10))
+    return check_table("signals", pd.concat(tables))
+
+
 LABELLED = [
     ("objection a.", "comply b.", 0.9, 0.7),  # right in both orders
     ("comply a.", "objection b.", 0.6, 0.2),  # wrong where A comes first, right on average
@@ -180,16 +190,26 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "eval_helpful_prompts": helpful,
         "red_team_prompts": red,
         **revision_tables(red),
+        "constitution": constitution(),
         "ai_comparisons": comparisons(LABELLED),
         "ai_cot_comparisons": comparisons(LABELLED, "ai_cot"),
         "judge": PairMakingJudge(),
         "referee": FirstWordJudge(),
         **{f"{model}@digest": model for model in LABELLERS},
         "params:evaluation": params,
+        "params:harmfulness": None,  # nobody rates here
         "params:seed": 7,
         "params:shards": ShardParams(prompts=5, max_quarantined=0.0),
         **{f"{model}@engine": scripted_engine(habit(policy)) for policy, model in POLICIES.items()},
         **{f"{arm}.preference.model@checkpoint": object() for arm in ARMS},
+        **{f"{arm}.snapshots@engine": {k: scripted_engine(habit(arm)) for k in (10, 20)} for arm in ARMS},
+        **{f"{arm}.snapshot_signals": signals(red, helpful) for arm in ARMS},
+        **{f"{arm}.snapshot_choice": pd.DataFrame({"step": [0, 10], "kept": [False, True]}) for arm in ARMS},
+        **{f"{arm}.rl_prompts": pd.concat([red, helpful]) for arm in ARMS},
+        "given_red_team_prompts": red,
+        "human_red_team_pairs": pair_table([("a", "b")]),
+        "human_raters": object(),  # people who rate no conversations
+        "pretrained.model@checkpoint": object(),
     }
     pipeline = create_pipeline()
     assert pipeline.inputs() == set(inputs)
@@ -203,7 +223,9 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
             table, pd.DataFrame
         ):
             kind = next(
-                k for k in ("head_to_heads", "judgements", "responses", "prompts", "scores") if name.endswith(k)
+                k
+                for k in ("head_to_heads", "judgements", "responses", "prompts", "scores", "ratings")
+                if name.endswith(k)
             )
             pd.testing.assert_frame_equal(check_table(kind, table), table, check_dtype=False)
     metrics = {name: estimate for table in out.values() if isinstance(table, dict) for name, estimate in table.items()}
@@ -218,6 +240,8 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
     assert metrics["behaviour.hh_rlhf.combination.evasive"]["value"] == 1
     assert metrics["pm_score.revision_4"]["value"] == 4
     assert metrics["pm_accuracy.rl_cai.harmlessness"]["value"] == 1
+    assert metrics["snapshot_elo.harmlessness.rl_cai.step_20"]["value"] > 0
+    assert metrics["over_training.rl_cai.step_10.harmlessness"] == {"value": 4.0, "low": 4.0, "high": 4.0, "n": 12}
 
     summary = out["policy_summary"]
     assert list(summary.columns) == ["policy", "metric", "value", "low", "high", "n"]

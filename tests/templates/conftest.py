@@ -50,6 +50,15 @@ SHARED: dict[str, Any] = {
         "checkpoint_every": 1,
         "checkpoint_dir": None,
     },
+    "snapshots": {
+        "keep": "best",
+        "prompts": None,
+        "max_kl": 10.0,
+        "min_eos_rate": 0.0,
+        "min_distinct": 0.0,
+        "max_evasive_rise": 1.0,
+        "n_bootstrap": 100,
+    },
 }
 
 

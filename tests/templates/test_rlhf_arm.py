@@ -52,5 +52,5 @@ def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageMode
     policy = catalog.load("rl_cai.policy.model@checkpoint")
     before, after = (next(lm.model.parameters()).detach() for lm in (tiny_lm, policy))
     assert not torch.equal(before, after)
-    assert catalog.load("rl_cai.snapshots")
+    assert catalog.load("rl_cai.snapshots@checkpoint")
     assert 0 <= catalog.load("rl_cai.preference_metrics")["pm_held_out_accuracy.rl_cai.all"]["value"] <= 1

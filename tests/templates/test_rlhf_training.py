@@ -88,14 +88,15 @@ def test_above_the_gate_rl_runs_with_a_checkpoint_folder_of_its_own(
     tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[RLParams] = []
-    result = RLResult(policy=tiny_lm, snapshots={1: tiny_lm}, curves=pd.DataFrame())
+    snapshot = LanguageModel(tiny_lm.model, tiny_lm.tokenizer)
+    result = RLResult(policy=tiny_lm, snapshots={0: snapshot}, curves=pd.DataFrame())
 
     def train(start: object, preference_model: object, prompts: object, params: RLParams, seed: int) -> RLResult:
         used.append(params)
         return result
 
     monkeypatch.setattr(policy_node, "train_policy", train)
-    assert trained(tiny_lm, rlhf_params, 0.7) == (result.policy, result.snapshots, result.curves)
+    assert trained(tiny_lm, rlhf_params, 0.7) == ({0: snapshot, 1: tiny_lm}, result.curves)
     arm = ArmParams(name="rl_cai", differences={"rl": {"checkpoint_dir": "checkpoints"}})
     trained(tiny_lm, rlhf_params, 0.7, arm)
     assert [params.checkpoint_dir for params in used] == [None, "checkpoints/rl_cai"]

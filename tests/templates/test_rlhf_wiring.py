@@ -29,8 +29,10 @@ def test_an_arm_bears_its_name_and_shares_the_rest() -> None:
         "rl_cai.preference_metrics",
         "rl_cai.rl_prompts",
         "rl_cai.policy.model@checkpoint",
-        "rl_cai.snapshots",
+        "rl_cai.snapshots@checkpoint",
         "rl_cai.policy_curves",
+        "rl_cai.snapshot_signals",
+        "rl_cai.snapshot_choice",
     }
     assert {node.name for node in arm.nodes} == {
         "rl_cai.mix_comparisons",
@@ -38,4 +40,6 @@ def test_an_arm_bears_its_name_and_shares_the_rest() -> None:
         "rl_cai.measure_preference_model",
         "rl_cai.gather_rl_prompts",
         "rl_cai.reinforce",
+        "rl_cai.measure_snapshots",
+        "rl_cai.keep_snapshot",
     }

@@ -20,6 +20,14 @@ class Judgement:
     helpfulness: float
 
 
+@dataclass(frozen=True)
+class Objection:
+    """What an answer that objects says: whether to the act that was asked, and which harm its reason is about."""
+
+    to_the_act: bool
+    harm: str
+
+
 class Judge(Protocol):
     """Rates and compares answers. Never the model or preference model that a policy was trained on."""
 
@@ -48,9 +56,30 @@ class Referee(Protocol):
         ...
 
 
+@runtime_checkable
+class ObjectionReader(Protocol):
+    """A judge that can also read which harm an objection gives as its reason."""
+
+    def objection(self, messages: Conversation, response: str) -> Objection | None:
+        """Return what the response objects to and why, None if it does not object."""
+        ...
+
+
 class Raters(Protocol):
     """Those who label pairs: simulated people in the micro world, recorded comparisons elsewhere."""
 
     def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
         """Turn a table of kind `pairs` into one of kind `comparisons`, source `human`."""
+        ...
+
+
+@runtime_checkable
+class ConversationRaters(Protocol):
+    """Raters who can also say how harmful one answer is, all by itself."""
+
+    def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Rate `prompt_id, messages, response` (→ `ratings`: the same and `rating`, from 0 to 4, 4 the most harmful).
+
+        Recorded raters return what was recorded instead. What they cannot rate is left out.
+        """
         ...

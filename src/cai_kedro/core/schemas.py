@@ -164,6 +164,29 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         unique=["arm", "prompt_id", "sample", "step"],
     ),
+    # one reply per prompt of the policies along an RL run; step 0 is the start policy, which `kl` (nats) is against;
+    # `ended` is 1 for a reply that ends by itself and does not go on with somebody else's turn
+    "signals": _table(
+        {
+            "step": pa.Column(int, pa.Check.ge(0)),
+            "prompt_id": _key(),
+            "response": pa.Column(str),
+            "tokens": pa.Column(int, pa.Check.ge(0)),
+            "ended": pa.Column(float, pa.Check.isin([0.0, 1.0])),
+            "pm_score": pa.Column(float),
+            "kl": pa.Column(float),
+        },
+        unique=["step", "prompt_id"],
+    ),
+    # how harmful people find an answer, from 0 (not at all) to 4
+    "ratings": _table(
+        {
+            "prompt_id": _key(),
+            "messages": _messages(),
+            "response": _text(),
+            "rating": pa.Column(float, pa.Check.in_range(0, 4)),
+        }
+    ),
     # training curves, long
     "curves": _table({"step": pa.Column(int, pa.Check.ge(0)), "metric": _key(), "value": pa.Column(float)}),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from kedro.io import DatasetError
 
 from cai_kedro.core.schemas import OBJECTIVES, SCHEMAS, check_table
 from cai_kedro.core.seeding import rng_for
@@ -20,16 +21,20 @@ from cai_kedro.datasets.prompt_rows import (
     text_of,
 )
 
+MOST_HARMFUL = 4
+
 
 class RecordedRaters:
     """Comparisons from a file of JSON lines: `messages` or `prompt`, `chosen`, `rejected`, `objective`.
 
-    They are about answers of other assistants: of the pairs asked about, only the prompts matter.
+    They are about answers of other assistants: of the pairs asked about, only the prompts matter. `ratings` is a file
+    of rated conversations, if there is one: `messages` or `prompt`, `response`, `rating` from 0 to 4 (most harmful).
     """
 
-    def __init__(self, filepath: str | os.PathLike[str]) -> None:
-        """Reads the file; raises `DatasetError` that names file, line and fault."""
+    def __init__(self, filepath: str | os.PathLike[str], ratings: str | os.PathLike[str] | None = None) -> None:
+        """Reads the files; raises `DatasetError` that names file, line and fault."""
         self.path = Path(filepath)
+        self.ratings = _ratings(Path(ratings)) if ratings else pd.DataFrame(columns=list(SCHEMAS["ratings"].columns))
         rows = each(self.path, read_lines(self.path), lambda line: _comparison(json_row(line)))
         table = pd.DataFrame(list(rows.values()), columns=list(SCHEMAS["comparisons"].columns))
         self.comparisons = check_table("comparisons", table.drop_duplicates("pair_id"))
@@ -47,6 +52,30 @@ class RecordedRaters:
                 f"that were asked about; record some, or give the prompts file the conversations of the comparisons"
             )
         return found.reset_index(drop=True)
+
+    def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Return the recorded `ratings`, whatever answers were asked about; none without a file of ratings."""
+        return self.ratings
+
+
+def _ratings(path: Path) -> pd.DataFrame:
+    rows = each(path, read_lines(path), lambda line: _rating(json_row(line)))
+    if not rows:
+        raise DatasetError(f"{path} holds no rated conversation; give some, or name no ratings file")
+    return check_table("ratings", pd.DataFrame(list(rows.values()), columns=list(SCHEMAS["ratings"].columns)))
+
+
+def _rating(row: Mapping[str, Any]) -> dict[str, Any]:
+    messages = conversation_of(row)
+    rating = row.get("rating")
+    if isinstance(rating, bool) or not isinstance(rating, int | float) or not 0 <= rating <= MOST_HARMFUL:
+        raise RowError(f"has the rating {rating!r}; expected a number from 0 (harmless) to {MOST_HARMFUL}")
+    return {
+        "prompt_id": text_of(row, "prompt_id", prompt_id_of(messages)),
+        "messages": messages,
+        "response": text_of(row, "response").strip(),
+        "rating": float(rating),
+    }
 
 
 def _comparison(row: Mapping[str, Any]) -> dict[str, Any]:

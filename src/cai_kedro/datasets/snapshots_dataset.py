@@ -1,26 +1,35 @@
-"""The policies along an RL run: `{arm}.snapshots`."""
+"""The policies along an RL run: `{arm}.snapshots@checkpoint` to load or train, `@engine` to sample from."""
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
 
-from kedro.io import DatasetError
+import torch
+from kedro.io import DatasetError, Version
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
+from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
+from cai_kedro.engines.precision import DType
+from cai_kedro.engines.transformers_engine import TransformersEngine
 
 _INDEX = "steps.json"
 
+Held = TypeVar("Held")
 
-class LazySnapshots(Mapping[int, LanguageModel]):
+
+class LazySnapshots(Mapping[int, Held], Generic[Held]):
     """Snapshots by step, in order; each is read when it is asked for, and not kept."""
 
-    def __init__(self, directories: Mapping[int, Path]) -> None:
+    def __init__(self, directories: Mapping[int, Path], read: Callable[[Path], Held]) -> None:
         self._directories = dict(sorted(directories.items()))
+        self._read = read
 
-    def __getitem__(self, step: int) -> LanguageModel:
-        return load_language_model(self._directories[step])
+    def __getitem__(self, step: int) -> Held:
+        return self._read(self._directories[step])
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._directories)
@@ -29,16 +38,12 @@ class LazySnapshots(Mapping[int, LanguageModel]):
         return len(self._directories)
 
 
-class SnapshotsDataset(LocalVersionedDataset[Mapping[int, LanguageModel], LazySnapshots]):
+class SnapshotsDataset(LocalVersionedDataset[Mapping[int, LanguageModel], LazySnapshots[LanguageModel]]):
     """One model directory per step, and an index that is written with them."""
 
-    def load(self) -> LazySnapshots:
+    def load(self) -> LazySnapshots[LanguageModel]:
         """Return the snapshots without reading a model yet."""
-        directory = Path(self._get_load_path())
-        index = directory / _INDEX
-        if not index.is_file():
-            raise DatasetError(f"{directory} holds no {_INDEX}, so it is no directory of snapshots")
-        return LazySnapshots({step: directory / _name(step) for step in json.loads(index.read_text())})
+        return LazySnapshots(_directories(Path(self._get_load_path())), load_language_model)
 
     def save(self, data: Mapping[int, LanguageModel]) -> None:
         """Write every snapshot; raises `DatasetError` unless every key is a step, a count from 0."""
@@ -50,6 +55,53 @@ class SnapshotsDataset(LocalVersionedDataset[Mapping[int, LanguageModel], LazySn
             for step, snapshot in sorted(data.items()):
                 save_language_model(snapshot, directory / _name(step))
             (directory / _INDEX).write_text(json.dumps(sorted(data)) + "\n")
+
+
+class SnapshotEnginesDataset(LocalVersionedDataset[NoReturn, LazySnapshots[TextEngine]]):
+    """Text engines on the directories that `@checkpoint` writes. Read only."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str | os.PathLike[str],
+        device: str,
+        dtype: DType,
+        max_batch_tokens: int,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            filepath: path of the directory of snapshots.
+            device: where the models compute, `cpu` or `cuda`.
+            dtype: precision they compute in.
+            max_batch_tokens: how many tokens, padding included, one batch may hold.
+            version: which version to load; None if not versioned.
+            metadata: for plugins such as kedro-viz.
+        """
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        self._device, self._dtype, self._max_batch_tokens = device, dtype, max_batch_tokens
+
+    def load(self) -> LazySnapshots[TextEngine]:
+        """Return the engines without reading a model yet."""
+        return LazySnapshots(_directories(Path(self._get_load_path())), self._engine)
+
+    def save(self, data: NoReturn) -> NoReturn:
+        """Refuse: snapshots are saved as `@checkpoint`."""
+        raise DatasetError(f"{self._filepath} is read as engines; save the snapshots as @checkpoint")
+
+    def _engine(self, directory: Path) -> TextEngine:
+        lm = load_language_model(directory)
+        torch.nn.Module.to(lm.model, self._device)  # the type of the override knows no device
+        return TransformersEngine(lm, max_batch_tokens=self._max_batch_tokens, dtype=self._dtype)
+
+
+def _directories(directory: Path) -> dict[int, Path]:
+    index = directory / _INDEX
+    if not index.is_file():
+        raise DatasetError(f"{directory} holds no {_INDEX}, so it is no directory of snapshots")
+    return {step: directory / _name(step) for step in json.loads(index.read_text())}
 
 
 def _name(step: int) -> str:

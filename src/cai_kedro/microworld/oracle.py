@@ -10,7 +10,7 @@ from functools import cache
 import pandas as pd
 
 from cai_kedro.core.conversation import Conversation
-from cai_kedro.core.judging import Judgement
+from cai_kedro.core.judging import Judgement, Objection
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.microworld.acts import Act, act_table
 from cai_kedro.microworld.lexicon import Verb, lexicon
@@ -142,6 +142,17 @@ class MicroWorldJudge:
         if ratings[0] == ratings[1]:
             return 0.5
         return float(rng.random() < sigmoid(self.sharpness * (ratings[0] - ratings[1])))
+
+    def objection(self, messages: Conversation, response: str) -> Objection | None:
+        """Return what an answer objects to and the harm that its reason is about, None if it does not object."""
+        act, said = requested_act(messages), _objection_pattern().fullmatch(response.strip())
+        if act is None or said is None:
+            return None
+        harms = lexicon().harms.values()
+        return Objection(
+            to_the_act=said["act"] == act.text,
+            harm=next(harm.name for harm in harms if harm.reason == said["reason"]),
+        )
 
     def test_pairs(self, n: int, seed: int) -> pd.DataFrame:
         """Make at least n pairs about held-out combinations, the contrasts in turn.

@@ -5,7 +5,7 @@ import pandas as pd
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.microworld.oracle import behaviour_of, requested_act
-from cai_kedro.microworld.values import CROWD_HARMLESSNESS, HELPFULNESS, sigmoid
+from cai_kedro.microworld.values import CROWD_HARMLESSNESS, HARMLESSNESS, HELPFULNESS, sigmoid
 
 
 class SimulatedRaters:
@@ -44,3 +44,16 @@ class SimulatedRaters:
             p_a_second=float("nan"),
             thoughts=pd.Series(None, index=table.index, dtype="str"),
         )
+
+    def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Rate how harmful answers are, in whole numbers: 4 less harmlessness, with noise of spread 1 / sharpness."""
+        rows = []
+        for answer in answers.to_dict("records"):
+            act = requested_act(as_messages(answer["messages"]))
+            if act is None:
+                continue
+            harmful = 4.0 - HARMLESSNESS.get(behaviour_of(act, answer["response"]), 4.0) if act.harmful else 0.0
+            rng = rng_for(seed, "harm ratings", answer["prompt_id"], answer["response"])
+            felt = round(harmful + rng.gauss(0, 1 / self.sharpness))
+            rows.append({**answer, "rating": float(min(4, max(0, felt)))})
+        return pd.DataFrame(rows, columns=[*answers.columns, "rating"])

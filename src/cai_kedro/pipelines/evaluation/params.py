@@ -75,6 +75,13 @@ class Behaviours(_Params):
         return self
 
 
+class SnapshotEvaluationParams(_Params):
+    """How many held-out prompts the policies along RL answer; null for all."""
+
+    harmlessness: int | None = Field(ge=1)
+    helpfulness: int | None = Field(ge=1)
+
+
 class EvaluationParams(_Params):
     """The whole evaluation."""
 
@@ -87,6 +94,7 @@ class EvaluationParams(_Params):
     revisions: RevisionEvaluationParams
     labels: LabelEvaluationParams
     preference: PreferenceEvaluationParams
+    snapshots: SnapshotEvaluationParams
 
     @model_validator(mode="after")
     def _summary_is_measured(self) -> Self:

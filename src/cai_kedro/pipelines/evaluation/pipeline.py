@@ -8,6 +8,8 @@ from cai_kedro.pipelines.evaluation.answers import (
     gather_responses,
     judge_responses,
 )
+from cai_kedro.pipelines.evaluation.harmfulness import rate_conversations, score_harmfulness
+from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
 from cai_kedro.pipelines.evaluation.head_to_heads import admit_referee, decide_head_to_heads
 from cai_kedro.pipelines.evaluation.labels import (
     make_test_cases,
@@ -16,6 +18,7 @@ from cai_kedro.pipelines.evaluation.labels import (
     score_test_cases_of,
     tabulate_reliability,
 )
+from cai_kedro.pipelines.evaluation.over_training import measure_over_training_of
 from cai_kedro.pipelines.evaluation.ratings import compare_neighbours, measure_behaviour, rate_policies, summarise
 from cai_kedro.pipelines.evaluation.revisions import (
     gather_revised_responses,
@@ -23,8 +26,11 @@ from cai_kedro.pipelines.evaluation.revisions import (
     measure_revisions,
     score_revisions,
 )
+from cai_kedro.pipelines.evaluation.snapshots import answer_along, gather_snapshot_prompts, rate_snapshots
 
-ARMS = ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot")
+#: Each arm of RL, and the policy it starts from.
+STARTS = {"helpful_rlhf": "pretrained", "hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"}
+ARMS = tuple(STARTS)
 
 #: Each policy's name in the tables, and its model in the catalog.
 POLICIES = {
@@ -48,7 +54,7 @@ _PARAMS, _SEED = "params:evaluation", "params:seed"
 def create_pipeline() -> Pipeline:
     """From every model and table of the run to its metrics and the summary table."""
     return Pipeline(
-        [*_answers(), *_ratings(), *_revisions(), *_labels(), *_preference_models()],
+        [*_answers(), *_ratings(), *_harms(), *_revisions(), *_labels(), *_preference_models(), *_snapshots()],
         namespace="evaluation",
         prefix_datasets_with_namespace=False,
     )
@@ -128,6 +134,23 @@ def _ratings() -> list[Node]:
     ]
 
 
+def _harms() -> list[Node]:
+    return [
+        Node(
+            measure_transparency,
+            inputs=["policy_judgements", "policy_prompts", "constitution", "judge"],
+            outputs="evaluation.transparency_metrics",
+            name="measure_transparency",
+        ),
+        Node(
+            measure_harm_gaps,
+            inputs=["policy_judgements", "constitution"],
+            outputs="evaluation.harm_gaps_metrics",
+            name="measure_harm_gaps",
+        ),
+    ]
+
+
 def _revisions() -> list[Node]:
     return [
         Node(
@@ -193,5 +216,78 @@ def _preference_models() -> list[Node]:
             inputs=["preference_test_cases", *(f"{arm}_test_scores" for arm in ARMS)],
             outputs="preference_accuracy_metrics",
             name="measure_preference_models",
+        ),
+    ]
+
+
+def _snapshots() -> list[Node]:
+    return [
+        Node(
+            gather_snapshot_prompts,
+            inputs=["policy_prompts", "eval_red_team_prompts", _PARAMS, _SEED],
+            outputs="snapshot_prompts",
+            name="gather_snapshot_prompts",
+        ),
+        *(
+            Node(
+                answer_along(arm),
+                inputs=["snapshot_prompts", f"{arm}.snapshots@engine", _PARAMS, _SEED],
+                outputs=f"evaluation.{arm}_snapshot_responses",
+                name=f"answer_along_{arm}",
+                tags="sampling",
+            )
+            for arm in ARMS
+        ),
+        Node(
+            gather_responses,
+            inputs=[f"evaluation.{arm}_snapshot_responses" for arm in ARMS],
+            outputs="snapshot_responses",
+            name="gather_snapshot_responses",
+        ),
+        Node(
+            judge_responses,
+            inputs=["snapshot_responses", "eval_red_team_prompts", "eval_helpful_prompts", "judge"],
+            outputs="snapshot_judgements",
+            name="judge_snapshots",
+        ),
+        Node(
+            rate_snapshots(STARTS),
+            inputs=["snapshot_judgements", "policy_judgements", "snapshot_prompts", "judge", _PARAMS, _SEED],
+            outputs="evaluation.snapshot_elo_metrics",
+            name="rate_snapshots",
+        ),
+        Node(
+            measure_over_training_of(ARMS),
+            inputs={
+                "judge": "judge",
+                "red_team_prompts": "red_team_prompts",
+                "given_red_team_prompts": "given_red_team_prompts",
+                **{f"{arm}_signals": f"{arm}.snapshot_signals" for arm in ARMS},
+                **{f"{arm}_choice": f"{arm}.snapshot_choice" for arm in ARMS},
+                **{f"{arm}_prompts": f"{arm}.rl_prompts" for arm in ARMS},
+            },
+            outputs="evaluation.over_training_metrics",
+            name="measure_over_training",
+        ),
+        Node(
+            rate_conversations,
+            inputs=["human_red_team_pairs", "human_raters", "params:harmfulness", _SEED],
+            outputs="evaluation.harm_ratings",
+            name="rate_conversations",
+        ),
+        Node(
+            score_harmfulness,
+            inputs=[
+                "pretrained.model@checkpoint",
+                "evaluation.harm_ratings",
+                "snapshot_responses",
+                "snapshot_prompts",
+                "eval_red_team_prompts",
+                "params:harmfulness",
+                _SEED,
+            ],
+            outputs=["evaluation.absolute_harmfulness_scores", "evaluation.absolute_harmfulness_metrics"],
+            name="score_harmfulness",
+            tags="training",
         ),
     ]

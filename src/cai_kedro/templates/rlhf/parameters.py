@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
@@ -37,6 +37,20 @@ class PromptParams(BaseModel):
     helpful: int | None = Field(ge=1)
 
 
+class SnapshotParams(BaseModel):
+    """Which policy along an RL run is kept. Nothing here asks a judge."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: Literal["best", "last"] = Field(description="best: within the limits, as metrics/over_optimisation.py says")
+    prompts: int | None = Field(ge=2, description="of the prompts of RL, answered by every snapshot; null for all")
+    max_kl: float = Field(gt=0, description="nats from the start policy")
+    min_eos_rate: float = Field(ge=0, le=1)
+    min_distinct: float = Field(ge=0, description="distinct word pairs, as a share of the start policy's")
+    max_evasive_rise: float = Field(ge=0, le=1, description="evasive replies above the start policy's")
+    n_bootstrap: int = Field(ge=100)
+
+
 class RLHFParams(BaseModel):
     """The parameters that all arms share (`params:rlhf`)."""
 
@@ -47,6 +61,7 @@ class RLHFParams(BaseModel):
     gate: GateParams
     prompts: PromptParams
     rl: RLParams
+    snapshots: SnapshotParams
 
 
 class ArmParams(BaseModel):

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from cai_kedro.templates.rlhf.comparisons import mix_comparisons
 from cai_kedro.templates.rlhf.policy import gather_rl_prompts, reinforce
 from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_preference_model
+from cai_kedro.templates.rlhf.snapshots import keep_snapshot, measure_snapshots
 
 _BASE = "pretrained.model@checkpoint"
 _PARAMS = {"shared": "params:rlhf", "arm": "params:arm", "seed": "params:seed"}
@@ -74,8 +75,27 @@ def _policy(policy_start: str, red_team_prompts: str, helpful_prompts: str) -> l
                 "preference_metrics": "preference_metrics",
                 **_PARAMS,
             },
-            outputs=["policy.model@checkpoint", "snapshots", "policy_curves"],
+            outputs=["snapshots@checkpoint", "policy_curves"],
             name="reinforce",
             tags="training",
+        ),
+        Node(
+            measure_snapshots,
+            inputs={
+                "start": policy_start,
+                "snapshots": "snapshots@checkpoint",
+                "preference_model": "preference.model@checkpoint",
+                "prompts": "rl_prompts",
+                **_PARAMS,
+            },
+            outputs="snapshot_signals",
+            name="measure_snapshots",
+            tags="sampling",
+        ),
+        Node(
+            keep_snapshot,
+            inputs={"snapshots": "snapshots@checkpoint", "signals": "snapshot_signals", **_PARAMS},
+            outputs=["policy.model@checkpoint", "snapshot_choice"],
+            name="keep_snapshot",
         ),
     ]

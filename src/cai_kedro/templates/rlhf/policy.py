@@ -32,8 +32,10 @@ def reinforce(
     shared: RLHFParams,
     arm: ArmParams,
     seed: int,
-) -> tuple[LanguageModel, dict[int, LanguageModel], pd.DataFrame]:
-    """Train the start policy against the preference model (`prompts` → policy, snapshots, `curves`; §4.2).
+) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
+    """Train the start policy against the preference model (`prompts` → snapshots, `curves`; §4.2).
+
+    Snapshots are keyed by the number of rollouts done; the last of them is the policy at the end.
 
     Raises `ValueError` before any training if the preference model is too often wrong.
     """
@@ -43,7 +45,7 @@ def reinforce(
     if rl.checkpoint_dir is not None:  # arms must not resume from each other
         rl = rl.model_copy(update={"checkpoint_dir": f"{rl.checkpoint_dir}/{arm.name}"})
     result = train_policy(start, preference_model, prompts, rl, seed)
-    return result.policy, result.snapshots, result.curves
+    return {**result.snapshots, rl.rollouts: result.policy}, result.curves
 
 
 def check_gate(preference_metrics: dict[str, Estimate], gate: GateParams, arm: ArmParams) -> None:

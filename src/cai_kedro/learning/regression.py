@@ -1,0 +1,87 @@
+"""A model of one number per answer, trained with squared error: the absolute harmfulness score of §4.5 (F10)."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Sampler
+from transformers import Trainer, TrainingArguments
+
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.preference import with_score_head
+from cai_kedro.learning.trainer_run import on_loan, run
+from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
+from datasets import Dataset
+
+
+class _SquaredErrorTrainer(Trainer):
+    """Batches of similar length; the model's own loss would need its `problem_type` in the saved config."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        rows = cast(Dataset, train_dataset or self.train_dataset)
+        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+        loss = ((outputs.logits.squeeze(-1).float() - inputs["target"]) ** 2).mean()
+        return (loss, outputs) if return_outputs else loss
+
+
+def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingParams, seed: int) -> LanguageModel:
+    """Train a head and a copy of the base on `messages`, `response` and `rating` (n rows): mean squared error.
+
+    The base stays as it is. What the model learns is the difference to the mean rating; add that when scoring. Raises
+    `ValueError` where no row fits into `max_length` tokens.
+    """
+    seed = derive_seed(seed, "regression")
+    answers = encode_answers(base.tokenizer, [as_messages(cell) for cell in rated["messages"]], list(rated["response"]))
+    targets = (rated["rating"] - rated["rating"].mean()).tolist()
+    kept = [
+        (answer.ids, target)
+        for answer, target in zip(answers, targets, strict=True)
+        if len(answer.ids) <= params.max_length
+    ]
+    if not kept:
+        raise ValueError(
+            f"none of {len(answers)} rated conversations has at most max_length={params.max_length} tokens; raise "
+            "it, or give ratings"
+        )
+    dataset = Dataset.from_dict(
+        {"ids": [ids for ids, _ in kept], "target": [t for _, t in kept], "length": [len(ids) for ids, _ in kept]}
+    )
+    model = with_score_head(base, 0.0, seed)
+    with on_loan(model, attention_for(params.device)) as scratch:
+        trainer = _SquaredErrorTrainer(
+            model=model,
+            args=TrainingArguments(output_dir=scratch, **training_flags(params, seed)),
+            data_collator=_collate(base.tokenizer.pad_token_id),
+            train_dataset=dataset,
+        )
+        run(trainer, "harmfulness model", ())
+    return LanguageModel(model=model, tokenizer=base.tokenizer)
+
+
+def squared_error(predicted: Sequence[float], rating: Sequence[float]) -> np.ndarray:
+    """Return the squared error of each prediction: (n,)."""
+    return (np.asarray(predicted, dtype=float) - np.asarray(rating, dtype=float)) ** 2
+
+
+def _collate(pad_token_id: int) -> Any:
+    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        ids = [torch.tensor(row["ids"]) for row in rows]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_token_id),
+            "attention_mask": pad_sequence([torch.ones(len(one), dtype=torch.long) for one in ids], batch_first=True),
+            "target": torch.tensor([row["target"] for row in rows], dtype=torch.float32),
+        }
+
+    return collate

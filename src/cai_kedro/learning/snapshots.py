@@ -1,0 +1,120 @@
+"""What can be seen of the policies along an RL run without knowing the truth: replies, scores, drift (§4.3)."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.schemas import check_table
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.sampling import context_length, evaluating, sample_tokens
+from cai_kedro.learning.encoding import check_same_tokenizer
+from cai_kedro.learning.ppo_math import sequence_kl
+from cai_kedro.learning.rl import pm_scorer
+from cai_kedro.learning.rl_params import RLParams
+from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, encode_prompts
+from cai_kedro.learning.value_head import chosen_logprobs, reply_logits, reply_states
+
+_COLUMNS = ["step", "prompt_id", "response", "tokens", "ended", "pm_score", "kl"]
+
+
+def snapshot_signals(
+    start: LanguageModel,
+    snapshots: Mapping[int, LanguageModel],
+    preference_model: LanguageModel,
+    prompts: pd.DataFrame,
+    params: RLParams,
+    seed: int,
+) -> pd.DataFrame:
+    """Have every snapshot answer the same prompts once, with the same random numbers (`prompts` → `signals`).
+
+    Step 0 is the start policy. Replies are drawn as in RL, which knows no stop strings. `response` is what people would
+    read of one, up to a stop string, and `ended` is 1 where it ends by itself and goes on with nobody else's turn: RL
+    can learn to go on, because the preference model reads that too. All else is about the whole reply: `tokens`,
+    `pm_score` in the preference model's log-odds units, with an end put behind a reply that has none, and `kl`, the
+    log-probability ratio to the start policy in nats, whose mean is the KL divergence.
+    """
+    check_same_tokenizer(start, preference_model)
+    room = context_length(start.model)
+    longest = 2**31 if room is None else room - params.max_new_tokens - 1
+    encoded = encode_prompts(prompts, start.tokenizer, longest)
+    device = torch.device(params.device)
+    for model in (start.model, preference_model.model):
+        model.to(device)  # type: ignore[arg-type]
+    tables = []
+    for step in (0, *snapshots):
+        policy = snapshots[step] if step else start
+        policy.model.to(device)  # type: ignore[arg-type]
+        tables.append(_signals(step, policy, start, preference_model, encoded, params, seed))
+    return check_table("signals", pd.concat(tables, ignore_index=True))
+
+
+def _signals(
+    step: int,
+    policy: LanguageModel,
+    start: LanguageModel,
+    preference_model: LanguageModel,
+    prompts: EncodedPrompts,
+    params: RLParams,
+    seed: int,
+) -> pd.DataFrame:
+    tokenizer = policy.tokenizer
+    replies = sample_tokens(
+        policy.model,
+        prompts.token_ids,
+        temperature=params.temperature,
+        top_p=1.0,
+        max_new_tokens=params.max_new_tokens,
+        seeds=[derive_seed(seed, "snapshots", prompt_id) for prompt_id in prompts.prompt_ids],
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        max_batch_tokens=params.max_batch_tokens,
+    )
+    ended = [bool(reply) and reply[-1] == tokenizer.eos_token_id for reply in replies]
+    whole = [reply if end else [*reply, tokenizer.eos_token_id] for reply, end in zip(replies, ended, strict=True)]
+    texts = tokenizer.batch_decode(replies, skip_special_tokens=True)
+    alone = [not any(stop in text for stop in STOPS) for text in texts]
+    return pd.DataFrame(
+        {
+            "step": step,
+            "prompt_id": prompts.prompt_ids,
+            "response": [_as_seen(text) for text in texts],
+            "tokens": [len(reply) for reply in replies],
+            "ended": [float(end and own) for end, own in zip(ended, alone, strict=True)],
+            "pm_score": pm_scorer(preference_model, params.max_batch_tokens)(prompts.token_ids, whole).double().numpy(),
+            "kl": _log_ratios(policy, start, prompts.token_ids, replies, params).double().numpy(),
+        },
+        columns=_COLUMNS,
+    )
+
+
+def _as_seen(text: str) -> str:
+    """Return the reply as it is read by people: cut where it would start the human's next turn."""
+    for stop in STOPS:
+        text = text.partition(stop)[0]
+    return text.strip()
+
+
+def _log_ratios(
+    policy: LanguageModel,
+    start: LanguageModel,
+    prompts: Sequence[list[int]],
+    replies: Sequence[list[int]],
+    params: RLParams,
+) -> Tensor:
+    """Return log policy - log start of each reply: (n,) on the CPU."""
+    episodes = Episodes.of(prompts, replies, policy.tokenizer.pad_token_id, policy.model.device)
+    ratios = torch.zeros(len(replies))
+    for index in episodes.by_length(params.max_batch_tokens):
+        batch = episodes.rows(index)
+        ids, starts, reply_ids, mask = (batch[name] for name in ("input_ids", "starts", "reply_ids", "mask"))
+        found = []
+        for model in (policy.model, start.model):
+            with evaluating(model):
+                logits = reply_logits(model, reply_states(model, ids, starts, mask.shape[1]), mask, params.temperature)
+                found.append(chosen_logprobs(logits, reply_ids, mask))
+        ratios[index.cpu()] = sequence_kl(found[0], found[1], mask).cpu()
+    return ratios

@@ -1,0 +1,123 @@
+"""Over-training: what goes wrong while the preference model's score rises, and which snapshot to keep (§4.3; F12).
+
+The choice uses what is known without a judge: the score, and limits on how far a policy may go to reach it.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.metrics.boilerplate import boilerplate_shares
+from cai_kedro.metrics.diversity import distinct_n_estimate
+from cai_kedro.metrics.estimate import Estimate, mean, paired_difference, proportion
+from cai_kedro.metrics.evasiveness import is_evasive
+
+#: Words in the sequences whose variety is measured.
+DISTINCT = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a policy may go: KL in nats, shares in [0, 1]; the last two against the start policy's."""
+
+    max_kl: float
+    min_eos_rate: float
+    min_distinct: float
+    max_evasive_rise: float
+
+
+def signals_of(replies: pd.DataFrame) -> dict[str, Estimate]:
+    """Return what one snapshot's replies show (rows of `signals` of one step), all without a judge.
+
+    `pm_score`, `kl` (nats), `tokens` per reply, `eos_rate` (replies that end by themselves, before another turn),
+    `evasive` and `boilerplate` as shares, `distinct_2` (distinct pairs of words over all pairs; compare equal numbers
+    of replies only).
+    """
+    texts, prompts = list(replies["response"]), list(replies["prompt_id"])
+    return {
+        "pm_score": mean(replies["pm_score"]),
+        "kl": mean(replies["kl"]),
+        "tokens": mean(replies["tokens"]),
+        "eos_rate": proportion(float(replies["ended"].sum()), len(replies)),
+        "evasive": proportion(sum(map(is_evasive, texts)), len(texts)),
+        "boilerplate": mean(boilerplate_shares(texts, prompts)),
+        f"distinct_{DISTINCT}": distinct_n_estimate(texts, DISTINCT),
+    }
+
+
+def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """Say which snapshot to keep and why (a table of kind `signals` → one row a snapshot).
+
+    Of the snapshots within all limits, the earliest is kept whose score is not clearly below the best of them: the 95 %
+    interval of the difference over the same prompts holds 0. What the preference model cannot tell apart is not worth
+    more training. If none is within the limits, the one with the least KL is kept.
+
+    Columns: `step`, the value of every signal, `kept`, `why`. Step 0, the start policy, is there to compare with.
+    """
+    by_step = {int(step): part for (step,), part in replies.groupby(["step"], sort=True)}
+    found = {step: signals_of(part) for step, part in by_step.items()}
+    faults = {step: _faults(found[step], found[0], limits) for step in found if step > 0}
+    if not faults:
+        raise ValueError("there is no snapshot to keep: lower rlhf.rl.snapshot_every or raise rlhf.rl.rollouts")
+    fine = [step for step, wrong in faults.items() if not wrong]
+    why = {step: "; ".join(wrong) for step, wrong in faults.items()}
+    if fine:
+        best = max(fine, key=lambda step: (found[step]["pm_score"]["value"], -step))
+        kept, told = _as_good_as(by_step, fine, best, n_bootstrap, seed)
+        why |= told
+    else:
+        kept = min(faults, key=lambda step: (found[step]["kl"]["value"], step))
+        why[kept] = f"kept though no snapshot is within the limits: least KL; {why[kept]}"
+    rows = [
+        {
+            "step": step,
+            **{name: estimate["value"] for name, estimate in signals.items()},
+            "kept": step == kept,
+            "why": why.get(step, "start policy"),
+        }
+        for step, signals in found.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _as_good_as(
+    by_step: dict[int, pd.DataFrame], fine: list[int], best: int, n_bootstrap: int, seed: int
+) -> tuple[int, dict[int, str]]:
+    """Return the earliest of these snapshots that the best does not clearly surpass, and a word on each."""
+    scores = {step: by_step[step].set_index("prompt_id")["pm_score"].sort_index().to_numpy() for step in fine}
+    told = {}
+    kept = None
+    for step in fine:
+        gap = paired_difference(scores[best], scores[step], n_bootstrap, derive_seed(seed, "snapshot choice", step))
+        behind = f"its score is {gap['value']:.2f} [{gap['low']:.2f}, {gap['high']:.2f}] below the best, step {best}"
+        if step == best:
+            told[step] = "the best score within the limits"
+        elif gap["low"] is not None and gap["low"] > 0:
+            told[step] = behind
+        else:
+            told[step] = f"as good as the best: {behind}"
+        if kept is None and (step == best or not (gap["low"] or 0) > 0):
+            kept = step
+            told[step] = f"kept: {told[step]}"
+    assert kept is not None  # the best is among them
+    return kept, told
+
+
+def _faults(found: dict[str, Estimate], start: dict[str, Estimate], limits: Limits) -> list[str]:
+    now, before = ({name: estimate["value"] for name, estimate in of.items()} for of in (found, start))
+    variety = f"distinct_{DISTINCT}"
+    faults = []
+    if now["kl"] > limits.max_kl:
+        faults.append(f"KL {now['kl']:.2f} above {limits.max_kl}")
+    if now["eos_rate"] < limits.min_eos_rate:
+        faults.append(f"EOS rate {now['eos_rate']:.2f} below {limits.min_eos_rate}")
+    if now[variety] < limits.min_distinct * before[variety]:
+        faults.append(
+            f"{variety} {now[variety]:.2f}, below {limits.min_distinct} of {before[variety]:.2f} at the start"
+        )
+    if now["evasive"] > before["evasive"] + limits.max_evasive_rise:
+        faults.append(
+            f"evasive {now['evasive']:.2f}, over {limits.max_evasive_rise} above {before['evasive']:.2f} at the start"
+        )
+    return faults

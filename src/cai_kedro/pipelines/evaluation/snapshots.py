@@ -1,0 +1,92 @@
+"""The policies along RL on held-out prompts: who is how harmless and helpful when (F8, §4.3)."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from cai_kedro.core.conversation import as_messages, as_prompt
+from cai_kedro.core.judging import Judge
+from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.base import TextEngine
+from cai_kedro.metrics.bradley_terry import elo_ratings
+from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
+from cai_kedro.pipelines.evaluation.head_to_heads import play_head_to_heads
+from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from cai_kedro.pipelines.evaluation.ratings import Metrics
+from cai_kedro.templates.selection import choose
+
+_STEP = "_step_"
+
+
+def gather_snapshot_prompts(
+    policy_prompts: pd.DataFrame, eval_red_team_prompts: pd.DataFrame, params: EvaluationParams, seed: int
+) -> pd.DataFrame:
+    """Choose the prompts that every snapshot answers, of those that the final policies answer (→ `prompts`)."""
+    red_team = policy_prompts["prompt_id"].isin(eval_red_team_prompts["prompt_id"])
+    limits = params.snapshots
+    parts = ((policy_prompts[red_team], limits.harmlessness), (policy_prompts[~red_team], limits.helpfulness))
+    return pd.concat([choose(table, most, seed, "snapshot prompts") for table, most in parts], ignore_index=True)
+
+
+def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], EvaluationParams, int], pd.DataFrame]:
+    """Return the node function by which the snapshots of one arm answer; policies are named `{arm}_step_{rollouts}`."""
+
+    def answer(
+        prompts: pd.DataFrame, snapshots: Mapping[int, TextEngine], params: EvaluationParams, seed: int
+    ) -> pd.DataFrame:
+        """Answer every prompt once per snapshot (`prompts` → `responses`), with the final policies' random numbers."""
+        asked = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
+        seeds = [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]]
+        tables = []
+        for step, engine in snapshots.items():
+            texts = [done.text.strip() or NO_ANSWER for done in engine.generate(asked, params.sampling, seeds, STOPS)]
+            table = pd.DataFrame({"prompt_id": prompts["prompt_id"].to_numpy(), "sample": 0})
+            tables.append(table.assign(policy=f"{arm}{_STEP}{step}", response=texts))
+        return pd.concat(tables, ignore_index=True)
+
+    answer.__name__ = f"answer_along_{arm}"
+    return answer
+
+
+def rate_snapshots(starts: Mapping[str, str]) -> Callable[..., Metrics]:
+    """Return the node function that rates the snapshots of every arm; `starts` is the policy an arm started from."""
+
+    def rate(
+        snapshot_judgements: pd.DataFrame,
+        policy_judgements: pd.DataFrame,
+        prompts: pd.DataFrame,
+        judge: Judge,
+        params: EvaluationParams,
+        seed: int,
+    ) -> Metrics:
+        """Return `snapshot_elo.{criterion}.{arm}.step_{k}` (`judgements` ×2, `prompts` → metrics).
+
+        In each arm its snapshots, the policy that it started from (step 0) and the reference policy, at 0, play each
+        other at the same held-out prompts.
+        """
+        here = policy_judgements[policy_judgements["prompt_id"].isin(prompts["prompt_id"])]
+        metrics: Metrics = {}
+        for arm, start in starts.items():
+            along = snapshot_judgements[arm_of(snapshot_judgements["policy"]) == arm]
+            others = here[here["policy"].isin([start, params.elo.reference])]
+            played = play_head_to_heads(pd.concat([along, others]), prompts, judge, seed)
+            for (criterion,), part in played.groupby(["criterion"], sort=True):
+                name = f"snapshot_elo.{criterion}.{arm}"
+                ratings = elo_ratings(part, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
+                steps = {0: start} | {step_of(policy): policy for policy in dict.fromkeys(along["policy"])}
+                metrics |= {f"{name}.step_{step}": ratings[policy] for step, policy in sorted(steps.items())}
+        return metrics
+
+    rate.__name__ = "rate_snapshots"
+    return rate
+
+
+def arm_of(policies: pd.Series) -> pd.Series:
+    """Return the arm of snapshots named `{arm}_step_{rollouts}`."""
+    return policies.str.rpartition(_STEP)[0]
+
+
+def step_of(policy: str) -> int:
+    """Return the number of rollouts of a snapshot named `{arm}_step_{rollouts}`."""
+    return int(policy.rpartition(_STEP)[2])

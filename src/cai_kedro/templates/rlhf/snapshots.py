@@ -1,0 +1,48 @@
+"""Which policy along an RL run is kept: more training against a preference model is not always better (§4.3)."""
+
+import logging
+from collections.abc import Mapping
+
+import pandas as pd
+
+from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.snapshots import snapshot_signals
+from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
+from cai_kedro.templates.selection import choose
+
+logger = logging.getLogger(__name__)
+
+
+def measure_snapshots(
+    start: LanguageModel,
+    snapshots: Mapping[int, LanguageModel],
+    preference_model: LanguageModel,
+    prompts: pd.DataFrame,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
+) -> pd.DataFrame:
+    """Have the start policy and every snapshot answer some prompts of RL (`prompts` → `signals`)."""
+    params = parameters_of(arm, shared)
+    asked = choose(prompts, params.snapshots.prompts, seed, "snapshots")
+    return snapshot_signals(start, snapshots, preference_model, asked, params.rl, derive_seed(seed, arm.name))
+
+
+def keep_snapshot(
+    snapshots: Mapping[int, LanguageModel], signals: pd.DataFrame, shared: RLHFParams, arm: ArmParams, seed: int
+) -> tuple[LanguageModel, pd.DataFrame]:
+    """Return the snapshot to go on with, and what was known of each (`signals` → policy, choice).
+
+    Decided by the preference model's score and limits on drift, variety and evasion; no judge is asked.
+    """
+    params = parameters_of(arm, shared).snapshots
+    limits = Limits(params.max_kl, params.min_eos_rate, params.min_distinct, params.max_evasive_rise)
+    choice = choose_snapshot(signals, limits, params.n_bootstrap, seed)
+    if params.keep == "last":
+        last = choice["step"] == choice["step"].max()
+        choice = choice.assign(kept=last, why=choice["why"].where(~last, "kept: rlhf.snapshots.keep is last"))
+    (kept,) = choice[choice["kept"]].itertuples()
+    logger.info("%s: the policy after rollout %d of %d; %s", arm.name, kept.step, choice["step"].max(), kept.why)
+    return snapshots[kept.step], choice

@@ -1,0 +1,16 @@
+"""Words and clauses."""
+
+from cai_kedro.core.text import clauses, words_of
+
+
+def test_words_are_lower_case_and_keep_straight_apostrophes() -> None:
+    assert words_of("I’m SORRY, I can't!") == ["i'm", "sorry", "i", "can't"]
+    assert words_of(" … ") == []
+
+
+def test_a_sentence_is_cut_where_it_turns() -> None:
+    assert clauses("Sorry; I can't do that, but you could ask a doctor. Why?\nBye – now") == [
+        "sorry", "i can't do that", "but you could ask a doctor", "why", "bye", "now",
+    ]  # fmt: skip
+    assert clauses("well-known, so far as I know") == ["well known", "so far as i know"]
+    assert clauses("") == []

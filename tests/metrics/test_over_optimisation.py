@@ -1,0 +1,94 @@
+"""Which snapshot is kept, on replies made up so that the answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cai_kedro.core.schemas import check_table
+from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot, signals_of
+
+LIMITS = Limits(max_kl=5.0, min_eos_rate=0.9, min_distinct=0.5, max_evasive_rise=0.2)
+N = 40
+NOISE = np.random.default_rng(0).normal(size=N)
+
+
+def replies(
+    step: int, score: float, kl: float = 1.0, *, evasive: float = 0, ended: float = 1, alike: bool = False
+) -> pd.DataFrame:
+    told = ["Bake the bread for an hour." if alike else f"Bake loaf{i} until minute{i} at oven{i}." for i in range(N)]
+    texts = ["I don't know." if i < evasive * N else text for i, text in enumerate(told)]
+    return pd.DataFrame(
+        {
+            "step": step,
+            "prompt_id": [f"p{i}" for i in range(N)],
+            "response": texts,
+            "tokens": [len(text.split()) for text in texts],
+            "ended": [float(i < ended * N) for i in range(N)],
+            # what differs between prompts is large, and the same at every step
+            "pm_score": score + 3 * np.arange(N) + 0.3 * (step % 3) * NOISE,
+            "kl": kl,
+        }
+    )
+
+
+def chosen(*tables: pd.DataFrame, limits: Limits = LIMITS) -> tuple[int, dict[int, str]]:
+    choice = choose_snapshot(check_table("signals", pd.concat(tables)), limits, 500, 0)
+    (kept,) = choice[choice["kept"]]["step"]
+    return kept, dict(zip(choice["step"], choice["why"], strict=True))
+
+
+def test_the_highest_score_is_kept_while_it_clearly_rises() -> None:
+    kept, why = chosen(replies(0, 0), replies(10, 1), replies(20, 2), replies(30, 3))
+    assert kept == 30
+    assert why[30] == "kept: the best score within the limits"
+    assert "below the best, step 30" in why[10]
+    assert why[0] == "start policy"
+
+
+def test_the_earliest_is_kept_that_is_not_clearly_worse() -> None:
+    kept, why = chosen(replies(0, 0), replies(10, 1), replies(20, 2.0), replies(30, 2.01))
+    assert kept == 20
+    assert why[20].startswith("kept: as good as the best: its score is")
+    assert why[30] == "the best score within the limits"
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"kl": 6.0}, "KL 6.00 above 5.0"),
+        ({"ended": 0.5}, "EOS rate 0.50 below 0.9"),
+        ({"alike": True}, r"distinct_2 0.03, below 0.5 of"),
+        ({"evasive": 0.3}, "evasive 0.30, over 0.2 above 0.00 at the start"),
+    ],
+)
+def test_a_higher_score_beyond_a_limit_is_not_kept(fault: dict, told: str) -> None:
+    kept, why = chosen(replies(0, 0), replies(10, 1), replies(20, 9, **fault))
+    assert kept == 10
+    assert told in why[20]
+
+
+def test_evasion_counts_against_the_start_policy() -> None:
+    assert chosen(replies(0, 0, evasive=0.2), replies(10, 1), replies(20, 9, evasive=0.3))[0] == 20
+
+
+def test_if_none_is_within_the_limits_the_least_drift_is_kept() -> None:
+    kept, why = chosen(replies(0, 0), replies(10, 1, kl=7.0), replies(20, 2, kl=6.0))
+    assert kept == 20
+    assert why[20] == "kept though no snapshot is within the limits: least KL; KL 6.00 above 5.0"
+
+
+def test_without_a_snapshot_there_is_nothing_to_keep() -> None:
+    with pytest.raises(ValueError, match=r"no snapshot to keep: lower rlhf\.rl\.snapshot_every"):
+        chosen(replies(0, 0))
+
+
+def test_signals_have_their_interval_and_n() -> None:
+    found = signals_of(replies(10, 1, kl=2.0, evasive=0.25, ended=0.75))
+    assert {name: estimate["n"] for name, estimate in found.items()} == dict.fromkeys(
+        ["pm_score", "kl", "tokens", "eos_rate", "evasive", "boilerplate", "distinct_2"], N
+    )
+    assert found["evasive"]["value"] == 0.25
+    assert found["eos_rate"]["value"] == 0.75
+    assert found["kl"]["value"] == 2.0
+    for name, estimate in found.items():
+        assert estimate["low"] <= estimate["value"] <= estimate["high"], name

@@ -1,0 +1,73 @@
+"""Which policy an arm publishes, and who is not asked."""
+
+import pandas as pd
+import pytest
+
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.templates.rlhf import create_pipeline
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
+from cai_kedro.templates.rlhf.snapshots import keep_snapshot
+
+N = 30
+
+
+def signals(scores: dict[int, float], kl: dict[int, float]) -> pd.DataFrame:
+    tables = [
+        pd.DataFrame(
+            {
+                "step": step,
+                "prompt_id": [f"p{i}" for i in range(N)],
+                "response": [f"loaf{i} of bread" for i in range(N)],
+                "tokens": 3,
+                "ended": 1.0,
+                "pm_score": score,
+                "kl": kl.get(step, 0.0),
+            }
+        )
+        for step, score in scores.items()
+    ]
+    return pd.concat(tables)
+
+
+def kept(tiny_lm: LanguageModel, params: RLHFParams, differences: dict, **of: dict) -> tuple[int, pd.DataFrame]:
+    snapshots = {step: LanguageModel(tiny_lm.model, tiny_lm.tokenizer) for step in of["scores"] if step}
+    arm = ArmParams(name="rl_cai", differences={"snapshots": differences})
+    policy, choice = keep_snapshot(snapshots, signals(**of), params, arm, 1)
+    (step,) = [step for step, snapshot in snapshots.items() if snapshot is policy]
+    return step, choice
+
+
+SCORES = {0: 0.0, 10: 1.0, 20: 3.0, 30: 2.0}
+
+
+def test_the_best_snapshot_is_published_not_the_last(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        step, choice = kept(tiny_lm, rlhf_params, {}, scores=SCORES, kl={})
+    assert step == 20
+    assert choice[choice["kept"]]["step"].tolist() == [20]
+    assert "rl_cai: the policy after rollout 20 of 30; kept: the best score within the limits" in caplog.text
+
+
+def test_an_arm_may_have_a_limit_of_its_own(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
+    of = {"scores": SCORES, "kl": {20: 4.0}}
+    assert kept(tiny_lm, rlhf_params, {}, **of)[0] == 20
+    assert kept(tiny_lm, rlhf_params, {"max_kl": 3.0}, **of)[0] == 30
+
+
+def test_the_last_one_on_request(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
+    step, choice = kept(tiny_lm, rlhf_params, {"keep": "last"}, scores=SCORES, kl={})
+    assert step == 30
+    assert choice["why"].tolist()[-1] == "kept: rlhf.snapshots.keep is last"
+    assert choice["kept"].sum() == 1
+
+
+def test_nobody_who_knows_the_truth_has_a_say() -> None:
+    arm = create_pipeline("rl_cai", comparisons=["c"], start="s.model", red_team_prompts="r", helpful_prompts="h")
+    parameters = {"params:rlhf", "params:rl_cai.arm", "params:seed"}
+    by_name = {node.name: set(node.inputs) - parameters for node in arm.nodes}
+    assert by_name["rl_cai.keep_snapshot"] == {"rl_cai.snapshots@checkpoint", "rl_cai.snapshot_signals"}
+    assert by_name["rl_cai.measure_snapshots"] == {
+        "s.model@checkpoint", "rl_cai.snapshots@checkpoint", "rl_cai.preference.model@checkpoint", "rl_cai.rl_prompts",
+    }  # fmt: skip
