@@ -1,5 +1,8 @@
 """One prompt that is too long must not stop the others, nor change what they get."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -60,3 +63,20 @@ def test_a_model_without_numbers_is_no_row_in_trouble(scripted_engine: type) -> 
 def test_tokens_are_counted(engine: TransformersEngine) -> None:
     engine.generate(["How?", "Why?"], Sampling(temperature=0.0, top_p=1.0, max_new_tokens=3), [1, 2])
     assert 2 <= engine.tokens_written <= 6
+
+
+def test_an_engine_may_name_rows_one_after_another(scripted_engine: type) -> None:
+    class Server(scripted_engine):  # type: ignore[misc, valid-type]
+        def generate(self, prompts: Sequence[str], *arguments: Any) -> list[Completion]:
+            for row, prompt in enumerate(prompts):
+                if prompt == LONG:
+                    raise PromptTooLongError("too long", [row])
+            return super().generate(prompts, *arguments)
+
+    said = generate_fitting(Server(reply=lambda prompt, seed: f"{prompt} {seed}"), PROMPTS, SAMPLING, SEEDS)
+    assert [completion.text if completion else None for completion in said] == ["How? 1", None, "Why not? 3", None]
+
+
+def test_no_rows_are_no_trouble(engine: TransformersEngine) -> None:
+    assert generate_fitting(engine, [], SAMPLING, []) == []
+    assert logprobs_fitting(engine, [], (" (A)", " (B)")).shape == (0, 2)

@@ -1,11 +1,14 @@
 """AI labels after a chain of thought: averaged as probabilities, then clamped."""
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from cai_kedro.core.schemas import check_table
+from cai_kedro.engines.base import PromptTooLongError
 from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams, label_pairs_with_cot
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs
 from tests.conftest import ScriptedEngine
@@ -103,3 +106,23 @@ def test_the_thinker_is_a_parameter() -> None:
 def test_a_clamp_that_is_no_interval_is_refused(clamp: list[float]) -> None:
     with pytest.raises(ValidationError, match="clamp must satisfy 0 <= low < high <= 1, got low="):
         params(clamp=clamp)
+
+
+def test_a_pair_whose_thoughts_are_empty_or_do_not_fit_goes_to_quarantine() -> None:
+    three = pair_table([("Good one.", "Bad one."), ("Bad two.", "Good two."), ("Good three.", "Bad three.")])
+
+    class Engine(ScriptedEngine):
+        def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+            too_long = [row for row, prompt in enumerate(prompts) if "three" in prompt]
+            if too_long:
+                raise PromptTooLongError("too long", too_long)
+            return super().choice_logprobs(prompts, choices)
+
+    engine = Engine(reply=lambda prompt, seed: "" if "one" in prompt else f"Thoughts {seed % 1000}.")
+    labels, quarantine = label_pairs_with_cot(three, constitution(), engine, engine, params(), 1)
+    assert labels["pair_id"].tolist() == ["p1.x.0"]
+    assert quarantine.to_dict("records") == [
+        {"id": "p0.x.0", "reason": "the completion is empty"},
+        {"id": "p2.x.0", "reason": "the prompt does not fit into the model's context"},
+    ]
+    assert not any("one" in prompt for prompt in engine.prompts if "So the answer is" in prompt)

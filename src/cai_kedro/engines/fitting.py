@@ -1,10 +1,13 @@
 """Asking an engine for a table's rows, where one row that is too long must not stop the others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling, TextEngine
+
+Asked = TypeVar("Asked")
 
 #: Why a row could not be made.
 TOO_LONG = "the prompt does not fit into the model's context"
@@ -15,15 +18,12 @@ def generate_fitting(
     engine: TextEngine, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
 ) -> list[Completion | None]:
     """Sample as `engine.generate` does; None for a prompt that is over the context."""
-    try:
-        return list(engine.generate(prompts, sampling, seeds, stop))
-    except PromptTooLongError as error:
-        fitting = _others(len(prompts), error.rows)
     said: list[Completion | None] = [None] * len(prompts)
-    if fitting:
-        done = engine.generate([prompts[i] for i in fitting], sampling, [seeds[i] for i in fitting], stop)
-        for i, completion in zip(fitting, done, strict=True):
-            said[i] = completion
+    places, completions = _of_fitting(
+        len(prompts), lambda at: engine.generate([prompts[i] for i in at], sampling, [seeds[i] for i in at], stop)
+    )
+    for i, completion in zip(places, completions or [], strict=True):
+        said[i] = completion
     return said
 
 
@@ -32,14 +32,31 @@ def logprobs_fitting(engine: TextEngine, prompts: Sequence[str], choices: Sequen
 
     Raises `FloatingPointError` where the model itself gives no numbers.
     """
-    try:
-        return _numbers(engine.choice_logprobs(prompts, choices))
-    except PromptTooLongError as error:
-        fitting = _others(len(prompts), error.rows)
-    logprobs = np.full((len(prompts), len(choices)), np.nan)
-    if fitting:
-        logprobs[fitting] = _numbers(engine.choice_logprobs([prompts[i] for i in fitting], choices))
+    places, read = _of_fitting(len(prompts), lambda at: engine.choice_logprobs([prompts[i] for i in at], choices))
+    if read is None:
+        return np.full((len(prompts), len(choices)), np.nan)
+    if np.isnan(read).any():
+        raise FloatingPointError("the model's log-probabilities are not numbers (NaN): its weights have diverged")
+    logprobs = np.full((len(prompts), len(choices)), np.nan, dtype=read.dtype)
+    logprobs[places] = read
     return logprobs
+
+
+def _of_fitting(n: int, ask: Callable[[list[int]], Asked]) -> tuple[list[int], Asked | None]:
+    """Ask for as many of n rows as fit; return their places and the answer, None where nothing fits.
+
+    An engine may name all rows that are too long at once, or one after another.
+    """
+    places = list(range(n))
+    while places or not n:
+        try:
+            return places, ask(places)
+        except PromptTooLongError as error:
+            too_long = {places[row] for row in error.rows}
+            if not too_long:
+                raise
+            places = [place for place in places if place not in too_long]
+    return [], None
 
 
 def trouble_of(completion: Completion | None) -> str | None:
@@ -47,13 +64,3 @@ def trouble_of(completion: Completion | None) -> str | None:
     if completion is None:
         return TOO_LONG
     return None if completion.text.strip() else EMPTY
-
-
-def _others(n: int, rows: Sequence[int]) -> list[int]:
-    return sorted(set(range(n)) - set(rows))
-
-
-def _numbers(logprobs: np.ndarray) -> np.ndarray:
-    if np.isnan(logprobs).any():
-        raise FloatingPointError("the model's log-probabilities are not numbers (NaN): its weights have diverged")
-    return logprobs

@@ -165,7 +165,7 @@ def _think(
 def _answer(engine: TextEngine, asked: list[str], thoughts: list[str], troubles: list[str | None]) -> np.ndarray:
     """Return P(first option) after the thoughts, NaN for a pair in trouble: (pairs,)."""
     places = [i for i, trouble in enumerate(troubles) if trouble is None]
-    p = np.full(len(asked), np.nan)
-    if places:
-        p[places] = p_first(engine, [cot_answer_prompt(asked[i], thoughts[i]) for i in places])
+    answered = p_first(engine, [cot_answer_prompt(asked[i], thoughts[i]) for i in places])
+    p = np.full(len(asked), np.nan, dtype=answered.dtype)
+    p[places] = answered
     return p
