@@ -90,7 +90,7 @@ def without_results(project: Path, copy: Path, tables: tuple[str, ...]) -> Path:
 def run_and_kill(project: Path, pipelines: str, kill: Kill) -> bool:
     """Run and kill; returns whether the run was still going on then."""
     code = "" if kill.rename is None else AT_A_RENAME.format(n=kill.rename, after=kill.after)
-    process = kedro_start(project, f"--env={ENV}", f"--pipelines={pipelines}", PARAMS, code=code)
+    process = kedro_start(project, "run", f"--env={ENV}", f"--pipelines={pipelines}", PARAMS, code=code)
     if kill.seconds is not None:
         while process.poll() is None and not shard_files(project, TABLES[pipelines], "lock"):
             time.sleep(0.02)

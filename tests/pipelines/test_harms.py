@@ -100,7 +100,7 @@ def test_a_judge_that_reads_no_reasons_leaves_nothing_to_measure(caplog: pytest.
 def test_harms_stand_weakest_first_with_interval_and_n(caplog: pytest.LogCaptureFixture) -> None:
     rows = [("rl_cai", harm, rating, "x y z") for harm, rating in (("theft", 4.0), ("hate", 1.0), ("fraud", 2.0))]
     rows += [("rl_cai", "hate", 3.0, "x y z"), ("rl_cai", "poison", 3.5, "x y z")]
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="cai_kedro"):
         metrics = measure_harm_gaps(judgements(rows), naming("theft", "fraud", "poison"))
     rated = {name: metric for name, metric in metrics.items() if name.startswith("harm_gaps.rl_cai.")}
     assert [name.rpartition(".")[2] for name in rated] == ["fraud", "hate", "poison", "theft"]

@@ -73,7 +73,7 @@ def test_others_are_admitted(referee: Any) -> None:
 
 def test_insisting_marks_the_ratings(caplog: pytest.LogCaptureFixture) -> None:
     insisting = params(allow_training_judge=True)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="cai_kedro"):
         admitted = admit_referee(LongerWins("x"), "x", "y", insisting)
     assert "the ratings are marked" in caplog.text
     red = prompts("red", 30)

@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_left_out_and_told(tiny_lm: LanguageModel, caplog: 
     engine = TransformersEngine(tiny_lm, max_batch_tokens=4096, dtype="float32")
     table = items("ABA")
     table.loc[1, "better"] = "long " * 300  # 1,500 tokens of one byte
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="cai_kedro"):
         judged = judge_items(table, constitution(), engine, params(), 0)
     assert judged["line"].tolist() == [1, 3]
     assert "1 of 3 comparisons do not fit into the context of the judge and are left out, such as line 2" in caplog.text

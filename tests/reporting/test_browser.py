@@ -330,6 +330,9 @@ def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     )
     try:
         page.open_all()
-        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= width
+        # figures take their new width a moment later
+        WebDriverWait(page.driver, 10).until(
+            lambda driver: driver.execute_script("return document.documentElement.scrollWidth") <= width
+        )
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -43,7 +43,7 @@ SCORES = {0: 0.0, 10: 1.0, 20: 3.0, 30: 2.0}
 def test_the_best_snapshot_is_published_not_the_last(
     tiny_lm: LanguageModel, rlhf_params: RLHFParams, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="cai_kedro"):
         step, choice = kept(tiny_lm, rlhf_params, {}, scores=SCORES, kl={})
     assert step == 20
     assert choice[choice["kept"]]["step"].tolist() == [20]
