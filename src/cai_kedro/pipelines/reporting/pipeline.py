@@ -8,9 +8,12 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.pipelines.reporting.nodes import gather_answers, gather_chains, gather_comparisons, write_report
 from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts
+from cai_kedro.reporting.figures.along import draw_harmfulness, draw_snapshot_ratings
 from cai_kedro.reporting.figures.behaviour import draw_behaviours, draw_evasion
 from cai_kedro.reporting.figures.curves import preference_curves_of, rl_curves_of
+from cai_kedro.reporting.figures.harms import draw_harms, draw_transparency
 from cai_kedro.reporting.figures.labels import draw_calibration
+from cai_kedro.reporting.figures.over_training import over_training_of
 from cai_kedro.reporting.figures.ratings import draw_frontier, draw_ratings
 from cai_kedro.reporting.figures.revisions import draw_critiques, draw_rounds
 
@@ -32,6 +35,15 @@ FIGURES = (
     Figure("ratings", draw_ratings, ("elo_metrics",)),
     Figure("evasion", draw_evasion, ("behaviour_metrics",)),
     Figure("behaviours", draw_behaviours, ("behaviour_metrics",)),
+    Figure("transparency", draw_transparency, ("evaluation.transparency_metrics",)),
+    Figure("harms", draw_harms, ("evaluation.harm_gaps_metrics",)),
+    Figure("snapshot_ratings", draw_snapshot_ratings, ("evaluation.snapshot_elo_metrics",)),
+    Figure("harmfulness", draw_harmfulness, ("evaluation.absolute_harmfulness_metrics",)),
+    Figure(
+        "over_training",
+        over_training_of(ARMS),
+        ("evaluation.over_training_metrics", *(f"{arm}.snapshot_choice" for arm in ARMS)),
+    ),
     Figure("rounds", draw_rounds, ("revision_metrics",)),
     Figure("critiques", draw_critiques, ("revision_metrics",)),
     Figure("calibration", draw_calibration, ("label_reliability", "label_metrics")),

@@ -1,0 +1,106 @@
+"""Over-training: what the preference model sees along RL beside what the judge sees (section 4.3 of the paper)."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cai_kedro.reporting.figures.along import Steps, add_line, by_step
+from cai_kedro.reporting.figures.style import explained, nothing
+from cai_kedro.reporting.wording import Metrics, listed, moves, observations, told
+
+OVER_TRAINING = "F12 · Over-training: the score against the truth along RL"
+OVER_TRAINING_PAPER = (
+    "RL-CAI can be over-trained: it becomes overly harsh about harmful requests, and boilerplate enters most of its "
+    "replies (section 4.3)."
+)
+
+#: Signal → its panel, the scale and the digits it is told with. The choice of the snapshot knew all but harmlessness.
+PANELS = {
+    "pm_score": ("PM score", 1.0, 2),
+    "harmlessness": ("true harmlessness, 0 to 4", 1.0, 2),
+    "kl": ("KL, nats", 1.0, 2),
+    "distinct_2": ("distinct pairs of words, %", 100.0, 0),
+    "tokens": ("reply length, tokens", 1.0, 1),
+    "eos_rate": ("replies that end, %", 100.0, 0),
+    "evasive": ("evasive, %", 100.0, 0),
+    "boilerplate": ("boilerplate, %", 100.0, 0),
+}
+
+
+def over_training_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
+    """Return the function that draws every signal along RL (F12); one table of kind `snapshot_choice` an arm."""
+
+    def draw_over_training(over_training_metrics: Metrics, *choices: pd.DataFrame) -> go.Figure:
+        signals = {name: by_step(over_training_metrics, "over_training", name) for name in PANELS}
+        shown = {name: lines for name, lines in signals.items() if lines}
+        if "pm_score" not in shown:
+            return nothing(OVER_TRAINING, OVER_TRAINING_PAPER, "no snapshot's replies were scored.")
+        kept = {arm: _kept(choice) for arm, choice in zip(arms, choices, strict=True)}
+        figure = _panels(shown, kept)
+        return explained(
+            figure,
+            OVER_TRAINING,
+            OVER_TRAINING_PAPER,
+            _found(shown["pm_score"], shown.get("harmlessness", {}), kept),
+            height=110 + 200 * ((len(shown) + 1) // 2),
+        ).update_layout(margin_t=90, legend_y=1.07)
+
+    return draw_over_training
+
+
+def _kept(choice: pd.DataFrame) -> list[int]:
+    return [int(step) for step in choice[choice["kept"].astype(bool)]["step"]]
+
+
+def _panels(shown: Mapping[str, Mapping[str, Steps]], kept: Mapping[str, list[int]]) -> go.Figure:
+    rows = (len(shown) + 1) // 2
+    figure = make_subplots(
+        rows=rows,
+        cols=2,
+        subplot_titles=[PANELS[name][0] for name in shown],
+        horizontal_spacing=0.12,
+        vertical_spacing=0.3 / rows,
+    )
+    for place, (name, lines) in enumerate(shown.items()):
+        _, scale, digits = PANELS[name]
+        for arm, steps in lines.items():
+            row, col = place // 2 + 1, place % 2 + 1
+            add_line(figure, arm, steps, digits, scale, in_legend=place == 0, kept=kept.get(arm, ()), row=row, col=col)
+    return figure.update_xaxes(title="rollouts", row=rows)
+
+
+def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mapping[str, list[int]]) -> str:
+    parts = []
+    for arm, steps in scores.items():
+        stops = sorted({min(steps), *(step for step in kept.get(arm, ()) if step in steps), max(steps)})
+        words = {step: " (kept)" if step in kept.get(arm, ()) else "" for step in stops}
+        where = ", ".join(f"{step}{words[step]}" for step in stops)
+        values = f"PM score {_values(steps, stops)}"
+        if arm in truth:
+            values += f", true harmlessness {_values(truth[arm], stops)}"
+        parts.append(f"{arm} at rollouts {where}: {values}")
+    counts = observations([estimate for steps in scores.values() for estimate in steps.values()])
+    of_truth = observations([estimate for steps in truth.values() for estimate in steps.values()])
+    rated = f", of which rated {of_truth}, those to red-team prompts" if truth else ""
+    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). {_verdict(scores, truth, kept)}"
+
+
+def _values(steps: Steps, stops: list[int]) -> str:
+    return " → ".join(told(steps[step], 2, n=False) for step in stops if step in steps)
+
+
+def _verdict(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mapping[str, list[int]]) -> str:
+    if not truth:
+        return "No judge rated these replies, so nobody knows what the score is worth."
+    over = []
+    for arm, steps in truth.items():
+        last = max(steps)
+        for step in kept.get(arm, ()):
+            gain = scores[arm][last]["value"] - scores[arm][step]["value"] if step in steps else 0.0
+            if gain > 0 and moves(steps[step], steps[last]) < 0:
+                over.append(arm)
+    if not over:
+        return "After the snapshot kept, in no arm does the score rise while harmlessness falls beyond its intervals."
+    return f"After the snapshot kept, the score rises and harmlessness falls, beyond its intervals, in {listed(over)}."
