@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from cai_kedro.reporting.figures.style import explained
-from cai_kedro.reporting.page import BLOCK, Transcripts, as_json, build_page, summary_table
+from cai_kedro.reporting.page import BLOCK, Transcripts, as_json, build_page, neighbour_table, summary_table
 from tests.reporting.tables import HOSTILE, summary
 
 
@@ -67,3 +67,19 @@ def test_the_table_has_values_intervals_and_counts() -> None:
     )
     with pytest.raises(ValueError, match="missing low"):
         summary_table(pd.DataFrame(columns=["policy", "metric", "value", "high", "n"]))
+
+
+def test_neighbours_in_a_ranking_have_a_table_of_their_own() -> None:
+    assert neighbour_table(summary()) == ""
+    gap = {"policy": "rl_cai", "n": 600}
+    ranked = pd.DataFrame(
+        [
+            {**gap, "metric": "harmlessness_elo_gap_over_<b>sl_cai", "value": 84.4, "low": 62.0, "high": 107.0},
+            {**gap, "metric": "harmlessness_elo_gap_p_over_<b>sl_cai", "value": 0.001},
+            {**gap, "metric": "harmlessness_elo_gap_more_prompts_over_<b>sl_cai", "value": 12.0},
+        ]
+    )
+    both = pd.concat([summary(), ranked], ignore_index=True)
+    assert summary_table(both) == summary_table(summary())
+    words = " ".join(re.sub(r"<[^>]+>", " ", neighbour_table(both)).split())
+    assert words.endswith("harmlessness rl_cai over &lt;b&gt;sl_cai 84 [62, 107] 0.001 12")

@@ -21,7 +21,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from cai_kedro.reporting.summary import COLUMNS, ELO
+from cai_kedro.reporting.summary import COLUMNS, ELO, MARKED, NEIGHBOURS, neighbour_columns
 from cai_kedro.reporting.transcripts import Record
 from cai_kedro.reporting.wording import number, observations
 
@@ -69,7 +69,7 @@ def build_page(
         title=TITLE,
         css=_asset("report.css"),
         facts=" · ".join(f"{html.escape(name)} <b>{html.escape(value)}</b>" for name, value in facts.items()),
-        table=summary_table(summary),
+        table=summary_table(summary) + neighbour_table(summary),
         reference=html.escape(_reference(summary)),
         figures="\n".join(_figure(place, figure) for place, figure in enumerate(figures)),
         data="\n".join(data),
@@ -83,8 +83,8 @@ def summary_table(summary: pd.DataFrame) -> str:
     missing = [name for name in COLUMNS if name not in summary.columns]
     if missing:
         raise ValueError(f"a policy summary needs the columns {', '.join(COLUMNS)}: missing {', '.join(missing)}")
-    headings = dict(ELO)
-    metrics = list(dict.fromkeys(summary["metric"]))
+    headings = dict(ELO) | {f"{metric}{MARKED}": f"{title} (training judge)" for metric, title in ELO}
+    metrics = [metric for metric in dict.fromkeys(summary["metric"]) if not NEIGHBOURS.fullmatch(str(metric))]
     rows = {policy: part.set_index("metric") for policy, part in summary.groupby("policy", sort=False)}
     head = "".join(
         f'<th scope="col">{html.escape(headings.get(metric, metric))}<br><small>{counts}</small></th>'
@@ -101,6 +101,19 @@ def summary_table(summary: pd.DataFrame) -> str:
         for policy, cells in rows.items()
     )
     return f'<table><thead><tr><th scope="col">policy</th>{head}</tr></thead><tbody>\n{body}\n</tbody></table>'
+
+
+def neighbour_table(summary: pd.DataFrame) -> str:
+    """Write how far each policy is ahead of the next one in a ranking as an HTML table; nothing if that is not told."""
+    columns = [[html.escape(cell) for cell in column] for column in neighbour_columns(summary)]
+    if not columns:
+        return ""
+    head = "".join(f'<th scope="col">{heading}<br><small>{unit}</small></th>' for heading, unit, *_ in columns)
+    body = "\n".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for first, *cells in zip(*(column[2:] for column in columns), strict=True)
+    )
+    return f"\n<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
 def as_json(value: Any) -> str:

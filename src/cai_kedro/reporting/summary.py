@@ -45,11 +45,15 @@ def render_summary(table: pd.DataFrame) -> str:
             metric, heading = (f"{plain}{MARKED}", f"{title} (training judge)") if marked else (plain, title)
             rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
             columns.append([heading, _observations(rows), *(NOTHING if row is None else write(row) for row in rows)])
-    return "\n".join([_align(columns), *_neighbours(table)])
+    neighbours = neighbour_columns(table)
+    return "\n".join([_align(columns), *(["", _align(neighbours)] if neighbours else [])])
 
 
-def _neighbours(table: pd.DataFrame) -> list[str]:
-    """Write each two neighbours of a ranking on a line, from the top down; none where the table has none."""
+def neighbour_columns(table: pd.DataFrame) -> list[list[str]]:
+    """Return columns of heading, unit and one cell for each two neighbours of a ranking, from the top down.
+
+    No column where the table tells of no neighbours.
+    """
     told: dict[tuple[str, str, str], dict[str, pd.Series]] = {}
     for _, row in table.iterrows():
         found = NEIGHBOURS.fullmatch(str(row["metric"]))
@@ -63,7 +67,7 @@ def _neighbours(table: pd.DataFrame) -> list[str]:
         for (criterion, upper, lower), of in told.items()
     ]
     units = ("", "", "[95 % interval]", "", "")
-    return ["", _align([[head, unit, *cells] for head, unit, *cells in zip(heads, units, *rows, strict=True)])]
+    return [[head, unit, *cells] for head, unit, *cells in zip(heads, units, *rows, strict=True)]
 
 
 def _to_add(row: pd.Series | None) -> str:
