@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,38 @@ def test_batches_are_trimmed_and_hold_every_row_once() -> None:
     assert batch["input_ids"].tolist() == [[1, 2, 5, 0], [1, 6, 7, 8]]
     assert batch["reply_ids"].tolist() == [[5, 0, 0], [6, 7, 8]]
     assert batch["mask"].tolist() == [[1, 0, 0], [1, 1, 1]]
-    assert [index.tolist() for index in episodes.by_length(8)] == [[0, 1], [2]]
+    again = Episodes.from_batch(batch)
+    assert (again.lengths.tolist(), again.signals) == ([3, 4], {})
     starts = torch.cat([batch["starts"] for batch in episodes.minibatches(2, seed=0)])
     assert sorted(starts.tolist()) == [1, 2, 4]
+
+
+def test_reading_by_length_puts_every_row_back_where_it_was() -> None:
+    episodes = Episodes.of([[1, 2], [1], [1, 2, 3, 4]], [[5], [6, 7, 8], [9, 9]], 0, torch.device("cpu"))
+    shapes = []
+
+    def reader(input_ids: Tensor, starts: Tensor, reply_ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        shapes.append(tuple(input_ids.shape))
+        return reply_ids * mask, mask + starts[:, None]
+
+    ids, starts = episodes.read(reader, 8)
+    assert shapes == [(1, 6), (2, 4)]
+    assert ids.tolist() == [[5, 0, 0], [6, 7, 8], [9, 9, 0]]
+    assert starts.tolist() == [[3, 2, 2], [2, 2, 2], [5, 5, 0]]
+
+
+def test_gradients_do_not_depend_on_how_episodes_are_cut(tiny_lm: LanguageModel) -> None:
+    prompts, replies = [[1, 20, 30], [1, 40], [1, 9, 8, 7]], [[50, 60], [70, 80, 1], [5]]
+    episodes = Episodes.of(prompts, replies, 0, torch.device("cpu"))
+    gradients = []
+    for budget in (100, 5):
+        model = ActorCritic(tiny_lm.model, 0.1)
+        model.zero_grad()
+        logprobs, _, _ = episodes.read(partial(model, temperature=1.0, entropy=False), budget)
+        (logprobs.sum() / episodes.mask.sum()).backward()
+        gradients.append(tiny_lm.model.model.embed_tokens.weight.grad.clone())
+    assert gradients[0].abs().max() > 0
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
 
 
 def test_logprobs_values_and_entropy_are_those_of_the_plain_model(tiny_lm: LanguageModel) -> None:

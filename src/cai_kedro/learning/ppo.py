@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,8 @@ from cai_kedro.learning.ppo_checkpoints import (
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
-from cai_kedro.learning.training_arguments import attention_for, device_flags
-from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, reply_logits, reply_states
+from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, device_flags
+from cai_kedro.learning.value_head import ActorCritic, reply_logprobs
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ class PPOTrainer(Trainer):
         self.reference = reference.to(args.device)  # type: ignore[arg-type]
         self.score, self.prompts, self.params, self.run_dir = score, prompts, params, run_dir
         self.run_seed = seed
+        self.batch_tokens = min(params.max_batch_tokens, chunk_tokens(params.device))
         self.progress = PPOState(kl_coef=params.kl_coef)
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.figures: dict[str, list[float]] = {}
@@ -157,8 +159,8 @@ class PPOTrainer(Trainer):
     ) -> Any:
         """Return the clipped policy loss plus `vf_coef` times the clipped value loss."""
         mask = inputs["mask"]
-        read = (inputs["input_ids"], inputs["starts"], inputs["reply_ids"], mask)
-        logprobs, values, _ = model(*read, self.params.temperature, entropy=False)
+        reader = partial(model, temperature=self.params.temperature, entropy=False)
+        logprobs, values, _ = Episodes.from_batch(inputs).read(reader, self.batch_tokens)
         policy_loss, clipped = ppo_math.clipped_policy_loss(
             logprobs, inputs["logprobs"], inputs["advantages"], mask, self.params.clip_range
         )
@@ -239,21 +241,16 @@ class PPOTrainer(Trainer):
     @torch.no_grad()
     def _forward(self, episodes: Episodes) -> None:
         """Fill in log-probabilities, values and entropies of the policy, and the reference's log-probabilities."""
-        signals = {
-            name: torch.zeros_like(episodes.mask) for name in ("logprobs", "values", "entropy", "reference_logprobs")
-        }
-        for index in episodes.by_length(self.params.max_batch_tokens):
-            batch = episodes.rows(index)
-            ids, starts, reply_ids, mask = (batch[name] for name in ("input_ids", "starts", "reply_ids", "mask"))
-            with self.accelerator.autocast():
-                outputs = self.actor_critic(ids, starts, reply_ids, mask, self.params.temperature, entropy=True)
-                states = reply_states(self.reference, ids, starts, mask.shape[1])
-                logits = reply_logits(self.reference, states, mask, self.params.temperature)
-                known = chosen_logprobs(logits, reply_ids, mask)
-            for name, found in zip(signals, (*outputs, known), strict=True):
-                signals[name][index, : found.shape[1]] = found
-        self.note("entropy", ppo_math.masked_mean(signals["entropy"], episodes.mask))
-        episodes.signals.update(signals)
+        temperature = self.params.temperature
+
+        def reader(**batch: Tensor) -> tuple[Tensor, ...]:
+            known = reply_logprobs(self.reference, **batch, temperature=temperature)
+            return *self.actor_critic(**batch, temperature=temperature, entropy=True), known
+
+        with self.accelerator.autocast():
+            found = episodes.read(reader, self.batch_tokens)
+        episodes.signals.update(zip(("logprobs", "values", "entropy", "reference_logprobs"), found, strict=True))
+        self.note("entropy", ppo_math.masked_mean(episodes.signals["entropy"], episodes.mask))
 
     def _reward(self, episodes: Episodes, scores: Tensor) -> None:
         """Fill in advantages and returns, and let the KL coefficient follow its target."""

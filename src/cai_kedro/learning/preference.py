@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -18,11 +18,12 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.sampling import length_sorted_batches
 from cai_kedro.learning.batching import LengthGrouped
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.trainer_run import on_loan, run
-from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
+from cai_kedro.learning.training_arguments import TrainingParams, attention_for, chunk_tokens, training_flags
 from datasets import Dataset
 
 logger = logging.getLogger(__name__)
@@ -170,10 +171,9 @@ def score_token_ids(
     was_training = model.training
     model.eval()
     scores = torch.empty(len(sequences), dtype=torch.float32)
-    by_length = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
+    lengths = [len(sequence) for sequence in sequences]
     with torch.no_grad():
-        for start in range(0, len(by_length), batch_size):
-            rows = by_length[start : start + batch_size]
+        for rows in _batches(lengths, batch_size, chunk_tokens(model.device.type)):
             ids = pad_sequence(
                 [torch.tensor(sequences[row]) for row in rows], batch_first=True, padding_value=pad_token_id
             ).to(model.device)
@@ -181,6 +181,13 @@ def score_token_ids(
             scores[rows] = model(input_ids=ids, use_cache=False).logits.squeeze(-1).float().cpu()
     model.train(was_training)
     return scores
+
+
+def _batches(lengths: Sequence[int], batch_size: int, max_tokens: int) -> Iterator[list[int]]:
+    """Yield the rows in batches of like length, at most so many rows and padded tokens."""
+    for batch in length_sorted_batches(lengths, max_tokens):
+        for start in range(0, len(batch), batch_size):
+            yield batch[start : start + batch_size]
 
 
 def check_preference_model(preference_model: LanguageModel) -> None:

@@ -1,19 +1,27 @@
 """Rollouts: which prompts are drawn, the replies sampled to them, and the padded tensors that PPO learns from."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.sampling import length_sorted_batches
 
 logger = logging.getLogger(__name__)
+
+#: What a model needs of episodes to read them.
+READ = ("input_ids", "starts", "reply_ids", "mask")
+
+#: Reads a batch of `READ` and returns per-token figures, each (rows, longest reply).
+Reader = Callable[..., tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,14 @@ class Episodes:
             mask=padded([[1] * len(reply) for reply in replies], 0).float(),
         )
 
+    @classmethod
+    def from_batch(cls, batch: Mapping[str, Tensor]) -> "Episodes":
+        """Return the episodes that `rows` made a batch of."""
+        return cls(
+            **{name: batch[name] for name in READ},
+            signals={name: tensor for name, tensor in batch.items() if name not in READ},
+        )
+
     @property
     def lengths(self) -> Tensor:
         """Tokens of prompt and reply: (n,)."""
@@ -118,16 +134,24 @@ class Episodes:
             **{name: tensor[:, :width] for name, tensor in batch.items()},
         }
 
-    def by_length(self, max_batch_tokens: int) -> Iterator[Tensor]:
-        """Cut the rows, short ones first, into index batches of at most `max_batch_tokens` padded tokens."""
-        lengths = self.lengths.tolist()
-        batch: list[int] = []
-        for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-            if batch and (len(batch) + 1) * lengths[row] > max_batch_tokens:
-                yield torch.tensor(batch, device=self.mask.device)
-                batch = []
-            batch.append(row)
-        yield torch.tensor(batch, device=self.mask.device)
+    def read(self, reader: Reader, max_batch_tokens: int) -> tuple[Tensor, ...]:
+        """Have a reader return per-token figures of all rows, each (n, R), 0 behind a batch's longest reply.
+
+        It reads rows of like length at a time, at most `max_batch_tokens` padded ones: little padding. Rows do not
+        influence each other, so this is the same as reading them together, but for rounding; gradients included.
+        """
+        batches = length_sorted_batches(self.lengths.tolist(), max_batch_tokens)
+        place = torch.tensor([row for batch in batches for row in batch], device=self.mask.device).argsort()
+        found = [reader(**self._read_only(torch.tensor(batch, device=self.mask.device))) for batch in batches]
+        width = self.mask.shape[1]
+        return tuple(
+            torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in parts])[place]
+            for parts in zip(*found, strict=True)
+        )
+
+    def _read_only(self, index: Tensor) -> dict[str, Tensor]:
+        batch = self.rows(index)
+        return {name: batch[name] for name in READ}
 
     def minibatches(self, size: int, seed: int) -> Iterator[dict[str, Tensor]]:
         """Yield every row once, in batches of `size` in a random order that the seed fixes."""

@@ -16,7 +16,8 @@ from cai_kedro.learning.ppo_math import sequence_kl
 from cai_kedro.learning.rl import pm_scorer
 from cai_kedro.learning.rl_params import RLParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, encode_prompts
-from cai_kedro.learning.value_head import chosen_logprobs, reply_logits, reply_states
+from cai_kedro.learning.training_arguments import chunk_tokens
+from cai_kedro.learning.value_head import reply_logprobs
 
 _COLUMNS = ["step", "prompt_id", "response", "tokens", "ended", "pm_score", "kl"]
 
@@ -107,14 +108,13 @@ def _log_ratios(
 ) -> Tensor:
     """Return log policy - log start of each reply: (n,) on the CPU."""
     episodes = Episodes.of(prompts, replies, policy.tokenizer.pad_token_id, policy.model.device)
-    ratios = torch.zeros(len(replies))
-    for index in episodes.by_length(params.max_batch_tokens):
-        batch = episodes.rows(index)
-        ids, starts, reply_ids, mask = (batch[name] for name in ("input_ids", "starts", "reply_ids", "mask"))
-        found = []
-        for model in (policy.model, start.model):
-            with evaluating(model):
-                logits = reply_logits(model, reply_states(model, ids, starts, mask.shape[1]), mask, params.temperature)
-                found.append(chosen_logprobs(logits, reply_ids, mask))
-        ratios[index.cpu()] = sequence_kl(found[0], found[1], mask).cpu()
-    return ratios
+    batch_tokens = min(params.max_batch_tokens, chunk_tokens(params.device))
+
+    def reader(**batch: Tensor) -> tuple[Tensor, ...]:
+        return tuple(
+            reply_logprobs(model, **batch, temperature=params.temperature) for model in (policy.model, start.model)
+        )
+
+    with evaluating(policy.model), evaluating(start.model):
+        found = episodes.read(reader, batch_tokens)
+    return sequence_kl(*found, episodes.mask).cpu()

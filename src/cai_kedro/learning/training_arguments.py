@@ -8,6 +8,8 @@ from cai_kedro.engines.precision import DType, resolve_dtype
 
 Device = Literal["cpu", "cuda"]
 
+CPU_CHUNK_TOKENS = 2048  # half and twice as many are about as fast for the micro LM, a whole rollout is much slower
+
 
 class TrainingParams(BaseModel):
     """What fine-tuning and the preference model have in common. Lengths are in tokens; `log_every` in steps.
@@ -63,6 +65,11 @@ def training_flags(params: TrainingParams, seed: int) -> dict[str, Any]:
         "logging_first_step": True,
         "remove_unused_columns": False,  # our datasets hold only what collator and sampler read
     }
+
+
+def chunk_tokens(device: str) -> int:
+    """Return how many padded tokens to read at once: on a CPU what stays in its cache, elsewhere without a limit."""
+    return CPU_CHUNK_TOKENS if device == "cpu" else 2**31
 
 
 def attention_for(device: Device) -> str:

@@ -44,6 +44,14 @@ def _unpacked(values: Tensor, mask: Tensor) -> Tensor:
     return empty.masked_scatter(mask.bool(), values)
 
 
+def reply_logprobs(
+    model: PreTrainedModel, input_ids: Tensor, starts: Tensor, reply_ids: Tensor, mask: Tensor, temperature: float
+) -> Tensor:
+    """Return the log-probability that a model gives each reply token, (n, R) in nats, 0 on padding."""
+    states = reply_states(model, input_ids, starts, mask.shape[1])
+    return chosen_logprobs(reply_logits(model, states, mask, temperature), reply_ids, mask)
+
+
 class ActorCritic(nn.Module):
     """The policy and a linear value head on its last hidden state, zero at the start.
 
