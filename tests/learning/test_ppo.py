@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
     "gae_lambda": 0.95,
     "whiten_advantages": True,
     "center_scores": True,
+    "scale_rewards": False,
     "kl_coef": 0.05,
     "kl_target": 3.0,
     "kl_horizon": 100,
@@ -260,6 +261,19 @@ def test_a_reply_without_an_end_is_penalised_and_scored_with_one(tiny_lm: Langua
     assert curve(result, "reward")[0] == pytest.approx(1.0 - 3.0 * (1 - rate), abs=1e-5)
 
 
+def test_scaled_rewards_do_not_depend_on_the_size_of_scores(tiny_lm: LanguageModel) -> None:
+    first, second = copies(tiny_lm, 2)
+    params = settings(scale_rewards=True, rollouts=2)
+    plain = train(first, params)
+    large = train(second, params, lambda prompts, replies: 8 * by_sum(prompts, replies) + 4)
+    scale = curve(plain, "reward_scale")
+    assert scale[0] > 0
+    assert scale[0] == scale[1]  # measured once, on the start policy's replies
+    assert curve(large, "reward_scale") == pytest.approx([8 * value for value in scale])
+    assert curve(large, "reward") == pytest.approx(curve(plain, "reward"), abs=1e-4)
+    assert curve(large, "pm_score") == pytest.approx([8 * value + 4 for value in curve(plain, "pm_score")], abs=1e-3)
+
+
 def test_a_score_that_is_not_finite_stops_the_run(tiny_lm: LanguageModel) -> None:
     with pytest.raises(ValueError, match="gave 8 of 8 replies a score that is not finite"):
         train(tiny_lm, settings(), lambda prompts, replies: torch.full((len(replies),), float("nan")))
@@ -275,7 +289,7 @@ def test_curves_and_snapshots_have_their_shape(tiny_lm: LanguageModel, caplog: p
         result = train(tiny_lm, settings(rollouts=3, snapshot_every=2))
     assert set(result.curves["metric"]) == {
         "pm_score", "reward", "kl", "kl_coef", "entropy", "approximate_kl", "clip_fraction", "value_clip_fraction",
-        "policy_loss", "value_loss", "explained_variance", "response_length", "eos_rate",
+        "policy_loss", "value_loss", "explained_variance", "response_length", "eos_rate", "reward_scale",
     }  # fmt: skip
     assert sorted(set(result.curves["step"])) == [1, 2, 3]
     assert list(result.snapshots) == [2]
@@ -302,10 +316,10 @@ def assert_same(left: RLResult, right: RLResult) -> None:
 
 def test_two_rollouts_and_two_more_are_four(tiny_lm: LanguageModel, tmp_path: Path) -> None:
     first, second, third = copies(tiny_lm, 3)
-    straight = train(first, settings(rollouts=4))
-    train(second, settings(rollouts=2), run_dir=tmp_path)
+    straight = train(first, settings(rollouts=4, scale_rewards=True))
+    train(second, settings(rollouts=2, scale_rewards=True), run_dir=tmp_path)
     assert newest_checkpoint(tmp_path, 100) == tmp_path / "checkpoint-8"
-    assert_same(train(third, settings(rollouts=4), run_dir=tmp_path), straight)
+    assert_same(train(third, settings(rollouts=4, scale_rewards=True), run_dir=tmp_path), straight)
 
 
 def test_a_run_that_is_killed_in_a_rollout_resumes_bit_for_bit(tiny_lm: LanguageModel, tmp_path: Path) -> None:

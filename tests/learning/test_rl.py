@@ -70,7 +70,9 @@ def test_trl_trainers_run_on_the_same_data(
     assert not torch.equal(final["model.norm.weight"], start["model.norm.weight"])
     assert torch.equal(result.snapshots[2].model.state_dict()["model.norm.weight"], final["model.norm.weight"])
     assert list(result.snapshots) == [1, 2]
-    assert {"pm_score", "reward", "kl", "entropy", "response_length", "eos_rate"} <= set(result.curves["metric"])
+    assert {"pm_score", "reward", "kl", "entropy", "response_length", "eos_rate", "reward_scale"} <= set(
+        result.curves["metric"]
+    )
     assert sorted(set(result.curves["step"])) == [1, 2]
     assert set(vars(result.policy.model)) == own  # no patched forward is left
     assert capsys.readouterr().out == ""

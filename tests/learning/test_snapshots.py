@@ -10,10 +10,10 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning import snapshots
+from cai_kedro.learning import replies as drawn
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference import score_responses
-from cai_kedro.learning.snapshots import _as_seen, snapshot_signals
+from cai_kedro.learning.snapshots import snapshot_signals
 from tests.learning.test_ppo import prompt_table, settings
 
 
@@ -48,11 +48,6 @@ def test_the_start_policy_is_step_0_and_has_not_drifted(tiny_lm: LanguageModel, 
     assert (start["ended"][start["tokens"] < 6] == 1).all()
 
 
-def test_people_read_a_reply_up_to_the_next_human_turn() -> None:
-    assert _as_seen(" Bake it.\n\nHuman: Thanks.\n\nAssistant: Bye.") == "Bake it."
-    assert _as_seen(" Bake it.") == "Bake it."
-
-
 def test_a_reply_that_takes_the_next_human_turn_has_no_end_of_its_own(
     tiny_lm: LanguageModel, tiny_pm: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,11 +55,13 @@ def test_a_reply_that_takes_the_next_human_turn_has_no_end_of_its_own(
     texts = [" Bake it.", " Bake it.\n\nHuman: Thanks.", " Bake"]
     ids = [tiny_lm.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     replies = [[*ids[0], eos], [*ids[1], eos], ids[2]]
-    monkeypatch.setattr(snapshots, "sample_tokens", lambda *_, **__: replies)
+    monkeypatch.setattr(drawn, "sample_tokens", lambda *_, **__: replies)
     table = snapshot_signals(tiny_lm, {}, tiny_pm, prompt_table(3), settings(), 3)
     assert table["response"].tolist() == ["Bake it.", "Bake it.", "Bake"]
     assert table["ended"].tolist() == [1, 0, 0]
     assert table["tokens"].tolist() == [len(reply) for reply in replies]
+    read = score_responses(tiny_pm, [as_messages(prompt_table(3)["messages"][1])], ["Bake it."], 1)
+    assert table["pm_score"][1] == pytest.approx(float(read[0]), abs=1e-4)
 
 
 def test_adding_a_snapshot_changes_no_other(tiny_lm: LanguageModel, tiny_pm: LanguageModel) -> None:

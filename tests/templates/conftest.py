@@ -39,6 +39,7 @@ SHARED: dict[str, Any] = {
         "gae_lambda": 0.95,
         "whiten_advantages": True,
         "center_scores": True,
+        "scale_rewards": True,
         "kl_coef": 0.1,
         "kl_target": None,
         "kl_horizon": 100.0,

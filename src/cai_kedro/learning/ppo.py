@@ -29,7 +29,6 @@ from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.sampling import sample_tokens
 from cai_kedro.learning import ppo_math
 from cai_kedro.learning.ppo_checkpoints import (
     SNAPSHOTS,
@@ -41,6 +40,8 @@ from cai_kedro.learning.ppo_checkpoints import (
     save_weights,
     weights_of,
 )
+from cai_kedro.learning.replies import Replies, ReplyReader
+from cai_kedro.learning.rewards import ScoreUnits, check_finite, reply_rewards
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
@@ -131,6 +132,7 @@ class PPOTrainer(Trainer):
         super().__init__(model=model, args=args, optimizers=(optimizer, scheduler))
         self.actor_critic = model
         self.tokenizer = policy.tokenizer
+        self.reader = ReplyReader(policy.tokenizer)
         self.reference = reference.to(args.device)  # type: ignore[arg-type]
         self.score, self.prompts, self.params, self.run_dir = score, prompts, params, run_dir
         self.run_seed = seed
@@ -197,46 +199,26 @@ class PPOTrainer(Trainer):
             [self.prompts.prompt_ids[row] for row in rows], self.params.samples_per_prompt, rollout, self.run_seed
         )
         prompts = [self.prompts.token_ids[row] for row in rows for _ in range(self.params.samples_per_prompt)]
-        replies = self._sample(prompts, seeds)
-        ended = torch.tensor([bool(reply) and reply[-1] == self.tokenizer.eos_token_id for reply in replies])
-        scores = self._scores(prompts, replies, ended)
-        episodes = Episodes.of(prompts, replies, self.tokenizer.pad_token_id, self.args.device)
+        with self.accelerator.autocast():
+            replies = self.reader.sample(self.actor_critic.policy, prompts, seeds, self.params)
+        rewards = self._rewards(prompts, replies)
+        episodes = Episodes.of(prompts, replies.written, self.tokenizer.pad_token_id, self.args.device)
         self._forward(episodes)
-        self._reward(episodes, scores.to(self.args.device))
-        self.note("eos_rate", ended.float().mean())
+        self._credit(episodes, rewards.to(self.args.device))
+        self.note("eos_rate", replies.ended.float().mean())
         self.note("response_length", episodes.mask.sum(1).mean())
         return episodes
 
-    def _sample(self, prompts: list[list[int]], seeds: list[int]) -> list[list[int]]:
+    def _rewards(self, prompts: list[list[int]], replies: Replies) -> Tensor:
+        """Return the reward of each reply, (n,); the first rollout says in what units."""
         with self.accelerator.autocast():
-            return sample_tokens(
-                self.actor_critic.policy,
-                prompts,
-                temperature=self.params.temperature,
-                top_p=1.0,
-                max_new_tokens=self.params.max_new_tokens,
-                seeds=seeds,
-                eos_token_id=self.tokenizer.eos_token_id,
-                pad_token_id=self.tokenizer.pad_token_id,
-                max_batch_tokens=self.params.max_batch_tokens,
-            )
-
-    def _scores(self, prompts: list[list[int]], replies: list[list[int]], ended: Tensor) -> Tensor:
-        """Return centred scores less the penalty for a reply without an end: (n,)."""
-        # the PM reads its score at EOS, so a cut reply gets one for the reading
-        eos = self.tokenizer.eos_token_id
-        whole = [reply if end else [*reply, eos] for reply, end in zip(replies, ended.tolist(), strict=True)]
-        with self.accelerator.autocast():
-            scores = self.score(prompts, whole).float().cpu()
-        if not torch.isfinite(scores).all():
-            raise ValueError(
-                f"the preference model gave {int((~torch.isfinite(scores)).sum())} of {len(scores)} replies a score "
-                "that is not finite; look at its training curves"
-            )
+            scores = self.score(prompts, replies.read).float().cpu()
+        check_finite(scores)
+        if self.progress.units is None:
+            self.progress.units = ScoreUnits.of(scores, self.params)
         self.note("pm_score", scores.mean())
-        if self.progress.score_centre is None:
-            self.progress.score_centre = scores.mean().item() if self.params.center_scores else 0.0
-        return scores - self.progress.score_centre - self.params.missing_eos_penalty * (~ended).float()
+        self.note("reward_scale", self.progress.units.scale)
+        return reply_rewards(scores, replies.ended, self.progress.units, self.params.missing_eos_penalty)
 
     @torch.no_grad()
     def _forward(self, episodes: Episodes) -> None:
@@ -252,12 +234,12 @@ class PPOTrainer(Trainer):
         episodes.signals.update(zip(("logprobs", "values", "entropy", "reference_logprobs"), found, strict=True))
         self.note("entropy", ppo_math.masked_mean(episodes.signals["entropy"], episodes.mask))
 
-    def _reward(self, episodes: Episodes, scores: Tensor) -> None:
+    def _credit(self, episodes: Episodes, of_replies: Tensor) -> None:
         """Fill in advantages and returns, and let the KL coefficient follow its target."""
         params, signals, mask = self.params, episodes.signals, episodes.mask
         divergence = ppo_math.sequence_kl(signals["logprobs"], signals["reference_logprobs"], mask)
         kl, kl_coef = divergence.mean().item(), self.progress.kl_coef
-        rewards = ppo_math.token_rewards(scores, signals["logprobs"], signals["reference_logprobs"], mask, kl_coef)
+        rewards = ppo_math.token_rewards(of_replies, signals["logprobs"], signals["reference_logprobs"], mask, kl_coef)
         advantages, returns = ppo_math.generalised_advantages(
             rewards, signals["values"], mask, params.gamma, params.gae_lambda
         )

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cai_kedro.learning.rewards import ScoreUnits
 from cai_kedro.learning.rl_params import RLParams
 
 WEIGHTS = "model.safetensors"
@@ -22,10 +23,10 @@ _NOT_PART_OF_A_RUN = {"rollouts", "checkpoint_every", "checkpoint_dir"}
 
 @dataclass
 class PPOState:
-    """What PPO knows beside weights and optimiser: the KL coefficient, the scores' centre and the curves so far."""
+    """What PPO knows beside weights and optimiser: KL coefficient, units of the rewards and the curves so far."""
 
     kl_coef: float
-    score_centre: float | None = None
+    units: ScoreUnits | None = None
     curve_rows: list[tuple[int, str, float]] = field(default_factory=list)
 
     def save(self, directory: Path) -> None:
@@ -37,6 +38,7 @@ class PPOState:
         """Read what `save` wrote."""
         content = json.loads((directory / STATE).read_text(encoding="utf-8"))
         content["curve_rows"] = [tuple(row) for row in content["curve_rows"]]
+        content["units"] = content["units"] and ScoreUnits(**content["units"])
         return cls(**content)
 
 

@@ -14,11 +14,13 @@ class RLParams(BaseModel):
     """How to train a policy against a preference model (PM).
 
     A rollout draws `prompts_per_rollout` prompts and `samples_per_prompt` replies to each; then every reply is learnt
-    from in `ppo_epochs` passes of minibatches of `minibatch_size` replies. Scores are in the PM's log-odds units, KL in
-    nats per reply, `kl_horizon` in replies. A null `kl_target` keeps `kl_coef` fixed.
+    from in `ppo_epochs` passes of minibatches of `minibatch_size` replies. KL is in nats per reply, `kl_horizon` in
+    replies. A null `kl_target` keeps `kl_coef` fixed.
 
     `value_trunk_gradient` scales the value loss's gradient into the policy's trunk: 0 trains the value head alone, 1 is
     the usual shared trunk. `center_scores` takes the start policy's mean score off, which a PM leaves open anyway.
+    `scale_rewards` divides by the standard deviation of the scores of the start policy's replies, those of the first
+    rollout, so that a `kl_coef` means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit.
     A null `checkpoint_dir` writes no checkpoints.
 
     `rloo` and `grpo` are TRL's trainers. They have no value head, a fixed KL coefficient and no checkpoints, and read
@@ -46,6 +48,7 @@ class RLParams(BaseModel):
     gae_lambda: float = Field(ge=0, le=1)
     whiten_advantages: bool
     center_scores: bool
+    scale_rewards: bool
     kl_coef: float = Field(ge=0)
     kl_target: float | None = Field(gt=0)
     kl_horizon: float = Field(gt=0)

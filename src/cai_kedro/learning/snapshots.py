@@ -6,13 +6,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.sampling import context_length, evaluating, sample_tokens
+from cai_kedro.engines.sampling import context_length, evaluating
+from cai_kedro.engines.stopping import decode
 from cai_kedro.learning.encoding import check_same_tokenizer
 from cai_kedro.learning.ppo_math import sequence_kl
+from cai_kedro.learning.replies import ReplyReader
 from cai_kedro.learning.rl import pm_scorer
 from cai_kedro.learning.rl_params import RLParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, encode_prompts
@@ -32,11 +33,10 @@ def snapshot_signals(
 ) -> pd.DataFrame:
     """Have every snapshot answer the same prompts once, with the same random numbers (`prompts` → `signals`).
 
-    Step 0 is the start policy. Replies are drawn as in RL, which knows no stop strings. `response` is what people would
-    read of one, up to a stop string, and `ended` is 1 where it ends by itself and goes on with nobody else's turn: RL
-    can learn to go on, because the preference model reads that too. All else is about the whole reply: `tokens`,
-    `pm_score` in the preference model's log-odds units, with an end put behind a reply that has none, and `kl`, the
-    log-probability ratio to the start policy in nats, whose mean is the KL divergence.
+    Step 0 is the start policy. Replies are drawn as in RL. `response` is what people read of one, up to a stop string,
+    and `pm_score`, in the preference model's log-odds units, is that of what they read. `ended` is 1 where a reply ends
+    by itself, and neither on somebody else's turn nor at the token limit. The rest is about all that was written:
+    `tokens`, and `kl`, the log-probability ratio to the start policy in nats, whose mean is the KL divergence.
     """
     check_same_tokenizer(start, preference_model)
     room = context_length(start.model)
@@ -45,11 +45,12 @@ def snapshot_signals(
     device = torch.device(params.device)
     for model in (start.model, preference_model.model):
         model.to(device)  # type: ignore[arg-type]
+    reader = ReplyReader(start.tokenizer)
     tables = []
     for step in (0, *snapshots):
         policy = snapshots[step] if step else start
         policy.model.to(device)  # type: ignore[arg-type]
-        tables.append(_signals(step, policy, start, preference_model, encoded, params, seed))
+        tables.append(_signals(step, policy, start, preference_model, encoded, reader, params, seed))
     return check_table("signals", pd.concat(tables, ignore_index=True))
 
 
@@ -59,44 +60,25 @@ def _signals(
     start: LanguageModel,
     preference_model: LanguageModel,
     prompts: EncodedPrompts,
+    reader: ReplyReader,
     params: RLParams,
     seed: int,
 ) -> pd.DataFrame:
-    tokenizer = policy.tokenizer
-    replies = sample_tokens(
-        policy.model,
-        prompts.token_ids,
-        temperature=params.temperature,
-        top_p=1.0,
-        max_new_tokens=params.max_new_tokens,
-        seeds=[derive_seed(seed, "snapshots", prompt_id) for prompt_id in prompts.prompt_ids],
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        max_batch_tokens=params.max_batch_tokens,
-    )
-    ended = [bool(reply) and reply[-1] == tokenizer.eos_token_id for reply in replies]
-    whole = [reply if end else [*reply, tokenizer.eos_token_id] for reply, end in zip(replies, ended, strict=True)]
-    texts = tokenizer.batch_decode(replies, skip_special_tokens=True)
-    alone = [not any(stop in text for stop in STOPS) for text in texts]
+    seeds = [derive_seed(seed, "snapshots", prompt_id) for prompt_id in prompts.prompt_ids]
+    replies = reader.sample(policy.model, prompts.token_ids, seeds, params)
+    score = pm_scorer(preference_model, params.max_batch_tokens)
     return pd.DataFrame(
         {
             "step": step,
             "prompt_id": prompts.prompt_ids,
-            "response": [_as_seen(text) for text in texts],
-            "tokens": [len(reply) for reply in replies],
-            "ended": [float(end and own) for end, own in zip(ended, alone, strict=True)],
-            "pm_score": pm_scorer(preference_model, params.max_batch_tokens)(prompts.token_ids, whole).double().numpy(),
-            "kl": _log_ratios(policy, start, prompts.token_ids, replies, params).double().numpy(),
+            "response": [text.strip() for text in decode(policy.tokenizer, replies.read)],
+            "tokens": [len(reply) for reply in replies.written],
+            "ended": replies.ended.double().numpy(),
+            "pm_score": score(prompts.token_ids, replies.read).double().numpy(),
+            "kl": _log_ratios(policy, start, prompts.token_ids, replies.written, params).double().numpy(),
         },
         columns=_COLUMNS,
     )
-
-
-def _as_seen(text: str) -> str:
-    """Return the reply as it is read by people: cut where it would start the human's next turn."""
-    for stop in STOPS:
-        text = text.partition(stop)[0]
-    return text.strip()
 
 
 def _log_ratios(
@@ -117,4 +99,4 @@ def _log_ratios(
 
     with evaluating(policy.model), evaluating(start.model):
         found = episodes.read(reader, batch_tokens)
-    return sequence_kl(*found, episodes.mask).cpu()
+    return sequence_kl(found[0], found[1], episodes.mask).cpu()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
@@ -16,6 +15,8 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.ppo import Scorer, with_weights
 from cai_kedro.learning.ppo_checkpoints import weights_of
 from cai_kedro.learning.progress import ProgressCallback
+from cai_kedro.learning.replies import ReplyReader
+from cai_kedro.learning.rewards import ScoreUnits, check_finite, reply_rewards
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts
 from cai_kedro.learning.trainer_run import on_loan
@@ -32,6 +33,7 @@ _TRAINERS: dict[str, tuple[type[Any], type[Any]]] = {
 # TRL's names and ours
 _METRICS = {
     "pm_score": "pm_score",
+    "reward_scale": "reward_scale",
     "reward": "reward",
     "kl": "kl",
     "entropy": "entropy",
@@ -106,7 +108,8 @@ def _dataset(prompts: EncodedPrompts, policy: LanguageModel) -> Dataset:
 
 
 def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:
-    eos = policy.tokenizer.eos_token_id
+    reader = ReplyReader(policy.tokenizer)
+    units: ScoreUnits | None = None
 
     def preference_score(
         completion_ids: list[list[int]],
@@ -114,11 +117,14 @@ def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> 
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float]:
-        ended = torch.tensor([bool(ids) and ids[-1] == eos for ids in completion_ids])
-        whole = [ids if end else [*ids, eos] for ids, end in zip(completion_ids, ended.tolist(), strict=True)]
-        scores = score(prompt_token_ids, whole).float().cpu()
+        nonlocal units
+        replies = reader.read(completion_ids)
+        scores = score(prompt_token_ids, replies.read).float().cpu()
+        check_finite(scores)
+        units = units or ScoreUnits.of(scores, params)
         log_metric("pm_score", scores.mean().item())
-        rewards: list[float] = (scores - params.missing_eos_penalty * (~ended).float()).tolist()
+        log_metric("reward_scale", units.scale)
+        rewards: list[float] = reply_rewards(scores, replies.ended, units, params.missing_eos_penalty).tolist()
         return rewards
 
     return preference_score
