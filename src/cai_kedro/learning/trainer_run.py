@@ -2,13 +2,14 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pandas as pd
 from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from cai_kedro.core.schemas import check_table
+from cai_kedro.learning.cpu_kernels import ATTENTION, lean_norms
 from cai_kedro.learning.progress import ProgressCallback
 
 
@@ -24,7 +25,7 @@ def on_loan(model: PreTrainedModel, attention: str) -> Iterator[str]:
     before, use_cache = model.config._attn_implementation, model.config.use_cache
     model.set_attn_implementation(attention)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
+        with lean_norms(model) if attention == ATTENTION else nullcontext(), tempfile.TemporaryDirectory() as scratch:
             yield scratch
     finally:
         for name in set(vars(model)) - own:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.engines.precision import DType, resolve_dtype
+from cai_kedro.learning.cpu_kernels import ATTENTION
 
 Device = Literal["cpu", "cuda"]
 
@@ -74,4 +75,4 @@ def chunk_tokens(device: str) -> int:
 
 def attention_for(device: Device) -> str:
     """Return the attention kernel to train with: on a CPU, plain matrix products beat the fused kernel."""
-    return "eager" if device == "cpu" else "sdpa"
+    return ATTENTION if device == "cpu" else "sdpa"
