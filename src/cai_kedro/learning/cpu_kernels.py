@@ -79,7 +79,7 @@ class RMSNorm(torch.autograd.Function):
 def _normalise(module: LlamaRMSNorm, x: Tensor) -> Tensor:
     # what follows a norm is a product: under autocast it would round its input to bfloat16 anyway, once per product
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    return RMSNorm.apply(x, module.weight, module.variance_epsilon, dtype)  # type: ignore[no-any-return,no-untyped-call]
+    return RMSNorm.apply(x, module.weight, module.variance_epsilon, dtype)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def lean_norms(model: PreTrainedModel) -> Iterator[None]:
     norms = [module for module in model.modules() if type(module) is LlamaRMSNorm]
     norms = [norm for norm in norms if norm.weight.dtype == torch.float32]
     for norm in norms:
-        norm.forward = partial(_normalise, norm)
+        norm.forward = partial(_normalise, norm)  # type: ignore[method-assign]
     try:
         yield
     finally:
