@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from cai_kedro.engines.batching import length_sorted_batches, run_batches
 from cai_kedro.engines.kv_cache import can_rewind
-from cai_kedro.engines.sampling import Reader, check_fits, evaluating, length_sorted_batches
+from cai_kedro.engines.reading import Reader, evaluating
+from cai_kedro.engines.sampling import check_fits
 
 
 def choice_token_logprobs(
@@ -21,29 +23,42 @@ def choice_token_logprobs(
 ) -> np.ndarray:
     """Return the summed log-probability (nats) of every token of each choice after each prompt: (prompts, choices).
 
-    The prompt and the tokens that all choices begin with are read once; what then differs is read on top of their
-    keys and values, which is exact. Raises `ValueError` for an empty choice and for a prompt that does not fit.
+    What several prompts begin with, and what all choices begin with, is read once; what then differs is read on top of
+    those keys and values, which is exact. Raises `ValueError` for an empty choice and for a prompt that does not fit,
+    `OutOfMemoryError` where half a batch is too much for the memory.
     """
     if not choice_ids or not all(choice_ids):
         raise ValueError(f"every choice needs at least one token, got {[list(ids) for ids in choice_ids]}")
     longest = max(map(len, choice_ids))
     check_fits(model, prompt_ids, needed=longest)
     logprobs = np.empty((len(prompt_ids), len(choice_ids)), dtype=np.float32)
+    batches = length_sorted_batches([len(ids) + longest for ids in prompt_ids], max_batch_tokens, prompt_ids)
+
+    def score(batch: list[int]) -> None:
+        logprobs[batch] = _batch_logprobs(
+            model, [prompt_ids[i] for i in batch], choice_ids, pad_token_id, max_batch_tokens
+        )
+
     with evaluating(model):
-        for batch in length_sorted_batches([len(ids) + longest for ids in prompt_ids], max_batch_tokens):
-            logprobs[batch] = _batch_logprobs(model, [prompt_ids[i] for i in batch], choice_ids, pad_token_id)
+        run_batches(batches, score, max_batch_tokens)
     return logprobs
 
 
 def _batch_logprobs(
-    model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], choice_ids: Sequence[Sequence[int]], pad: int
+    model: PreTrainedModel,
+    prompt_ids: Sequence[Sequence[int]],
+    choice_ids: Sequence[Sequence[int]],
+    pad: int,
+    max_batch_tokens: int,
 ) -> np.ndarray:
     shared = _common_prefix(choice_ids)
     rests = [ids[len(shared) :] for ids in choice_ids]
-    reader = Reader(model, [[*ids, *shared] for ids in prompt_ids], max(map(len, rests)), pad)
-    if len(choice_ids) > 1 and max(map(len, rests)) > 1 and not can_rewind(reader.cache):
-        columns = [_batch_logprobs(model, prompt_ids, [ids], pad)[:, 0] for ids in choice_ids]
+    room = max(map(len, rests))
+    if len(choice_ids) > 1 and room > 1 and not can_rewind(model):
+        columns = [_batch_logprobs(model, prompt_ids, [ids], pad, max_batch_tokens)[:, 0] for ids in choice_ids]
         return np.stack(columns, axis=1)
+    asked = [[*ids, *shared] for ids in prompt_ids]
+    reader = Reader(model, asked, room=room, pad=pad, max_batch_tokens=max_batch_tokens)
     logits = reader.prompts(keep=len(shared) + 1)
     of_shared = _logprob(logits[:, :-1], shared)
     sums = []

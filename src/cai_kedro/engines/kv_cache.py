@@ -65,7 +65,7 @@ class PreallocatedLayer(CacheLayerMixin):
             self._set_length(self.length - abs(tokens_to_remove))
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Keep these rows, in this order; empty space is not copied."""
+        """Go on with these rows, in this order, some of them several times; empty space is not copied."""
         if not self.is_initialized:
             return
         self._keys = self._kept(self._keys, beam_idx)
@@ -88,6 +88,6 @@ def allocate_cache(model: PreTrainedModel, capacity: int) -> Cache:
     return cache
 
 
-def can_rewind(cache: Cache) -> bool:
-    """Say whether tokens can be read and forgotten again without a trace."""
-    return all(isinstance(layer, PreallocatedLayer) for layer in cache.layers)
+def can_rewind(model: PreTrainedModel) -> bool:
+    """Say whether this model's cache keeps every token, so that tokens can be forgotten, or read for other rows too."""
+    return all(isinstance(layer, PreallocatedLayer) for layer in allocate_cache(model, 1).layers)
