@@ -51,7 +51,7 @@ def run_batches(batches: Sequence[Sequence[int]], run: Callable[[list[int]], Non
             if not _ran(run, list(half)):
                 raise OutOfMemoryError(
                     f"out of memory, also with half of max_batch_tokens={max_batch_tokens}: set it to at most "
-                    f"{max(1, max_batch_tokens // 4)}, or take fewer few-shots, engine_dtype: bfloat16 or a smaller model"
+                    f"{max(1, max_batch_tokens // 4)}, or take fewer few-shots, bfloat16 or a smaller model"
                 )
 
 
