@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cai_kedro.engines import reading
+from cai_kedro.engines import reading, shared_prefix
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prefix_tree import one_level
@@ -26,7 +26,12 @@ def engine_on(lm: LanguageModel, budget: int = 4096) -> TransformersEngine:
     return TransformersEngine(lm, max_batch_tokens=budget, dtype="float32")
 
 
+def every_prefix_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_prefix, "can_attend", lambda model: False)
+
+
 def nothing_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    every_prefix_copied(monkeypatch)
     monkeypatch.setattr(reading, "plan_levels", lambda rows, own, widest: one_level(rows))
 
 
@@ -71,9 +76,11 @@ def test_samples_are_those_without_sharing(any_lm: LanguageModel, monkeypatch: p
         sampling = Sampling(temperature=1.0, top_p=0.9, max_new_tokens=24)
         return [c.text for c in engine_on(any_lm).generate(PROMPTS * 2, sampling, range(8))]
 
-    shared = completions()
+    attended = completions()
+    every_prefix_copied(monkeypatch)
+    copied = completions()
     nothing_shared(monkeypatch)
-    assert completions() == shared
+    assert attended == copied == completions()
 
 
 def test_likelihood_of_whole_samples_is_what_the_model_says(tiny_lm: LanguageModel) -> None:
@@ -109,21 +116,45 @@ def test_likelihood_of_whole_samples_is_what_the_model_says(tiny_lm: LanguageMod
 
 
 def test_choices_are_those_without_sharing(any_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
+    attended = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
+    every_prefix_copied(monkeypatch)
+    copied = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
     nothing_shared(monkeypatch)
-    assert np.ptp(shared) > 0.1
-    assert engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES) == pytest.approx(shared, abs=1e-4)
+    alone = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
+    assert np.ptp(alone) > 0.1
+    assert attended == pytest.approx(alone, abs=1e-4)
+    assert copied == pytest.approx(alone, abs=1e-4)
 
 
 def test_the_prefix_is_read_once(tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     read = TokensRead(tiny_lm)
     engine = engine_on(tiny_lm)
-    engine.choice_logprobs(PROMPTS, CHOICES)
-    shared, read.n = read.n, 0
-    nothing_shared(monkeypatch)
-    engine.choice_logprobs(PROMPTS, CHOICES)
+    counts = []
+    for share in (lambda _: None, every_prefix_copied, nothing_shared):
+        share(monkeypatch)
+        read.n = 0
+        engine.choice_logprobs(PROMPTS, CHOICES)
+        counts.append(read.n)
+    attended, copied, alone = counts
     # byte tokens: three of four prompts need not read the examples (and those three begin their question alike)
-    assert read.n - shared >= 3 * len(SHOTS)
+    assert alone - attended >= 3 * len(SHOTS)
+    assert alone - copied >= 3 * len(SHOTS)
+
+
+def test_only_families_that_can_attend_to_it_keep_one_copy(any_lm: LanguageModel) -> None:
+    window = any_lm.model.config.model_type == "mistral"
+    assert shared_prefix.can_attend(any_lm.model) is not window
+    prefix = shared_prefix.read_prefix(any_lm.model, [[*range(2, 40), 1], [*range(2, 40), 0]], own=1)
+    assert prefix is None if window else prefix.length == 38
+    assert any_lm.model.config._attn_implementation == "sdpa"
+
+
+def test_how_much_all_rows_share() -> None:
+    many = list(range(30))
+    assert shared_prefix.shared_length([[*many, 1], [*many, 2, 3], [*many, 1, 4]], own=1) == 30
+    assert shared_prefix.shared_length([many, [*many, 1]], own=2) == 28
+    assert shared_prefix.shared_length([many], own=1) == 0
+    assert shared_prefix.shared_length([many, many[:10]], own=1) == 0
 
 
 def test_the_budget_bounds_what_is_cached(tiny_lm: LanguageModel) -> None:

@@ -29,9 +29,14 @@ class PreallocatedLayer(CacheLayerMixin):
         rows, heads, _, width = states.shape
         return states.new_empty((rows, heads, self.capacity, width))
 
+    @property
+    def filled(self) -> tuple[Tensor, Tensor]:
+        """The keys and values stored so far, views: (rows, heads, length, width)."""
+        return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+
     def _set_length(self, length: int) -> None:
         self.length = length
-        self.keys, self.values = self._keys[:, :, :length], self._values[:, :, :length]
+        self.keys, self.values = self.filled
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
@@ -45,7 +50,7 @@ class PreallocatedLayer(CacheLayerMixin):
         self._keys[:, :, self.length : end] = key_states
         self._values[:, :, self.length : end] = value_states
         self._set_length(end)
-        return self._keys[:, :, :end], self._values[:, :, :end]
+        return self.filled
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the length and the offset of the keys that a query of this length will see."""

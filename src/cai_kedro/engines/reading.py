@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from typing import cast
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from cai_kedro.engines.kv_cache import allocate_cache, can_rewind
 from cai_kedro.engines.prefix_tree import Level, one_level, plan_levels
+from cai_kedro.engines.shared_prefix import SharedPrefix
 
 
 @contextmanager
@@ -30,19 +31,28 @@ class Reader:
     """Reads a batch of prompts into a cache, then more tokens step by step; returns the logits of the last positions.
 
     Tokens that several prompts begin with are read once and their keys and values copied to the rows that go on from
-    them, level by level (`prefix_tree.py`). Within a level, segments are padded on the left.
+    them, level by level (`prefix_tree.py`). Within a level, segments are padded on the left. A `prefix` that all
+    prompts begin with was read before and is not copied at all (`shared_prefix.py`).
     """
 
     def __init__(
-        self, model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], *, room: int, pad: int, max_batch_tokens: int
+        self,
+        model: PreTrainedModel,
+        prompt_ids: Sequence[Sequence[int]],
+        *,
+        room: int,
+        pad: int,
+        max_batch_tokens: int,
+        prefix: SharedPrefix | None = None,
     ) -> None:
-        """Plan how the prompts are read; `room` is how many more tokens a row will be read.
+        """Take the prompts; `room` is how many more tokens a row will be read.
 
         The cache holds at most `max_batch_tokens` tokens in all rows together, or rows that share nothing.
         """
         self._model = model
         self._accepts = _accepted_arguments(model)
-        self._prompts, self._room, self._pad = prompt_ids, room, pad
+        self._prefix, self._offset = prefix, prefix.length if prefix else 0
+        self._prompts, self._room, self._pad = [ids[self._offset :] for ids in prompt_ids], room, pad
         self._widest = max_batch_tokens // len(prompt_ids) - room
         self._read = 0
 
@@ -75,20 +85,24 @@ class Reader:
             real[i, level.width - len(segment) :] = 1
         self._mask[:, self._read : self._read + level.width] = torch.from_numpy(real).to(self._mask.device)
         # a token's position is the number of real ones before it, wherever there is padding
-        self._positions = (self._mask.cumsum(-1) - 1).clamp_(min=0)
+        self._positions = (self._mask.cumsum(-1) - 1).clamp_(min=0) + self._offset
         return self.read(torch.from_numpy(ids).to(self._mask.device), keep)
 
     def read(self, ids: Tensor, keep: int = 1) -> Tensor:
         """Read (rows, n) more tokens; return the logits (rows, keep, vocabulary) of the last positions, fp32."""
         start, end = self._read, self._read + ids.shape[1]
-        optional = {"position_ids": self._positions[:, start:end], "logits_to_keep": keep}
-        output = self._model(
-            input_ids=ids,
-            attention_mask=self._mask[:, :end],
-            past_key_values=self._cache,
-            use_cache=True,
-            **{name: value for name, value in optional.items() if name in self._accepts},
-        )
+        optional: dict[str, Any] = {"position_ids": self._positions[:, start:end], "logits_to_keep": keep}
+        given = {name: value for name, value in optional.items() if name in self._accepts}
+        if self._prefix:
+            given["shared_prefix"] = self._prefix
+        with self._prefix.attended(self._model) if self._prefix else nullcontext():
+            output = self._model(
+                input_ids=ids,
+                attention_mask=self._mask[:, :end],
+                past_key_values=self._cache,
+                use_cache=True,
+                **given,
+            )
         self._read = end
         logits: Tensor = output.logits[:, -keep:].float()
         return logits

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from cai_kedro.engines.base import PromptTooLongError
 from cai_kedro.engines.batching import length_sorted_batches, run_batches
 from cai_kedro.engines.reading import Reader, evaluating
+from cai_kedro.engines.shared_prefix import SharedPrefix, own_lengths, read_prefix
 
 KEEP_ROWS = 0.75  # below this share of live rows, copying the live ones pays
 LARGEST_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -93,8 +94,10 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
     Prompts are read as they are: add BOS before. The model's weights, mode and device are left alone; run it in a
     lower precision by `torch.autocast`. Batches hold at most `max_batch_tokens` tokens, padding and new ones included.
 
-    What the prompts of a batch begin with is read once. Raises `ValueError` for an empty prompt, for one that leaves no
-    room for a token, and for seeds that do not fit; `OutOfMemoryError` where half a batch is too much for the memory.
+    What all prompts begin with is read once and does not count; what some of a batch begin with is read once.
+
+    Raises `ValueError` for an empty prompt, for one that leaves no room for a token, and for seeds that do not fit;
+    `OutOfMemoryError` where half a batch is too much for the memory.
     """
     if len(seeds) != len(prompt_ids):
         raise ValueError(f"every prompt needs a seed of its own, got {len(prompt_ids)} prompts and {len(seeds)} seeds")
@@ -102,16 +105,18 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
     eos = frozenset(() if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
     settings = _Settings(temperature, top_p, eos, pad_token_id, max_batch_tokens, stop)
     results: list[list[int]] = [[] for _ in prompt_ids]
-    costs = [len(ids) + limit for ids, limit in zip(prompt_ids, limits, strict=True)]
-
-    def sample(batch: list[int]) -> None:
-        sampled = _sample_batch(
-            model, [prompt_ids[i] for i in batch], [limits[i] for i in batch], [seeds[i] for i in batch], settings
-        )
-        for i, ids in zip(batch, sampled, strict=True):
-            results[i] = ids
-
     with evaluating(model):
+        prefix = read_prefix(model, prompt_ids, own=1)
+
+        def sample(batch: list[int]) -> None:
+            prompts = [prompt_ids[i] for i in batch]
+            room = [limits[i] for i in batch]
+            sampled = _sample_batch(model, prompts, prefix, room, [seeds[i] for i in batch], settings)
+            for i, ids in zip(batch, sampled, strict=True):
+                results[i] = ids
+
+        lengths = own_lengths(prompt_ids, prefix)
+        costs = [length + limit for length, limit in zip(lengths, limits, strict=True)]
         run_batches(length_sorted_batches(costs, max_batch_tokens, prompt_ids), sample, max_batch_tokens)
     return results
 
@@ -143,12 +148,14 @@ def _room(model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], max_new_t
 def _sample_batch(
     model: PreTrainedModel,
     prompt_ids: Sequence[Sequence[int]],
+    prefix: SharedPrefix | None,
     limits: Sequence[int],
     seeds: Sequence[int],
     settings: _Settings,
 ) -> list[list[int]]:
     steps = max(limits)
-    reader = Reader(model, prompt_ids, room=steps, pad=settings.pad, max_batch_tokens=settings.max_batch_tokens)
+    budget = settings.max_batch_tokens
+    reader = Reader(model, prompt_ids, room=steps, pad=settings.pad, max_batch_tokens=budget, prefix=prefix)
     drawn = np.stack([uniforms(seed, steps) for seed in seeds]).astype(np.float32).clip(max=LARGEST_BELOW_ONE)
     u = torch.from_numpy(drawn).to(model.device)
     sampled: list[list[int]] = [[] for _ in prompt_ids]
