@@ -1,8 +1,9 @@
 """Critique and revision behind few-shots: this project's engine against distilabel's `TransformersLLM`.
 
 Both are asked by the same node. distilabel is called in this process, without the processes of its `Pipeline`. Its LLM
-hands one prompt after another to transformers' text-generation pipeline and knows no stop strings, so it writes on until
-the model ends or `--new-tokens` are written. Needs `pip install distilabel==1.5.3` in an environment with this project.
+hands one prompt after another to transformers' text-generation pipeline and knows no stop strings, so it writes on
+until the model ends or `--new-tokens` are written. Needs `pip install distilabel==1.5.3` in an environment with this
+project.
 """
 
 import tempfile
