@@ -149,6 +149,26 @@ def test_only_families_that_can_attend_to_it_keep_one_copy(any_lm: LanguageModel
     assert any_lm.model.config._attn_implementation == "sdpa"
 
 
+def test_attention_that_asks_for_more_is_left_alone(tiny_lm: LanguageModel) -> None:
+    rows = [[*range(2, 40), 1], [*range(2, 40), 0]]
+    assert shared_prefix.read_prefix(tiny_lm.model, rows, own=1) is not None
+    last = tiny_lm.model.model.layers[-1].self_attn
+    last.register_forward_pre_hook(lambda _, args, kwargs: (args, {**kwargs, "sliding_window": 8}), with_kwargs=True)
+    assert shared_prefix.read_prefix(tiny_lm.model, rows, own=1) is None
+
+
+def test_attention_that_is_not_transformers_own_is_left_alone(tiny_lm: LanguageModel) -> None:
+    rows = [[*range(2, 40), 1], [*range(2, 40), 0]]
+    last = tiny_lm.model.model.layers[-1].self_attn
+
+    def drop(_: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        last.config._attn_implementation = "sdpa"  # this layer does not ask for what was set
+        return args, kwargs
+
+    last.register_forward_pre_hook(drop, with_kwargs=True)
+    assert shared_prefix.read_prefix(tiny_lm.model, rows, own=1) is None
+
+
 def test_how_much_all_rows_share() -> None:
     many = list(range(30))
     assert shared_prefix.shared_length([[*many, 1], [*many, 2, 3], [*many, 1, 4]], own=1) == 30

@@ -7,6 +7,7 @@ row had read it. Here one copy serves all rows: for a new token its scores are o
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,28 +19,37 @@ from transformers.masking_utils import sdpa_mask
 from cai_kedro.engines.kv_cache import PreallocatedLayer, allocate_cache, can_rewind
 
 ATTENTION = "cai_shared_prefix"
+SPECIAL = ("position_bias", "s_aux", "sliding_window", "softcap")  # what some models add to their attention
 LEAST_TOKENS = 16  # below this, two products for one cost more than they save
 KEYS_AT_ONCE = 32768  # of a layer, prefix included, when several tokens a row are read: bounds what is copied
 
 
 @dataclass
 class SharedPrefix:
-    """The keys and values (1, heads, length, width) of each layer; `uses` counts how often a layer attended to them."""
+    """The keys and values (1, heads, length, width) of each layer.
+
+    `uses` counts the layers that called our attention function in the last forward pass, `special` those of them that
+    wanted more than it can do. Without layers it only counts.
+    """
 
     length: int
     layers: list[tuple[Tensor, Tensor]]
     uses: int = 0
+    special: int = 0
 
     @contextmanager
     def attended(self, model: PreTrainedModel) -> Iterator[None]:
         """Let the model attend to the prefix for one forward pass, which needs `shared_prefix=self`."""
-        before, self.uses = model.config._attn_implementation, 0
+        before = model.config._attn_implementation
+        self.uses = self.special = 0
         model.config._attn_implementation = ATTENTION
         try:
             yield
         finally:
             model.config._attn_implementation = before
-        assert self.uses == len(self.layers), f"{type(model).__name__} does not hand on what its attention needs"
+        assert not self.layers or self.uses == len(self.layers), (
+            f"{type(model).__name__} does not hand on what its attention needs"
+        )
 
 
 def shared_length(rows: Sequence[Sequence[int]], own: int) -> int:
@@ -65,15 +75,18 @@ def can_attend(model: PreTrainedModel) -> bool:
 def read_prefix(model: PreTrainedModel, rows: Sequence[Sequence[int]], own: int) -> SharedPrefix | None:
     """Read what all rows begin with; None where that is too little or the model cannot attend to it.
 
-    Every row keeps its last `own` tokens.
+    Every row keeps its last `own` tokens. Whether every layer calls our function, and for nothing that it cannot do,
+    shows while the prefix itself is read.
     """
     length = shared_length(rows, own)
     if not length or not can_attend(model):
         return None
     cache = allocate_cache(model, length)
-    ids = torch.tensor([rows[0][:length]], device=model.device)
-    model(input_ids=ids, past_key_values=cache, use_cache=True)
-    return SharedPrefix(length, [layer.filled for layer in cache.layers if isinstance(layer, PreallocatedLayer)])
+    ids, probe = torch.tensor([rows[0][:length]], device=model.device), SharedPrefix(0, [])
+    with probe.attended(model):
+        model(input_ids=ids, past_key_values=cache, use_cache=True, shared_prefix=probe)
+    layers = [layer.filled for layer in cache.layers if isinstance(layer, PreallocatedLayer)]
+    return SharedPrefix(length, layers) if probe.uses == len(layers) and not probe.special else None
 
 
 def own_lengths(rows: Sequence[Sequence[int]], prefix: SharedPrefix | None) -> list[int]:
@@ -90,13 +103,16 @@ def attend(
     *,
     shared_prefix: SharedPrefix,
     scaling: float | None = None,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attend to the prefix and to a row's own keys: (rows, heads, n, width) queries → (rows, n, heads, width).
 
     `key` and `value` (rows, key heads, own, width) and the mask (rows, 1, n, own; True: may be seen) are a row's own.
     """
     shared_prefix.uses += 1
+    shared_prefix.special += any(kwargs.get(name) is not None for name in SPECIAL)
+    if not shared_prefix.layers:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     keys, values = shared_prefix.layers[int(module.layer_idx)]  # type: ignore[arg-type]
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     n, own = query.shape[2], key.shape[2]
