@@ -15,7 +15,6 @@ import openai
 import pytest
 import torch
 from scipy.stats import chisquare
-from tests.servers import DO_SAMPLE, Reply, completion, llama_cpp_server, settings, small_server, transformers_serve
 
 from cai_kedro.core.conversation import as_prompt, assistant, user
 from cai_kedro.core.prompts import CHOICES, STOPS, comparison_prompt, critique_prompt
@@ -25,6 +24,7 @@ from cai_kedro.engines.openai_engine import OpenAIEngine, as_chat
 from cai_kedro.engines.server import Server, ServerError, ServerSettings
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.shipped import shipped_directory
+from tests.servers import DO_SAMPLE, Reply, completion, llama_cpp_server, settings, small_server, transformers_serve
 
 KEY = "sk-Very-Secret-0123456789"
 BOS = "<eos>"  # of the micro LM, whose tokenizer puts none itself

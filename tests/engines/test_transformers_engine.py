@@ -8,14 +8,15 @@ import pytest
 import torch
 from scipy.stats import chisquare
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
 from cai_kedro.engines.base import Sampling
+from cai_kedro.engines.batching import length_sorted_batches
 from cai_kedro.engines.kv_cache import PreallocatedLayer, allocate_cache
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.sampling import draw, length_sorted_batches, nucleus, sample_tokens, uniforms
+from cai_kedro.engines.sampling import draw, nucleus, sample_tokens, uniforms
 from cai_kedro.engines.stopping import StopStrings, token_texts
 from cai_kedro.engines.transformers_engine import TransformersEngine, cast_weights
+from tests.engines.families import other_families
 
 PROMPTS = [
     "\n\nHuman: hello\n\nAssistant:",
@@ -55,33 +56,6 @@ def sampled_ids(lm: LanguageModel, prompt_ids: list[list[int]], **changed: objec
 def last_logits(lm: LanguageModel, ids: list[int]) -> Tensor:
     with torch.no_grad():
         return lm.model(torch.tensor([ids])).logits[0, -1]
-
-
-def other_families(vocab_size: int) -> dict[str, object]:
-    """Learned positions; a sliding window, whose cache does not keep every token."""
-    torch.manual_seed(0)
-    gpt2 = GPT2Config(
-        vocab_size=vocab_size, n_positions=256, n_embd=32, n_layer=2, n_head=4, initializer_range=0.3, eos_token_id=1
-    )
-    mistral = MistralConfig(
-        vocab_size=vocab_size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        sliding_window=16,
-        initializer_range=0.3,
-        eos_token_id=1,
-    )
-    return {"gpt2": GPT2LMHeadModel(gpt2).eval(), "mistral": MistralForCausalLM(mistral).eval()}
-
-
-@pytest.fixture(params=["llama", "gpt2", "mistral"])
-def any_lm(request: pytest.FixtureRequest, tiny_lm: LanguageModel) -> LanguageModel:
-    if request.param == "llama":
-        return tiny_lm
-    return LanguageModel(other_families(len(tiny_lm.tokenizer))[request.param], tiny_lm.tokenizer)
 
 
 # sampling: which token

@@ -1,14 +1,18 @@
 """Log-probabilities of given continuations, read from the logits and never from sampled text (§4.1)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from cai_kedro.engines.batching import length_sorted_batches, run_batches
 from cai_kedro.engines.kv_cache import can_rewind
-from cai_kedro.engines.sampling import Reader, check_fits, evaluating, length_sorted_batches
+from cai_kedro.engines.reading import Reader, evaluating
+from cai_kedro.engines.sampling import check_fits
+from cai_kedro.engines.shared_prefix import SharedPrefix, own_lengths, read_prefix
 
 
 def choice_token_logprobs(
@@ -21,8 +25,9 @@ def choice_token_logprobs(
 ) -> np.ndarray:
     """Return the summed log-probability (nats) of every token of each choice after each prompt: (prompts, choices).
 
-    The prompt and the tokens that all choices begin with are read once; what then differs is read on top of their
-    keys and values, which is exact. Raises `ValueError` for an empty choice and for a prompt that does not fit.
+    What several prompts begin with, and what all choices begin with, is read once; what then differs is read on top of
+    those keys and values, which is exact. Raises `ValueError` for an empty choice and for a prompt that does not fit,
+    `OutOfMemoryError` where half a batch is too much for the memory.
     """
     if not choice_ids or not all(choice_ids):
         raise ValueError(f"every choice needs at least one token, got {[list(ids) for ids in choice_ids]}")
@@ -30,31 +35,48 @@ def choice_token_logprobs(
     check_fits(model, prompt_ids, needed=longest)
     logprobs = np.empty((len(prompt_ids), len(choice_ids)), dtype=np.float32)
     with evaluating(model):
-        for batch in length_sorted_batches([len(ids) + longest for ids in prompt_ids], max_batch_tokens):
-            logprobs[batch] = _batch_logprobs(model, [prompt_ids[i] for i in batch], choice_ids, pad_token_id)
+        prefix = read_prefix(model, prompt_ids, own=1)
+        options = _Options(model, choice_ids, prefix, pad_token_id, max_batch_tokens)
+
+        def score(batch: list[int]) -> None:
+            logprobs[batch] = options.logprobs([prompt_ids[i] for i in batch])
+
+        costs = [length + longest for length in own_lengths(prompt_ids, prefix)]
+        run_batches(length_sorted_batches(costs, max_batch_tokens, prompt_ids), score, max_batch_tokens)
     return logprobs
 
 
-def _batch_logprobs(
-    model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], choice_ids: Sequence[Sequence[int]], pad: int
-) -> np.ndarray:
-    shared = _common_prefix(choice_ids)
-    rests = [ids[len(shared) :] for ids in choice_ids]
-    reader = Reader(model, [[*ids, *shared] for ids in prompt_ids], max(map(len, rests)), pad)
-    if len(choice_ids) > 1 and max(map(len, rests)) > 1 and not can_rewind(reader.cache):
-        columns = [_batch_logprobs(model, prompt_ids, [ids], pad)[:, 0] for ids in choice_ids]
-        return np.stack(columns, axis=1)
-    logits = reader.prompts(keep=len(shared) + 1)
-    of_shared = _logprob(logits[:, :-1], shared)
-    sums = []
-    for rest in rests:
-        total = of_shared + _logprob(logits[:, -1:], rest[:1])
-        if len(rest) > 1:
-            read = torch.tensor(rest[:-1], device=logits.device).expand(len(prompt_ids), -1)
-            total = total + _logprob(reader.read(read, keep=len(rest) - 1), rest[1:])
-            reader.forget(len(rest) - 1)
-        sums.append(total)
-    return torch.stack(sums, dim=1).cpu().numpy()
+@dataclass(frozen=True)
+class _Options:
+    model: PreTrainedModel
+    choice_ids: Sequence[Sequence[int]]
+    prefix: SharedPrefix | None
+    pad: int
+    max_batch_tokens: int
+
+    def logprobs(self, prompt_ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Return the log-probabilities after a batch of prompts: (prompts, choices)."""
+        shared = _common_prefix(self.choice_ids)
+        rests = [ids[len(shared) :] for ids in self.choice_ids]
+        room = max(map(len, rests))
+        if len(rests) > 1 and room > 1 and not can_rewind(self.model):
+            columns = [replace(self, choice_ids=[ids]).logprobs(prompt_ids)[:, 0] for ids in self.choice_ids]
+            return np.stack(columns, axis=1)
+        asked = [[*ids, *shared] for ids in prompt_ids]
+        reader = Reader(
+            self.model, asked, room=room, pad=self.pad, max_batch_tokens=self.max_batch_tokens, prefix=self.prefix
+        )
+        logits = reader.prompts(keep=len(shared) + 1)
+        of_shared = _logprob(logits[:, :-1], shared)
+        sums = []
+        for rest in rests:
+            total = of_shared + _logprob(logits[:, -1:], rest[:1])
+            if len(rest) > 1:
+                read = torch.tensor(rest[:-1], device=logits.device).expand(len(prompt_ids), -1)
+                total = total + _logprob(reader.read(read, keep=len(rest) - 1), rest[1:])
+                reader.forget(len(rest) - 1)
+            sums.append(total)
+        return torch.stack(sums, dim=1).cpu().numpy()
 
 
 def _common_prefix(choice_ids: Sequence[Sequence[int]]) -> list[int]:

@@ -29,9 +29,14 @@ class PreallocatedLayer(CacheLayerMixin):
         rows, heads, _, width = states.shape
         return states.new_empty((rows, heads, self.capacity, width))
 
+    @property
+    def filled(self) -> tuple[Tensor, Tensor]:
+        """The keys and values stored so far, views: (rows, heads, length, width)."""
+        return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+
     def _set_length(self, length: int) -> None:
         self.length = length
-        self.keys, self.values = self._keys[:, :, :length], self._values[:, :, :length]
+        self.keys, self.values = self.filled
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
@@ -45,7 +50,7 @@ class PreallocatedLayer(CacheLayerMixin):
         self._keys[:, :, self.length : end] = key_states
         self._values[:, :, self.length : end] = value_states
         self._set_length(end)
-        return self._keys[:, :, :end], self._values[:, :, :end]
+        return self.filled
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the length and the offset of the keys that a query of this length will see."""
@@ -65,7 +70,7 @@ class PreallocatedLayer(CacheLayerMixin):
             self._set_length(self.length - abs(tokens_to_remove))
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Keep these rows, in this order; empty space is not copied."""
+        """Go on with these rows, in this order, some of them several times; empty space is not copied."""
         if not self.is_initialized:
             return
         self._keys = self._kept(self._keys, beam_idx)
@@ -88,6 +93,6 @@ def allocate_cache(model: PreTrainedModel, capacity: int) -> Cache:
     return cache
 
 
-def can_rewind(cache: Cache) -> bool:
-    """Say whether tokens can be read and forgotten again without a trace."""
-    return all(isinstance(layer, PreallocatedLayer) for layer in cache.layers)
+def can_rewind(model: PreTrainedModel) -> bool:
+    """Say whether this model's cache keeps every token, so that tokens can be forgotten, or read for other rows too."""
+    return all(isinstance(layer, PreallocatedLayer) for layer in allocate_cache(model, 1).layers)

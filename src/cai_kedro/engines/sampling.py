@@ -5,11 +5,8 @@ inverse of the cumulative distribution, so the other rows of a batch and its ord
 the logits in the last bits; a draw that falls that close to a border between two tokens may then differ.)
 """
 
-import inspect
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +14,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from cai_kedro.engines.base import PromptTooLongError
-from cai_kedro.engines.kv_cache import Cache, allocate_cache
+from cai_kedro.engines.batching import length_sorted_batches, run_batches
+from cai_kedro.engines.reading import Reader, evaluating
+from cai_kedro.engines.shared_prefix import SharedPrefix, own_lengths, read_prefix
 
 KEEP_ROWS = 0.75  # below this share of live rows, copying the live ones pays
 LARGEST_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -26,87 +25,6 @@ LARGEST_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 def context_length(model: PreTrainedModel) -> int | None:
     """Return how many tokens the model can read, None if it does not say."""
     return getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-
-
-def length_sorted_batches(costs: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
-    """Group rows of like length, longest first, so that rows times the longest cost stay within the budget.
-
-    A row above the budget is a batch of its own.
-    """
-    batches: list[list[int]] = []
-    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
-        if batches and (len(batches[-1]) + 1) * costs[batches[-1][0]] <= max_batch_tokens:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-    return batches
-
-
-@contextmanager
-def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Turn dropout and gradients off for a while."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():  # not inference_mode: a model in training may keep buffers made in here
-            yield
-    finally:
-        model.train(was_training)
-
-
-class Reader:
-    """Reads left-padded batches into a cache, step by step, and returns the logits of the last positions."""
-
-    def __init__(self, model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], room: int, pad: int) -> None:
-        """Pad the prompts; `room` is how many more tokens a row will be read."""
-        self._model = model
-        self._accepts = _accepted_arguments(model)
-        longest = max(map(len, prompt_ids))
-        padded = np.full((len(prompt_ids), longest), pad, dtype=np.int64)
-        mask = np.ones((len(prompt_ids), longest + room), dtype=np.int64)
-        for i, ids in enumerate(prompt_ids):
-            padded[i, longest - len(ids) :] = ids
-            mask[i, : longest - len(ids)] = 0
-        self._prompts = torch.from_numpy(padded).to(model.device)
-        self._mask = torch.from_numpy(mask).to(model.device)
-        # position 0 is the first real token, wherever the padding ends
-        self._positions = (self._mask.cumsum(-1) - 1).clamp_(min=0)
-        self._read = 0
-        self.cache: Cache = allocate_cache(model, longest + room)
-
-    def prompts(self, keep: int = 1) -> Tensor:
-        """Read the prompts; return the logits (rows, keep, vocabulary) of their last positions."""
-        return self.read(self._prompts, keep)
-
-    def read(self, ids: Tensor, keep: int = 1) -> Tensor:
-        """Read (rows, n) more tokens; return the logits (rows, keep, vocabulary) of the last positions, fp32."""
-        start, end = self._read, self._read + ids.shape[1]
-        optional = {"position_ids": self._positions[:, start:end], "logits_to_keep": keep}
-        output = self._model(
-            input_ids=ids,
-            attention_mask=self._mask[:, :end],
-            past_key_values=self.cache,
-            use_cache=True,
-            **{name: value for name, value in optional.items() if name in self._accepts},
-        )
-        self._read = end
-        logits: Tensor = output.logits[:, -keep:].float()
-        return logits
-
-    def forget(self, n: int) -> None:
-        """Take back the last n tokens of every row."""
-        self.cache.crop(-n)
-        self._read -= n
-
-    def keep_rows(self, rows: torch.LongTensor) -> None:
-        """Go on with these rows of the batch only."""
-        self.cache.reorder_cache(rows)
-        self._mask, self._positions = self._mask[rows], self._positions[rows]
-
-
-def _accepted_arguments(model: PreTrainedModel) -> Collection[str]:
-    unwrap = getattr(model, "get_base_model", None)  # under PEFT, whose own signature says nothing
-    return inspect.signature((unwrap() if unwrap else model).forward).parameters.keys()
 
 
 def uniforms(seed: int, n: int) -> np.ndarray:
@@ -150,6 +68,7 @@ class _Settings:
     top_p: float
     eos: frozenset[int]
     pad: int
+    max_batch_tokens: int
     stop: Callable[[list[int]], bool] | None
 
     def ended(self, ids: list[int]) -> bool:
@@ -175,22 +94,30 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
     Prompts are read as they are: add BOS before. The model's weights, mode and device are left alone; run it in a
     lower precision by `torch.autocast`. Batches hold at most `max_batch_tokens` tokens, padding and new ones included.
 
-    Raises `ValueError` for an empty prompt, for one that leaves no room for a token, and for seeds that do not fit.
+    What all prompts begin with is read once and does not count; what some of a batch begin with is read once.
+
+    Raises `ValueError` for an empty prompt, for one that leaves no room for a token, and for seeds that do not fit;
+    `OutOfMemoryError` where half a batch is too much for the memory.
     """
     if len(seeds) != len(prompt_ids):
         raise ValueError(f"every prompt needs a seed of its own, got {len(prompt_ids)} prompts and {len(seeds)} seeds")
     limits = _room(model, prompt_ids, max_new_tokens)
     eos = frozenset(() if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
-    settings = _Settings(temperature, top_p, eos, pad_token_id, stop)
+    settings = _Settings(temperature, top_p, eos, pad_token_id, max_batch_tokens, stop)
     results: list[list[int]] = [[] for _ in prompt_ids]
-    costs = [len(ids) + limit for ids, limit in zip(prompt_ids, limits, strict=True)]
     with evaluating(model):
-        for batch in length_sorted_batches(costs, max_batch_tokens):
-            sampled = _sample_batch(
-                model, [prompt_ids[i] for i in batch], [limits[i] for i in batch], [seeds[i] for i in batch], settings
-            )
+        prefix = read_prefix(model, prompt_ids, own=1)
+
+        def sample(batch: list[int]) -> None:
+            prompts = [prompt_ids[i] for i in batch]
+            room = [limits[i] for i in batch]
+            sampled = _sample_batch(model, prompts, prefix, room, [seeds[i] for i in batch], settings)
             for i, ids in zip(batch, sampled, strict=True):
                 results[i] = ids
+
+        lengths = own_lengths(prompt_ids, prefix)
+        costs = [length + limit for length, limit in zip(lengths, limits, strict=True)]
+        run_batches(length_sorted_batches(costs, max_batch_tokens, prompt_ids), sample, max_batch_tokens)
     return results
 
 
@@ -221,12 +148,14 @@ def _room(model: PreTrainedModel, prompt_ids: Sequence[Sequence[int]], max_new_t
 def _sample_batch(
     model: PreTrainedModel,
     prompt_ids: Sequence[Sequence[int]],
+    prefix: SharedPrefix | None,
     limits: Sequence[int],
     seeds: Sequence[int],
     settings: _Settings,
 ) -> list[list[int]]:
     steps = max(limits)
-    reader = Reader(model, prompt_ids, steps, settings.pad)
+    budget = settings.max_batch_tokens
+    reader = Reader(model, prompt_ids, room=steps, pad=settings.pad, max_batch_tokens=budget, prefix=prefix)
     drawn = np.stack([uniforms(seed, steps) for seed in seeds]).astype(np.float32).clip(max=LARGEST_BELOW_ONE)
     u = torch.from_numpy(drawn).to(model.device)
     sampled: list[list[int]] = [[] for _ in prompt_ids]
@@ -248,7 +177,7 @@ def _sample_batch(
             break
         if n_live < KEEP_ROWS * len(rows):
             places = [place for place, alive in enumerate(live) if alive]
-            kept = cast(torch.LongTensor, torch.tensor(places, device=tokens.device))
+            kept = torch.tensor(places, device=tokens.device)
             reader.keep_rows(kept)
             tokens, u = tokens[kept], u[kept]
             rows, live = [rows[place] for place in places], [True] * n_live

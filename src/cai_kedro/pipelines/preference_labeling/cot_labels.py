@@ -111,6 +111,7 @@ def _label(
     troubles: list[str | None] = [None] * len(pairs)
 
     def ask(first: str, second: str) -> np.ndarray:
+        """Return P(first option), the mean of all chains of thought: (pairs,)."""
         shown = pairs.assign(first=pairs[first], second=pairs[second], question=questions)
         asked = _prompts(shown, constitution, params.few_shots, seed)
         probabilities = []
@@ -123,7 +124,7 @@ def _label(
             probabilities.append(_answer(engine, asked, texts, troubles))
         return np.mean(probabilities, axis=0)
 
-    labels = in_orders(pairs, params.both_orders, ask)
+    labels = in_orders(pairs, params.both_orders, lambda orders: [ask(*order) for order in orders])
     labelled = pairs.assign(
         objective="harmlessness",
         source="ai_cot",

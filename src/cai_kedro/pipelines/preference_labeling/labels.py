@@ -14,7 +14,7 @@ from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.letters import p_first
 from cai_kedro.pipelines.preference_labeling import options
-from cai_kedro.pipelines.preference_labeling.options import in_orders, principles_of, without_label
+from cai_kedro.pipelines.preference_labeling.options import Orders, in_orders, principles_of, without_label
 from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
 
 
@@ -48,9 +48,13 @@ def label_pairs(
     ]
     conversations = [as_messages(cell) for cell in pairs["messages"]]
 
-    def ask(first: str, second: str) -> np.ndarray:
-        shown = zip(conversations, pairs[first], pairs[second], questions, few_shots, strict=True)
-        return p_first(engine, [comparison_prompt(*parts) for parts in shown])
+    def ask(orders: Orders) -> list[np.ndarray]:
+        asked = [
+            comparison_prompt(*parts)
+            for first, second in orders
+            for parts in zip(conversations, pairs[first], pairs[second], questions, few_shots, strict=True)
+        ]
+        return np.split(p_first(engine, asked), len(orders))
 
     labels = in_orders(pairs, params.both_orders, ask)
     labelled = pairs.assign(

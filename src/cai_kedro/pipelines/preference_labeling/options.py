@@ -1,6 +1,6 @@
 """Reading a preference from the log-probabilities of the two option letters, never from generated text (§4.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,14 +18,21 @@ def principles_of(pairs: pd.DataFrame, constitution: Constitution, seed: int) ->
     ]
 
 
-def in_orders(pairs: pd.DataFrame, both: bool, p_first_option: Callable[[str, str], np.ndarray]) -> pd.DataFrame:
+Orders = Sequence[tuple[str, str]]
+
+
+def in_orders(
+    pairs: pd.DataFrame, both: bool, p_first_option: Callable[[Orders], Sequence[np.ndarray]]
+) -> pd.DataFrame:
     """Ask with response A as the first option and, if `both`, as the second.
 
-    `p_first_option(first, second)` takes the columns to show as first and second option and returns the probability
-    of the first. Returns `p_a_first`, `p_a_second` (NaN unless `both`) and their mean `p_a_better`, all P(A better).
+    `p_first_option` takes the orders, each as the columns to show as first and second option, and returns for each the
+    probability of the first option. It gets them together because most of two such prompts is the same.
+    Returns `p_a_first`, `p_a_second` (NaN unless `both`) and their mean `p_a_better`, all P(A better).
     """
-    a_first = p_first_option("response_a", "response_b")
-    a_second = 1 - p_first_option("response_b", "response_a") if both else np.full(len(pairs), np.nan)
+    orders = [("response_a", "response_b"), ("response_b", "response_a")][: 2 if both else 1]
+    a_first, *swapped = p_first_option(orders)
+    a_second = 1 - swapped[0] if swapped else np.full(len(pairs), np.nan)
     p_a_better = (a_first + a_second) / 2 if both else a_first
     return pd.DataFrame({"p_a_better": p_a_better, "p_a_first": a_first, "p_a_second": a_second}, index=pairs.index)
 

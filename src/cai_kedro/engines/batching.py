@@ -1,0 +1,76 @@
+"""Cutting rows into batches within a budget of tokens, and what happens when a batch does not fit into memory."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+class OutOfMemoryError(MemoryError):
+    """A batch did not fit into memory, nor did half of it."""
+
+
+def length_sorted_batches(
+    costs: Sequence[int], max_batch_tokens: int, rows: Sequence[Sequence[int]] | None = None
+) -> list[list[int]]:
+    """Group rows of like length, longest first, so that rows times the longest cost stay within the budget.
+
+    Of rows that cost the same, those that begin alike (`rows`: their token ids) are neighbours. A row above the budget
+    is a batch of its own.
+    """
+    batches: list[list[int]] = []
+    for i in sorted(range(len(costs)), key=lambda i: (-costs[i], rows[i] if rows is not None else ())):
+        if batches and (len(batches[-1]) + 1) * costs[batches[-1][0]] <= max_batch_tokens:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+def run_batches(batches: Sequence[Sequence[int]], run: Callable[[list[int]], None], max_batch_tokens: int) -> None:
+    """Run the batches one after another; from the first one on that is out of memory, each in two halves.
+
+    So the same memory gives the same batches. Raises `OutOfMemoryError` where half a batch is still too much.
+    """
+    halving = False
+    for batch in batches:
+        if not halving:
+            if _ran(run, list(batch)):
+                continue
+            halving = True
+            logger.warning(
+                "out of memory with batches of %d tokens: from here on they are halved; set max_batch_tokens to %d "
+                "to start with that",
+                max_batch_tokens,
+                max_batch_tokens // 2,
+            )
+        middle = (len(batch) + 1) // 2
+        for half in filter(None, (batch[:middle], batch[middle:])):
+            if not _ran(run, list(half)):
+                raise OutOfMemoryError(
+                    f"out of memory, also with half of max_batch_tokens={max_batch_tokens}: set it to at most "
+                    f"{max(1, max_batch_tokens // 4)}, or take fewer few-shots, bfloat16 or a smaller model"
+                )
+
+
+def _ran(run: Callable[[list[int]], None], batch: list[int]) -> bool:
+    """Run a batch; False if it is out of memory. By then what it held is free again."""
+    try:
+        run(batch)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    else:
+        return True
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory is used up, on a GPU or on the CPU (where torch has no type for it)."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,123 @@
+"""Reading batches of token ids into a key/value cache, what rows have in common once, and then step by step."""
+
+import inspect
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from cai_kedro.engines.kv_cache import allocate_cache, can_rewind
+from cai_kedro.engines.prefix_tree import Level, one_level, plan_levels
+from cai_kedro.engines.shared_prefix import SharedPrefix
+
+
+@contextmanager
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Turn dropout and gradients off for a while."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():  # not inference_mode: a model in training may keep buffers made in here
+            yield
+    finally:
+        model.train(was_training)
+
+
+class Reader:
+    """Reads a batch of prompts into a cache, then more tokens step by step; returns the logits of the last positions.
+
+    Tokens that several prompts begin with are read once and their keys and values copied to the rows that go on from
+    them, level by level (`prefix_tree.py`). Within a level, segments are padded on the left. A `prefix` that all
+    prompts begin with was read before and is not copied at all (`shared_prefix.py`).
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        prompt_ids: Sequence[Sequence[int]],
+        *,
+        room: int,
+        pad: int,
+        max_batch_tokens: int,
+        prefix: SharedPrefix | None = None,
+    ) -> None:
+        """Take the prompts; `room` is how many more tokens a row will be read.
+
+        The cache holds at most `max_batch_tokens` tokens in all rows together, or rows that share nothing.
+        """
+        self._model = model
+        self._accepts = _accepted_arguments(model)
+        self._prefix, self._offset = prefix, prefix.length if prefix else 0
+        self._prompts, self._room, self._pad = [ids[self._offset :] for ids in prompt_ids], room, pad
+        self._widest = max_batch_tokens // len(prompt_ids) - room
+        self._read = 0
+
+    def prompts(self, keep: int = 1) -> Tensor:
+        """Read the prompts; return the logits (rows, keep, vocabulary) of their last positions."""
+        levels = self._levels(keep)
+        capacity = sum(level.width for level in levels) + self._room
+        self._cache = allocate_cache(self._model, capacity)
+        device = self._model.device
+        self._mask = torch.ones((1, capacity), dtype=torch.long, device=device)
+        for number, level in enumerate(levels):
+            parents = torch.tensor(level.parents, device=device)
+            self._mask = self._mask[parents]
+            if number:
+                self._cache.reorder_cache(cast(torch.LongTensor, parents))
+            logits = self._read_level(level, keep if level is levels[-1] else 1)
+        return logits
+
+    def _levels(self, keep: int) -> list[Level]:
+        # a window or a recurrent state counts the padding between two levels as tokens
+        if not can_rewind(self._model):
+            return one_level(self._prompts)
+        return plan_levels(self._prompts, keep, self._widest)
+
+    def _read_level(self, level: Level, keep: int) -> Tensor:
+        ids = np.full((len(level.segments), level.width), self._pad, dtype=np.int64)
+        real = np.zeros_like(ids)
+        for i, segment in enumerate(level.segments):
+            ids[i, level.width - len(segment) :] = segment
+            real[i, level.width - len(segment) :] = 1
+        self._mask[:, self._read : self._read + level.width] = torch.from_numpy(real).to(self._mask.device)
+        # a token's position is the number of real ones before it, wherever there is padding
+        self._positions = (self._mask.cumsum(-1) - 1).clamp_(min=0) + self._offset
+        return self.read(torch.from_numpy(ids).to(self._mask.device), keep)
+
+    def read(self, ids: Tensor, keep: int = 1) -> Tensor:
+        """Read (rows, n) more tokens; return the logits (rows, keep, vocabulary) of the last positions, fp32."""
+        start, end = self._read, self._read + ids.shape[1]
+        optional: dict[str, Any] = {"position_ids": self._positions[:, start:end], "logits_to_keep": keep}
+        given = {name: value for name, value in optional.items() if name in self._accepts}
+        if self._prefix:
+            given["shared_prefix"] = self._prefix
+        with self._prefix.attended(self._model) if self._prefix else nullcontext():
+            output = self._model(
+                input_ids=ids,
+                attention_mask=self._mask[:, :end],
+                past_key_values=self._cache,
+                use_cache=True,
+                **given,
+            )
+        self._read = end
+        logits: Tensor = output.logits[:, -keep:].float()
+        return logits
+
+    def forget(self, n: int) -> None:
+        """Take back the last n tokens of every row."""
+        self._cache.crop(-n)
+        self._read -= n
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Go on with these rows of the batch only."""
+        self._cache.reorder_cache(cast(torch.LongTensor, rows))
+        self._mask, self._positions = self._mask[rows], self._positions[rows]
+
+
+def _accepted_arguments(model: PreTrainedModel) -> Collection[str]:
+    unwrap = getattr(model, "get_base_model", None)  # under PEFT, whose own signature says nothing
+    return inspect.signature((unwrap() if unwrap else model).forward).parameters.keys()
