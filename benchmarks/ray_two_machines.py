@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import torch
+
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.loading import TransformersSettings, load_engine
 from cai_kedro.engines.model_files import ModelReference
@@ -35,7 +37,7 @@ ADDRESS = {HEAD: "198.51.100.1", SECOND: "198.51.100.2"}  # a range for document
 PORT = 6399
 MODEL = TransformersSettings(kind="transformers", device="cpu", dtype="float32", max_batch_tokens=4096)
 CLUSTER = ClusterSettings(address="auto", workers=2, cpus=1, gpus=0, block_prompts=4)
-SAMPLING = Sampling(temperature=1.0, top_p=0.95, max_new_tokens=48)
+SAMPLING = Sampling(temperature=1.0, top_p=0.95, max_new_tokens=32)
 STOP = ("\n\nHuman:",)
 Rows = list[tuple[str, str]]
 
@@ -46,7 +48,8 @@ def prompts_of(n: int) -> list[str]:
 
 
 def alone(n: int) -> Rows:
-    """Sample with one engine in this process, block by block."""
+    """Sample with one engine in this process, block by block, in as many threads as a worker."""
+    torch.set_num_threads(CLUSTER.cpus)
     engine = load_engine(MODEL, shipped_directory())
     rows = list(enumerate(prompts_of(n)))
     said = [
@@ -153,8 +156,11 @@ def rows_of(run: subprocess.Popen[bytes], folder: Path) -> Rows:
 
 
 def finished(folder: Path) -> dict[Path, int]:
-    """Return the files of finished blocks, and when they were written."""
-    return {file: file.stat().st_mtime_ns for file in (folder / "scratch").glob("*/answers/*.parquet")}
+    """Return the files of finished blocks, and when they were written; none while they are being removed."""
+    try:
+        return {file: file.stat().st_mtime_ns for file in (folder / "scratch").glob("*/answers/*.parquet")}
+    except FileNotFoundError:
+        return {}
 
 
 def wait_for_blocks(run: subprocess.Popen[bytes], folder: Path, blocks: int) -> dict[Path, int]:
@@ -190,7 +196,7 @@ def run_killed(n: int, folder: Path, blocks: int) -> tuple[Rows, str]:
     lost = len(kept.items() - most.items())
     if lost > CLUSTER.workers:
         raise RuntimeError(f"{lost} of {len(kept)} blocks that were done were done again")
-    return rows_of(again, folder), f"{len(kept)} blocks were done, {lost} of them done again"
+    return rows_of(again, folder), f"{len(kept)} blocks were done, {lost} of them done again;"
 
 
 def machine_killed(n: int, folder: Path, blocks: int) -> tuple[Rows, str]:
@@ -198,13 +204,13 @@ def machine_killed(n: int, folder: Path, blocks: int) -> tuple[Rows, str]:
     run = start_run(n, folder)
     done = wait_for_blocks(run, folder, blocks)
     killed = kill(SECOND)
-    return rows_of(run, folder), f"{len(done)} blocks were done, {killed} processes killed"
+    return rows_of(run, folder), f"{len(done)} blocks were done, {killed} processes killed;"
 
 
 def main() -> int:
     """Measure; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=160)
+    parser.add_argument("--prompts", type=int, default=120)
     parser.add_argument("--blocks", type=int, default=6, help="how many are done before a kill")
     parser.add_argument("--driver", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
@@ -230,7 +236,7 @@ def main() -> int:
             made, told = trial(n, folder, arguments.blocks)
             equal = sum(one == other for one, other in zip(made, wanted, strict=True))
             seconds = f"{time.monotonic() - began:.0f} s"
-            print(f"{trial.__name__}: {len(made)} of {n} rows, {equal} as in one process; {told or 'whole'}; {seconds}")
+            print(f"{trial.__name__}: {len(made)} of {n} rows, {equal} as in one process; {told} {seconds}", flush=True)
             wrong += made != wanted
     return int(wrong > 0)
 
