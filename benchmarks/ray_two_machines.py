@@ -142,7 +142,7 @@ def workers_in(name: str) -> int:
 
 
 def start_run(n: int, folder: Path) -> subprocess.Popen[bytes]:
-    """Start a process on the first machine that samples on the cluster and writes down the rows."""
+    """Start a process on the first machine that samples on the cluster and writes the rows into a folder."""
     where = ["--driver", str(folder / "rows.json"), "--scratch", str(folder / "scratch")]
     mine = [str(Path(__file__).resolve()), "--prompts", str(n), *where]
     return inside(HEAD, sys.executable, *mine, log=folder / "run.log")
@@ -207,10 +207,14 @@ def machine_killed(n: int, folder: Path, blocks: int) -> tuple[Rows, str]:
     return rows_of(run, folder), f"{len(done)} blocks were done, {killed} processes killed;"
 
 
+TRIALS = {trial.__name__: trial for trial in (undisturbed, run_killed, machine_killed)}
+
+
 def main() -> int:
     """Measure; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=120)
+    parser.add_argument("--trials", nargs="+", default=list(TRIALS), choices=list(TRIALS))
     parser.add_argument("--blocks", type=int, default=6, help="how many are done before a kill")
     parser.add_argument("--driver", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
@@ -223,20 +227,22 @@ def main() -> int:
     wrong = 0
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cai")))
-        for name in ADDRESS:
-            stack.enter_context(machine(name))
+        for place in ADDRESS:
+            stack.enter_context(machine(place))
         connect_machines()
         start_ray(HEAD, folder)
         time.sleep(10)
         start_ray(SECOND, folder)
         wait_for_machines(folder, seconds=180)
         wanted = alone(n)
-        for trial in (undisturbed, run_killed, machine_killed):
+        for name in arguments.trials:
             began = time.monotonic()
-            made, told = trial(n, folder, arguments.blocks)
+            own = folder / name  # what one trial left is no help to the next
+            own.mkdir()
+            made, told = TRIALS[name](n, own, arguments.blocks)
             equal = sum(one == other for one, other in zip(made, wanted, strict=True))
             seconds = f"{time.monotonic() - began:.0f} s"
-            print(f"{trial.__name__}: {len(made)} of {n} rows, {equal} as in one process; {told} {seconds}", flush=True)
+            print(f"{name}: {len(made)} of {n} rows, {equal} as in one process; {told} {seconds}", flush=True)
             wrong += made != wanted
     return int(wrong > 0)
 

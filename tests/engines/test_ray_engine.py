@@ -61,8 +61,12 @@ said = whole.generate(given["prompts"], sampling, given["seeds"], ["w"])
 told["said"] = [(one.text, one.finish_reason) for one in said]
 told["tokens"] = whole.tokens_written
 told["logprobs"] = whole.choice_logprobs(given["prompts"], given["choices"]).tolist()
-told["scratch"] = [file.name for file in (folder / "scratch").iterdir()]
 told["diverged"] = fault(lambda: engine("diverged").generate(given["prompts"][:1], sampling, [1]), ClusterError)
+ray.shutdown()
+again = whole.generate(given["prompts"], sampling, given["seeds"], ["w"])
+told["asks nobody for what was answered"] = again == said
+other = lambda: whole.generate(given["prompts"], sampling, given["seeds"], ["x"])
+told["another call is another call"] = fault(other, ClusterError) is not None
 print("told", json.dumps(told))
 """
 
@@ -102,7 +106,8 @@ def test_a_cluster_says_what_one_engine_says(tmp_path: Path, tiny_lm: LanguageMo
     assert {reason for _, reason in told["said"]} == {"stop", "length"}
     assert told["tokens"] == engine.tokens_written
     np.testing.assert_array_equal(np.array(told["logprobs"], dtype=np.float32), logprobs)
-    assert told["scratch"] == []
+    assert told["asks nobody for what was answered"]
+    assert told["another call is another call"]
     assert "there is no Ray cluster at '127.0.0.1:9'" in told["nowhere"]
     assert "has the 1 CPU cores and 1 GPUs of a worker" in told["no room"]
     assert "the prompt of row 1 has 2001 tokens" in told["too long"]

@@ -40,7 +40,7 @@ class RayEngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
             worker: the engine of each worker, the fields of `engines.loading.TransformersSettings` or of
                 `engines.vllm_engine.VLLMSettings`; `kind` says which.
             cluster: the fields of `engines.ray_settings.ClusterSettings`.
-            scratch: folder for finished blocks of a call that is not done yet, on such a disk, too.
+            scratch: folder for what was answered, on such a disk, too; it may be deleted between runs.
             version: which version to load; None if not versioned.
             metadata: for plugins such as kedro-viz.
         """

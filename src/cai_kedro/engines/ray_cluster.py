@@ -1,7 +1,6 @@
 """Blocks of rows through Ray Data (extra `cluster`): its actors, its retries, its checkpoints."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,11 +46,28 @@ def answers_of(
     cluster: ClusterSettings,
     folder: Path,
 ) -> list[str]:
-    """Return what workers answer to each block, in order; `folder` is one that every machine sees.
+    """Return what workers answer to each block, in order.
 
-    A worker that dies is started again where there is room, and its block done again. Finished blocks lie in `folder`
-    until all are there, so that a call that was interrupted goes on. Raises `ClusterError` for a fault of the model.
+    A worker that dies is started again where there is room, and its block done again. Finished blocks stay in `folder`,
+    which every machine sees and which belongs to this call alone: a call that was interrupted goes on, and one that
+    was finished before asks nobody. Raises `ClusterError` for a fault of the model.
     """
+    whole = folder / "whole"
+    if not whole.exists():
+        _run(asked, reference, model, cluster, folder)
+    answers = _read(folder / "answers", len(asked))
+    whole.touch()
+    return answers
+
+
+def _run(
+    asked: Sequence[str],
+    reference: ModelReference,
+    model: TransformersSettings | VLLMSettings,
+    cluster: ClusterSettings,
+    folder: Path,
+) -> None:
+    """Have the blocks answered that are not, by a pipeline of Ray Data that reads, asks and writes."""
     connect(cluster)
     number = min(cluster.workers, len(asked))
     with DataContext.current(_context(folder / "checkpoint")):
@@ -68,9 +84,6 @@ def answers_of(
             blocks.write_parquet(str(folder / "answers"), ray_remote_args={"num_cpus": 0})
         except RayError as error:
             raise ClusterError(f"a worker failed: {_last_line(error)}") from error
-    answers = _read(folder / "answers", len(asked))
-    shutil.rmtree(folder)
-    return answers
 
 
 def _context(checkpoint: Path) -> DataContext:

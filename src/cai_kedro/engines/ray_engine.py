@@ -35,8 +35,9 @@ class RayEngine:
     ) -> None:
         """Read the tokenizer; no cluster is asked yet.
 
-        `scratch` is a folder that every machine sees, as is the model's path, unless it is one of the hub: then each
-        machine fetches it. Raises `ValueError` for an incomplete model directory.
+        `scratch` is a folder that every machine sees; it keeps what was answered and may be deleted between runs. The
+        model's path must be seen by every machine, too; a model of the hub is fetched by each of them. Raises
+        `ValueError` for an incomplete model directory.
         """
         self._reference, self._model, self._cluster = reference, model, cluster
         self._scratch = scratch.resolve()
@@ -87,7 +88,7 @@ class RayEngine:
     def _ask(self, asked: list[str]) -> list[dict[str, Any]]:
         if not asked:
             return []
-        told = json.dumps([self.fingerprint, self._model.model_dump(), asked])
+        told = json.dumps([self.fingerprint, self._model.model_dump(), self._cluster.cpus, asked])
         folder = self._scratch / hashlib.sha256(told.encode()).hexdigest()[:16]
         answers = answers_of(asked, self._reference, self._model, self._cluster, folder)
         return [json.loads(one) for one in answers]
