@@ -131,7 +131,7 @@ def wait_for_machines(folder: Path, seconds: float) -> None:
     until = time.monotonic() + seconds
     while inside(HEAD, sys.executable, "-c", code, log=folder / "wait.log").wait():
         if time.monotonic() > until:
-            raise TimeoutError((folder / "wait.log").read_text()[-2000:] + (folder / f"{SECOND}.log").read_text())
+            raise TimeoutError("\n".join(log.read_text()[-2000:] for log in sorted(folder.glob("*.log"))))
         time.sleep(2)
 
 
