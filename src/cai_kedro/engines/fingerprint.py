@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from cai_kedro.engines.model_files import weights_digest
 
 
 def model_fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -15,6 +18,15 @@ def model_fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
         digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     digest.update(_tokenizer_content(tokenizer).encode())
     return digest.hexdigest()
+
+
+def directory_fingerprint(directory: Path, tokenizer: PreTrainedTokenizerBase, dtype: str) -> str:
+    """Return the sha256 of a directory's weights, of the precision that they will be used in, and of the tokenizer.
+
+    For a model that is loaded elsewhere: the weights are read one by one, and on no GPU.
+    """
+    told = [weights_digest(directory), dtype, _tokenizer_content(tokenizer)]
+    return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()
 
 
 def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -133,6 +133,15 @@ def resolve_directory(directory: Path) -> Path:
     return ModelReference.model_validate_json(file.read_text()).directory() if file.is_file() else directory
 
 
+def reference_to(directory: Path) -> ModelReference:
+    """Return the reference that lies in a directory, else one to the directory: what another machine needs to know."""
+    file = directory / REFERENCE_FILE
+    if not file.is_file():
+        return ModelReference(path=str(directory.resolve()))
+    reference = ModelReference.model_validate_json(file.read_text())
+    return reference if reference.path is None else ModelReference(path=str(Path(reference.path).resolve()))
+
+
 def weights_digest(directory: Path) -> str:
     """Return the sha256 of names, types, shapes and values of all weights of a directory, without loading the model.
 
