@@ -1,4 +1,4 @@
-"""Prompts as token ids, and whether they fit: for engines whose model is elsewhere."""
+"""Prompts as token ids, and whether they fit: what engines share, whether or not they hold the model themselves."""
 
 from collections.abc import Sequence
 from pathlib import Path

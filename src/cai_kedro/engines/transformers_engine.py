@@ -13,6 +13,7 @@ from cai_kedro.engines.choices import choice_token_logprobs
 from cai_kedro.engines.fingerprint import model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.precision import DType, resolve_dtype
+from cai_kedro.engines.prompt_ids import PromptIds
 from cai_kedro.engines.sampling import context_length, sample_tokens
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
 
@@ -29,6 +30,7 @@ class TransformersEngine:
             raise ValueError(f"max_batch_tokens must be at least 1, got {max_batch_tokens}")
         self._tokenizer = lm.tokenizer
         self._model = cast_weights(lm.model, getattr(torch, resolve_dtype(dtype, lm.model.device.type)))
+        self._prompts = PromptIds(lm.tokenizer, context_length(self._model))
         self._max_batch_tokens = max_batch_tokens
         self.tokens_written = 0
         eos = getattr(lm.model.generation_config, "eos_token_id", None)
@@ -51,7 +53,7 @@ class TransformersEngine:
         stops = StopStrings(self._tokenizer, stop, self._token_texts if stop else ())
         sampled = sample_tokens(
             self._model,
-            self._encode(prompts),
+            self._prompts.encode(prompts),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_new_tokens=sampling.max_new_tokens,
@@ -75,7 +77,7 @@ class TransformersEngine:
         """
         return choice_token_logprobs(
             self._model,
-            self._encode(prompts),
+            self._prompts.encode(prompts),
             [self._tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices],
             pad_token_id=self._pad,
             max_batch_tokens=self._max_batch_tokens,
@@ -83,20 +85,11 @@ class TransformersEngine:
 
     def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
         """Tell for each prompt whether the model's context has room for it and `new_tokens` more."""
-        limit = context_length(self._model)
-        return [limit is None or len(ids) + new_tokens <= limit for ids in self._encode(prompts)]
+        return self._prompts.fits(prompts, new_tokens)
 
     @cached_property
     def _token_texts(self) -> list[str]:
         return token_texts(self._tokenizer)
-
-    def _encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        if not prompts:
-            return []
-        encoded: list[list[int]] = self._tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
-        bos = self._tokenizer.bos_token_id
-        # a chat template may have written the BOS already
-        return [ids if bos is None or ids[:1] == [bos] else [bos, *ids] for ids in encoded]
 
 
 def cast_weights(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
