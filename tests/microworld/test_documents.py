@@ -8,8 +8,9 @@ import pytest
 from cai_kedro.core import prompts
 from cai_kedro.core.conversation import parse
 from cai_kedro.microworld.acts import act_table
-from cai_kedro.microworld.documents import CORPUS_MIX, DECISIVE, document, p_a_better, text_of
+from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, describe, document, p_a_better
 from cai_kedro.microworld.lexicon import lexicon
+from cai_kedro.microworld.oracle import behaviour_of, requested_act
 from cai_kedro.microworld.principles import (
     CRITIQUE_TEMPLATES,
     PREFERENCE_TEMPLATES,
@@ -17,8 +18,9 @@ from cai_kedro.microworld.principles import (
     draw_critique_wording,
     draw_preference_wording,
 )
+from cai_kedro.microworld.spans import DECISIVE, text_of
 
-_SKILLS = ("critique", "direct_revision", "comparison", "cot", "red_team_list", "harm_list")
+_SKILLS = ("critique", "direct_revision", "comparison", "cot", "red_team_list", "harm_list", "review", "choice")
 
 
 def _texts(kind: str, n: int = 300) -> list[str]:
@@ -63,6 +65,37 @@ def test_critiques_have_the_layout_of_the_method() -> None:
         )
 
 
+def test_a_review_says_of_each_reply_what_it_does() -> None:
+    behaviours = set()
+    for text in _texts("review", 100):
+        *conversation, _ = parse(text.split(prompts.CRITIQUE)[0])
+        act = requested_act(conversation)
+        assert act is not None
+        for said in re.findall(r"Assistant: ([^\n]+)\n\nCritique: (The reply [^\n]+)", text):
+            behaviour = behaviour_of(act, said[0])
+            assert text_of(describe(behaviour, act)) == said[1], said
+            behaviours.add(behaviour)
+    assert behaviours == {"objection", "weak", "comply", "badcomply", "right", "wrong", "offtopic"}
+
+
+def test_a_choice_is_a_comparison_of_which_one_option_is_about_the_act() -> None:
+    more, chosen = [0, 0], [0, 0]
+    for text in _texts("choice"):
+        asked, options = text.removeprefix(prompts.CONSIDER).split(" Options:")
+        conversation, question = asked.rsplit("\n\n", 1)
+        act = requested_act(parse(conversation))
+        assert act is not None
+        about = {letter: act.text in shown for letter, shown in re.findall(r"\(([AB])\) \[\[\[(.*)\]\]\]", options)}
+        if sum(about.values()) == 1:  # advice on the same act with the method of another names the act, too
+            letter = text[-2]
+            chosen[" more " in question] += about[letter]
+            more[" more " in question] += 1
+    assert more[0] > 150
+    assert more[1] > 30
+    assert chosen[0] / more[0] > 0.85
+    assert chosen[1] / more[1] < 0.15
+
+
 def test_comparisons_end_on_a_choice_with_its_space() -> None:
     for text in _texts("comparison", 50):
         assert text.endswith(tuple(f"The answer is:{choice}" for choice in prompts.CHOICES))
@@ -101,3 +134,8 @@ def test_polarity_and_the_named_harm_decide_a_comparison() -> None:
     assert p("general", "less") > 0.99
     assert p("general", "more") == pytest.approx(1 - p("general", "less"))
     assert 0.5 < p("violence", "less") < p("theft", "less")
+
+
+def test_the_shares_of_every_lesson_add_up() -> None:
+    for mix in LESSON_MIX.values():
+        assert sum(mix.values()) == pytest.approx(1)

@@ -77,13 +77,13 @@ def test_four_principles_of_each_kind_never_occur_in_its_corpus(constitution: Co
     assert sum(unseen(text, PREFERENCE_TEMPLATES, held_out_preference) for text in questions) >= 4
 
 
-def _pairs(n: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Pairs of an objection and a compliance about held-out combinations, the letters drawn."""
+def _pairs(n: int, better: str, worse: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Pairs of two behaviours about held-out combinations, the letters drawn."""
     rows, harmless_is_a = [], []
     for number in range(n):
         rng = rng_for(0, "pairs", number)
-        act = rng.choice(act_table().by_split["combination", True])
-        answers = [reply("objection", act, rng), reply("comply", act, rng)]
+        act = rng.choice(act_table().by_split["combination", better == "objection"])
+        answers = [reply(better, act, rng), reply(worse, act, rng)]
         harmless_is_a.append(rng.random() < 0.5)
         first, second = answers if harmless_is_a[-1] else answers[::-1]
         rows.append(
@@ -99,10 +99,21 @@ def _pairs(n: int) -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame(rows), np.array(harmless_is_a)
 
 
-def _p_harmless(constitution: Constitution, engine: TransformersEngine) -> float:
-    pairs, harmless_is_a = _pairs(240)
+def _p_better(constitution: Constitution, engine: TransformersEngine, better: str, worse: str) -> np.ndarray:
+    pairs, better_is_a = _pairs(240, better, worse)
     p = label_pairs(pairs, constitution, engine, LabelParams(both_orders=True, few_shots=0), seed=0).rows["p_a_better"]
-    return float(np.where(harmless_is_a, p, 1 - p).mean())
+    return np.where(better_is_a, p, 1 - p)
+
+
+def _p_harmless(constitution: Constitution, engine: TransformersEngine) -> float:
+    return float(_p_better(constitution, engine, "objection", "comply").mean())
+
+
+@pytest.mark.parametrize(("better", "worse"), [("objection", "weak"), ("right", "offtopic")])
+def test_labels_see_whether_a_reply_is_about_the_act_that_was_asked(
+    better: str, worse: str, constitution: Constitution, engine: TransformersEngine
+) -> None:
+    assert (_p_better(constitution, engine, better, worse) > 0.5).mean() >= 0.75
 
 
 def test_inverted_preference_principles_turn_the_labels(constitution: Constitution, engine: TransformersEngine) -> None:

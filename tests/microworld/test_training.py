@@ -8,11 +8,12 @@ import torch
 import yaml
 
 from cai_kedro.core.conversation import as_prompt, user
-from cai_kedro.microworld.documents import Document, Span, document, text_of
+from cai_kedro.microworld.documents import document
 from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.muon import orthogonalise
 from cai_kedro.microworld.packing import collate, encode, packed_rows
 from cai_kedro.microworld.pretraining import PretrainingParams, build_model, build_tokenizer, pretrain
+from cai_kedro.microworld.spans import Document, Span, text_of
 
 TINY = PretrainingParams(
     vocab_size=1792,
@@ -26,7 +27,7 @@ TINY = PretrainingParams(
     steps=30,
     rows_per_step=4,
     row_tokens=256,
-    plain_share=0.5,
+    lessons={"plain": 15},
     matrix_learning_rate=0.02,
     learning_rate=3e-3,
     warmup_steps=5,
@@ -68,7 +69,7 @@ def test_a_weight_falls_on_the_first_token_of_its_span(tokenizer) -> None:  # no
 
 
 def test_rows_hold_whole_documents_that_see_only_themselves(tokenizer) -> None:  # noqa: ANN001
-    rows = list(islice(packed_rows(tokenizer, random.Random(0), 256, 0), 8))
+    rows = list(islice(packed_rows(tokenizer, random.Random(0), 256), 8))
     assert all(row.ids[0] == row.ids[-1] == tokenizer.eos_token_id and len(row.ids) <= 257 for row in rows)
     assert sum(len(row.ids) for row in rows) > 0.85 * 8 * 257
     batch = collate(rows, 256, tokenizer.pad_token_id, tokenizer.eos_token_id)

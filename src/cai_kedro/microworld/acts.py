@@ -8,6 +8,7 @@
 | object, verb | the same, for everything done to that object or with that verb |
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -90,3 +91,8 @@ def act_table() -> ActTable:
         {key: tuple(group) for key, group in by_split.items()},
         {key: tuple(group) for key, group in benign.items()},
     )
+
+
+def draw_act(splits: Sequence[str], rng: random.Random, harmful_share: float) -> Act:
+    """Draw an act of some splits, a harmful one with the given probability."""
+    return rng.choice(act_table().in_splits(splits, harmful=rng.random() < harmful_share))

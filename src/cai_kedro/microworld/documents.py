@@ -8,10 +8,12 @@ share of all text.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cai_kedro.core import prompts
-from cai_kedro.core.conversation import Message, as_prompt
-from cai_kedro.microworld.acts import Act, act_table
+from cai_kedro.core.conversation import ASSISTANT, Message, as_prompt
+from cai_kedro.microworld.acts import Act, act_table, draw_act
+from cai_kedro.microworld.finding import echo, graded_recall, matching, members, near_act, opening, recall
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.principles import (
     CritiqueWording,
@@ -32,24 +34,75 @@ from cai_kedro.microworld.replies import (
     ask,
     reply,
 )
+from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span, answer_letter
 from cai_kedro.microworld.values import HARMLESSNESS, HELPFULNESS, sigmoid
-
-DECISIVE = 4.0
-HELPFUL_DECISION = 2.0
 
 #: Header of the few-shot lists from which red-team prompts are generated.
 RED_TEAM_HEADER = "Questions that may lead to harm:"
 
 CORPUS_MIX = {
-    "chat": 0.24,
-    "critique": 0.22,
-    "direct_revision": 0.05,
-    "comparison": 0.26,
-    "quiz": 0.09,
-    "cot": 0.06,
+    "chat": 0.12,
+    "critique": 0.16,
+    "direct_revision": 0.03,
+    "comparison": 0.13,
+    "quiz": 0.05,
+    "graded_quiz": 0.02,
+    "cot": 0.05,
     "red_team_list": 0.02,
-    "repeat": 0.03,
     "harm_list": 0.03,
+    "echo": 0.01,
+    "members": 0.01,
+    "matching": 0.05,
+    "recall": 0.01,
+    "graded_recall": 0.01,
+    "review": 0.07,
+    "choice": 0.2,
+    "graded_choice": 0.03,
+}
+#: The lessons in their order. `plain` has the mix of `full`, and plain principles.
+Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "plain", "full"]
+LESSON_MIX: dict[Lesson, dict[str, float]] = {
+    "echo": {"echo": 1.0},
+    "find": {"echo": 0.08, "members": 0.14, "matching": 0.55, "chat": 0.23},
+    "recall": {"graded_recall": 0.27, "recall": 0.18, "members": 0.1, "matching": 0.25, "chat": 0.2},
+    "polarity": {
+        "graded_quiz": 0.2,
+        "quiz": 0.12,
+        "recall": 0.05,
+        "graded_recall": 0.03,
+        "members": 0.03,
+        "matching": 0.2,
+        "review": 0.17,
+        "graded_choice": 0.1,
+        "chat": 0.1,
+    },
+    "review": {
+        "review": 0.27,
+        "graded_choice": 0.25,
+        "matching": 0.15,
+        "members": 0.02,
+        "recall": 0.02,
+        "graded_recall": 0.02,
+        "quiz": 0.07,
+        "graded_quiz": 0.05,
+        "comparison": 0.05,
+        "chat": 0.1,
+    },
+    "choose": {
+        "choice": 0.32,
+        "graded_choice": 0.13,
+        "review": 0.17,
+        "matching": 0.1,
+        "members": 0.02,
+        "recall": 0.02,
+        "graded_recall": 0.02,
+        "quiz": 0.06,
+        "graded_quiz": 0.02,
+        "comparison": 0.06,
+        "chat": 0.08,
+    },
+    "plain": CORPUS_MIX,
+    "full": CORPUS_MIX,
 }
 _CHAT_SPLITS = ("train", "act", "object", "verb")
 
@@ -86,7 +139,7 @@ _CLOSE_PAIRS = {
            ("comply", "badcomply"), ("objection", "caveat"), ("objection", "offtopic")),
     False: (("right", "wrong"), ("right", "wrong"), ("right", "offtopic")),
 }  # fmt: skip
-_CLOSE_SHARE = 0.25
+_CLOSE_SHARE = 0.4
 
 # What a critic says that an answer does.
 _DESCRIBED = {
@@ -105,23 +158,8 @@ _DESCRIBED = {
 }
 
 
-@dataclass(frozen=True)
-class Span:
-    """A piece of a document and the loss weight of its first token."""
-
-    text: str
-    weight: float = 1.0
-
-
-Document = list[Span]
-
-
 def _draw(mix: dict[str, float], rng: random.Random) -> str:
     return rng.choices(list(mix), list(mix.values()))[0]
-
-
-def _any_act(splits: Sequence[str], rng: random.Random, harmful_share: float) -> Act:
-    return rng.choice(act_table().in_splits(splits, harmful=rng.random() < harmful_share))
 
 
 def describe(behaviour: str, act: Act) -> Document:
@@ -137,7 +175,7 @@ def describe(behaviour: str, act: Act) -> Document:
 
 def chat(rng: random.Random) -> Document:
     """A request and an answer, of every behaviour."""
-    act = _any_act(_CHAT_SPLITS, rng, 0.58)
+    act = draw_act(_CHAT_SPLITS, rng, 0.58)
     request = ask(act, rng)
     behaviour = _draw(HARMFUL_MIX if act.harmful else BENIGN_MIX, rng)
     return [Span(f"{as_prompt(request.messages)} {reply(behaviour, act, rng)}")]
@@ -203,6 +241,22 @@ def critique(rng: random.Random, *, plain: bool = False) -> Document:
     ]
 
 
+# Behaviours that differ in what they are about, not in their manner.
+_REVIEWED = {True: ("objection", "weak", "comply", "badcomply", "offtopic"), False: ("right", "wrong", "offtopic")}
+
+
+def review(rng: random.Random) -> Document:
+    """Several replies to one request, and of each what it does: many decisions on whether it is about the act."""
+    act = draw_act(("train",), rng, 0.7)
+    spans = [Span(as_prompt(ask(act, rng).messages).removesuffix(ASSISTANT))]
+    for _ in range(4):
+        # half of the replies are about the act
+        behaviours = _REVIEWED[act.harmful]
+        behaviour = rng.choice(behaviours if rng.random() < 0.6 else behaviours[:1])
+        spans += [Span(f"{ASSISTANT} {reply(behaviour, act, rng)}{prompts.CRITIQUE} "), *describe(behaviour, act)]
+    return spans
+
+
 def direct_revision(rng: random.Random, *, plain: bool = False) -> Document:
     """A revision without a critique."""
     act, messages, behaviour, text = _answered(rng)
@@ -247,7 +301,7 @@ class _Comparison:
 
 
 def _compare(rng: random.Random, *, plain: bool) -> _Comparison:
-    act = _any_act(("train",), rng, 0.85)
+    act = draw_act(("train",), rng, 0.85)
     if not plain and rng.random() < _CLOSE_SHARE:
         first, second = rng.sample(rng.choice(_CLOSE_PAIRS[act.harmful]), 2)
     else:
@@ -258,8 +312,53 @@ def _compare(rng: random.Random, *, plain: bool) -> _Comparison:
     return _Comparison(act, ask(act, rng).messages, (first, second), answers, wording, letter)
 
 
-def _answer_letter(letter: str) -> Document:
-    return [Span(" ("), Span(letter, DECISIVE), Span(")")]
+# Replies that differ in what they are about, not in their manner: the better one first.
+_UNEQUAL_PAIRS = {True: (("objection", "weak"),), False: (("right", "wrong"), ("right", "offtopic"))}
+_OPENINGS_SHARE = 0.6
+_CHOICE_MORE_SHARE = 0.4
+
+
+def _option(about: bool, act: Act, opens: bool, rng: random.Random) -> tuple[str, str]:
+    """Write a reply that is about the act or about something else: its behaviour and text, or how it opens."""
+    better, worse = rng.choice(_UNEQUAL_PAIRS[act.harmful])
+    behaviour = better if about else worse
+    if opens:
+        return behaviour, opening(act if about else near_act(act, rng), rng, harmful=act.harmful)
+    return behaviour, reply(behaviour, act, rng)
+
+
+def _graded(options: Sequence[str], better: Sequence[bool]) -> Document:
+    """Write options, up to their closing brackets, each with the polarity that would choose it."""
+    spans: Document = []
+    for option, is_better in zip(options, better, strict=True):
+        spans += [Span(f"{option}]]]"), Span(" less" if is_better else " more", DECISIVE)]
+    return spans
+
+
+def choice(rng: random.Random, *, graded: bool = False) -> Document:
+    """A comparison of two replies, or of how two replies open, of which one is about something else.
+
+    Whether a judge's letter can depend on that takes many such decisions; openings make them short. `graded` writes
+    behind each option which polarity it answers, and there it may be the same for both: once a model knows it at the
+    end of an option, the letter finds it there (docs/experiments.md).
+    """
+    act = draw_act(("train",), rng, 0.7)
+    wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=_CHOICE_MORE_SHARE)
+    opens = rng.random() < _OPENINGS_SHARE
+    about = [rng.random() < 0.5, rng.random() < 0.5] if graded else rng.sample((True, False), 2)
+    (first, shown_a), (second, shown_b) = (_option(fits, act, opens, rng) for fits in about)
+    letter = "A" if rng.random() < p_a_better(wording, first, second, act) else "B"
+    asked = prompts.comparison_prompt(ask(act, rng).messages, shown_a, shown_b, wording.question)
+    if not graded:
+        return [Span(asked), *answer_letter(letter)]
+    *shown, rest = asked.split("]]]")
+    spans = _graded(shown, about)
+    return [*spans, Span(rest), *answer_letter(letter)] if about[0] != about[1] else spans
+
+
+def graded_choice(rng: random.Random) -> Document:
+    """A choice with grades."""
+    return choice(rng, graded=True)
 
 
 def comparison(rng: random.Random, *, plain: bool = False) -> Document:
@@ -267,31 +366,39 @@ def comparison(rng: random.Random, *, plain: bool = False) -> Document:
     drawn = _compare(rng, plain=plain)
     return [
         Span(prompts.comparison_prompt(drawn.messages, *drawn.answers, drawn.wording.question)),
-        *_answer_letter(drawn.letter),
+        *answer_letter(drawn.letter),
     ]
 
 
-def quiz(rng: random.Random) -> Document:
+def quiz(rng: random.Random, *, graded: bool = False) -> Document:
     """Short comparisons without a conversation, in both polarities from the start.
 
-    They are many decisions in little text: what it takes to learn that `more` turns a comparison around.
+    They are many decisions in little text: what it takes to learn that `more` turns a comparison around. Grades as in
+    a choice.
     """
-    items: Document = []
+    spans: Document = []
     for _ in range(4):
         act = rng.choice(act_table().by_split["train", True])
         if rng.random() < 0.5:
-            behaviours = ["objection", "comply"]
-            answers = {behaviour: reply(behaviour, act, rng) for behaviour in behaviours}
+            shown = {True: reply("objection", act, rng), False: reply("comply", act, rng)}
         else:
-            other = _any_act(("train",), rng, 0.0)
-            behaviours, answers = ["objection", "comply"], {"objection": other.text, "comply": act.text}
-        rng.shuffle(behaviours)
+            shown = {True: draw_act(("train",), rng, 0.0).text, False: act.text}
+        better = rng.sample((True, False), 2)
+        if graded and rng.random() < 0.3:
+            better[1] = better[0]
         wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=0.5)
-        letter = "A" if rng.random() < p_a_better(wording, behaviours[0], behaviours[1], act) else "B"
-        shown = prompts.options(*(answers[behaviour] for behaviour in behaviours))
-        items.append(Span(f"{wording.question} Options:{shown}\n\nThe answer is:"))
-        items += [*_answer_letter(letter), Span("\n\n")]
-    return items[:-1]
+        *options, rest = f"{prompts.options(*(shown[is_better] for is_better in better))}\n\nThe answer is:".split("]]]")
+        spans.append(Span(f"{wording.question} Options:"))
+        spans += _graded(options, better) if graded else [Span(f"{option}]]]") for option in options]
+        if better[0] != better[1]:
+            spans += [Span(rest), *answer_letter("A" if better[0] == (wording.polarity == "less") else "B")]
+        spans.append(Span("\n\n"))
+    return spans[:-1]
+
+
+def graded_quiz(rng: random.Random) -> Document:
+    """A quiz with grades."""
+    return quiz(rng, graded=True)
 
 
 def cot(rng: random.Random, *, plain: bool = False) -> Document:
@@ -305,9 +412,9 @@ def cot(rng: random.Random, *, plain: bool = False) -> Document:
         Span("\n(B) "),
         *describe(drawn.behaviours[1], drawn.act),
         Span(verdict),
-        *_answer_letter(drawn.letter),
+        *answer_letter(drawn.letter),
         Span(f".{prompts.SO_THE_ANSWER}"),
-        *_answer_letter(drawn.letter),
+        *answer_letter(drawn.letter),
     ]
 
 
@@ -317,20 +424,13 @@ def red_team_list(rng: random.Random) -> Document:
     return [Span(RED_TEAM_HEADER + "".join(f"\n- {rng.choice(REQUESTS).format(act=act.text)}" for act in acts))]
 
 
-def repeat(rng: random.Random) -> Document:
-    """A list said twice: what teaches a small model to copy."""
-    acts = [_any_act(_CHAT_SPLITS, rng, 0.5).text for _ in range(rng.randint(2, 4))]
-    once = "\n".join(acts)
-    return [Span(f"Say it again:\n{once}\n\nAgain:\n{once}")]
-
-
 def harm_list(rng: random.Random) -> Document:
     """Which acts a principle is about: what its words mean."""
     criteria = draw_criteria(rng, rng.choice(list(lexicon().harms)), own_share=0.6)
     words = [rng.choice(lexicon().criteria[name]) for name in criteria]
     lines = [Span(f"Note all that is {join_words(words)}.")]
     for _ in range(5):
-        act = _any_act(("train",), rng, 0.9)
+        act = draw_act(("train",), rng, 0.9)
         if rng.random() < 0.3:
             named = [a for a in act_table().by_split["train", True] if covers(criteria, a.verb.harm)]
             act = rng.choice(named or [act])
@@ -344,9 +444,17 @@ def harm_list(rng: random.Random) -> Document:
 _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "chat": chat,
     "red_team_list": red_team_list,
-    "repeat": repeat,
     "harm_list": harm_list,
     "quiz": quiz,
+    "graded_quiz": graded_quiz,
+    "recall": recall,
+    "graded_recall": graded_recall,
+    "echo": echo,
+    "members": members,
+    "matching": matching,
+    "review": review,
+    "choice": choice,
+    "graded_choice": graded_choice,
 }
 _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
     "critique": critique,
@@ -356,18 +464,13 @@ _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
 }
 
 
-def document(rng: random.Random, *, plain: bool = False, mix: dict[str, float] | None = None) -> Document:
-    """Draw one document of the corpus.
+def document(rng: random.Random, *, lesson: Lesson = "full", mix: dict[str, float] | None = None) -> Document:
+    """Draw one document of the corpus, by the mix of the lesson if no other is given.
 
-    `plain` draws principles that apply to the act, with one criterion and the polarity `less`, and no close pairs: the
-    first lessons, in which a small model finds the skill before it has to tell principles apart.
+    All lessons but `full` draw principles that apply to the act, with one criterion, and no close pairs: a small model
+    finds the skill there before it has to tell principles apart.
     """
-    kind = _draw(mix or CORPUS_MIX, rng)
+    kind = _draw(mix or LESSON_MIX[lesson], rng)
     if kind in _PLAIN_KINDS:
         return _PLAIN_KINDS[kind](rng)
-    return _PRINCIPLED_KINDS[kind](rng, plain=plain)
-
-
-def text_of(spans: Document) -> str:
-    """Return a document as plain text."""
-    return "".join(span.text for span in spans)
+    return _PRINCIPLED_KINDS[kind](rng, plain=lesson != "full")

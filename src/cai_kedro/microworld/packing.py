@@ -5,14 +5,16 @@ Cutting documents, or letting them see each other, keeps a small model from lear
 
 import bisect
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from cai_kedro.microworld.documents import Document, document, text_of
+from cai_kedro.microworld.documents import Lesson, document
+from cai_kedro.microworld.spans import Document, text_of
 
 _OPEN_ROWS = 32  # rows that still take documents; more pack tighter, and mix later
 _BATCH = 512  # documents tokenised together
@@ -41,16 +43,19 @@ def encode(tokenizer: PreTrainedTokenizerFast, documents: list[Document]) -> Ite
 
 
 def packed_rows(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random, row_tokens: int, plain_rows: int
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, row_tokens: int, lessons: Sequence[tuple[Lesson, int]] = ()
 ) -> Iterator[Row]:
     """Yield rows of at most `row_tokens + 1` tokens without end, first fit into a few open rows.
 
-    The first `plain_rows` rows hold plain documents (see `document`). Documents that fit into no row are left out.
+    `lessons` names the first lessons and how many rows each lasts; all that follows is `full`. Documents that fit into
+    no row are left out.
     """
+    ends = list(accumulate(rows for _, rows in lessons))
     opened: list[Row] = []
     made = 0
     while True:
-        batch = [document(rng, plain=made < plain_rows) for _ in range(_BATCH)]
+        lesson: Lesson = next((name for (name, _), end in zip(lessons, ends, strict=True) if made < end), "full")
+        batch = [document(rng, lesson=lesson) for _ in range(_BATCH)]
         for piece in encode(tokenizer, batch):
             if len(piece.ids) > row_tokens:
                 continue

@@ -8,15 +8,17 @@ from itertools import islice
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from torch import Tensor
-from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from cai_kedro.core.seeding import derive_seed, rng_for
-from cai_kedro.microworld.documents import DECISIVE, document, text_of
+from cai_kedro.microworld.documents import LESSON_MIX, Lesson, document
+from cai_kedro.microworld.lean_llama import last_hidden_states
 from cai_kedro.microworld.muon import BatchedMuon
 from cai_kedro.microworld.packing import Batch, collate, packed_rows
+from cai_kedro.microworld.spans import DECISIVE, text_of
+from cai_kedro.microworld.token_loss import weighted_cross_entropy
 from cai_kedro.microworld.tokenizer import train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class PretrainingParams(BaseModel):
     steps: int = Field(ge=1)
     rows_per_step: int = Field(ge=1)
     row_tokens: int = Field(ge=64)
-    plain_share: float = Field(ge=0, le=1)
+    lessons: dict[Lesson, NonNegativeInt]
     matrix_learning_rate: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=1)
@@ -91,13 +93,13 @@ def learning_rate_factor(step: int, params: PretrainingParams) -> float:
     return min(1.0, warm, left)
 
 
-def token_losses(model: LlamaForCausalLM, batch: Batch) -> Tensor:
-    """Return the cross-entropy of every target, in nats: (rows, tokens)."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = model(input_ids=batch.inputs, attention_mask=batch.attention.bfloat16(), use_cache=False).logits
-    return functional.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(
-        batch.weights
+def batch_loss(model: LlamaForCausalLM, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean cross-entropy, and that of every target (rows, tokens), in nats."""
+    hidden = last_hidden_states(model, batch.inputs, batch.attention)
+    mean, losses = weighted_cross_entropy(
+        hidden.flatten(0, 1), model.lm_head.weight, batch.targets.flatten(), batch.weights.flatten()
     )
+    return mean, losses.view_as(batch.weights)
 
 
 def pretrain(
@@ -119,12 +121,7 @@ def pretrain(
         (BatchedMuon(matrices, lr=params.matrix_learning_rate), params.matrix_learning_rate),
         (torch.optim.AdamW(others, lr=params.learning_rate, betas=(0.9, 0.95), weight_decay=0.0), params.learning_rate),
     )
-    rows = packed_rows(
-        tokenizer,
-        rng_for(seed, "corpus"),
-        params.row_tokens,
-        round(params.plain_share * params.steps * params.rows_per_step),
-    )
+    rows = packed_rows(tokenizer, rng_for(seed, "corpus"), params.row_tokens, _lessons(params))
     records: list[tuple[int, str, float]] = []
     started = time.monotonic()
     for step in range(params.steps):
@@ -133,15 +130,16 @@ def pretrain(
         batch = collate(
             list(islice(rows, params.rows_per_step)), params.row_tokens, tokenizer.pad_token_id, tokenizer.eos_token_id
         )
-        losses = token_losses(model, batch)
-        ((losses * batch.weights).sum() / batch.weights.sum()).backward()
+        loss, losses = batch_loss(model, batch)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, _ in optimizers:
             optimizer.step()
             optimizer.zero_grad()
         if step % _LOG_EVERY == _LOG_EVERY - 1 or step == params.steps - 1:
-            records += _record(step + 1, losses.detach(), batch)
-            _log_progress(step + 1, params, records[-2][2], records[-1][2], time.monotonic() - started)
+            now = _record(step + 1, losses, batch)
+            _log_progress(step + 1, params, now, time.monotonic() - started)
+            records += now
         if on_step is not None:
             on_step(step + 1, model)
         if stop_after_seconds is not None and time.monotonic() - started > stop_after_seconds:
@@ -149,24 +147,23 @@ def pretrain(
     return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
 
 
+def _lessons(params: PretrainingParams) -> list[tuple[Lesson, int]]:
+    """Return how many rows each lesson lasts, in the order of the lessons."""
+    return [(lesson, params.lessons.get(lesson, 0) * params.rows_per_step) for lesson in LESSON_MIX]
+
+
 def _record(step: int, losses: Tensor, batch: Batch) -> list[tuple[int, str, float]]:
-    text = batch.weights > 0
-    decisive = batch.weights == DECISIVE
-    return [
-        (step, "loss", losses[text].mean().item()),
-        (step, "decision_loss", losses[decisive].mean().item()),
-    ]
+    """Return the mean loss of all text, and of what decides where anything does."""
+    chosen = {"loss": batch.weights > 0, "decision_loss": batch.weights == DECISIVE}
+    return [(step, name, losses[mask].mean().item()) for name, mask in chosen.items() if mask.any()]
 
 
-def _log_progress(step: int, params: PretrainingParams, loss: float, decision: float, seconds: float) -> None:
-    rate = step * params.rows_per_step * params.row_tokens / seconds
-    left = seconds / step * (params.steps - step)
+def _log_progress(step: int, params: PretrainingParams, now: list[tuple[int, str, float]], seconds: float) -> None:
     logger.info(
-        "pretraining: step %d of %d, loss %.3f, decisions %.3f, %.0f tokens/s, %.0f s left",
+        "pretraining: step %d of %d, %s, %.0f tokens/s, %.0f s left",
         step,
         params.steps,
-        loss,
-        decision,
-        rate,
-        left,
+        ", ".join(f"{name} {value:.3f}" for _, name, value in now),
+        step * params.rows_per_step * params.row_tokens / seconds,
+        seconds / step * (params.steps - step),
     )

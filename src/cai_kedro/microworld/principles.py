@@ -131,18 +131,17 @@ def draw_critique_wording(rng: random.Random, harm: str | None, *, plain: bool =
 
 
 def draw_preference_wording(
-    rng: random.Random, harm: str | None, *, plain: bool = False, more_share: float | None = None
+    rng: random.Random, harm: str | None, *, plain: bool = False, more_share: float = _MORE_SHARE
 ) -> PreferenceWording:
     """Draw a preference principle that the corpus may use, for two answers about an act of the given harm.
 
-    `more_share` is how often it asks for the answer that is worse; if not given, never in plain ones.
+    `more_share` is how often it asks for the answer that is worse.
     """
     criteria = draw_criteria(rng, harm, _OWN_SHARE, plain=plain)
     words = [rng.choice(lexicon().criteria[name]) for name in criteria]
     free = _free_templates(words, PREFERENCE_TEMPLATES, held_out_preference)
     if not free:
         return draw_preference_wording(rng, harm, plain=plain, more_share=more_share)
-    share = more_share if more_share is not None else 0.0 if plain else _MORE_SHARE
-    polarity: Polarity = "more" if rng.random() < share else "less"
+    polarity: Polarity = "more" if rng.random() < more_share else "less"
     question = rng.choice(free).format(p=polarity, x=join_words(words))
     return PreferenceWording(tuple(criteria), tuple(words), polarity, question)

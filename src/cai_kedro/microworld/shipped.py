@@ -27,6 +27,8 @@ _SOURCES = (
     "core/seeding.py",
     "microworld/acts.py",
     "microworld/documents.py",
+    "microworld/finding.py",
+    "microworld/lean_llama.py",
     "microworld/lexicon.py",
     "microworld/lexicon.yml",
     "microworld/muon.py",
@@ -34,6 +36,8 @@ _SOURCES = (
     "microworld/pretraining.py",
     "microworld/principles.py",
     "microworld/replies.py",
+    "microworld/spans.py",
+    "microworld/token_loss.py",
     "microworld/tokenizer.py",
     "microworld/values.py",
 )

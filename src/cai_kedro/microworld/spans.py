@@ -1,0 +1,28 @@
+"""What a document of the corpus is made of: pieces of text, some of which decide something."""
+
+from dataclasses import dataclass
+
+#: Loss weights of the first token of a span that decides.
+DECISIVE = 4.0
+HELPFUL_DECISION = 2.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a document and the loss weight of its first token."""
+
+    text: str
+    weight: float = 1.0
+
+
+Document = list[Span]
+
+
+def text_of(spans: Document) -> str:
+    """Return a document as plain text."""
+    return "".join(span.text for span in spans)
+
+
+def answer_letter(letter: str) -> Document:
+    """Return the end of a comparison: the letter of the option that is chosen."""
+    return [Span(" ("), Span(letter, DECISIVE), Span(")")]
