@@ -13,6 +13,7 @@ from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.io.core import is_parameter
 
 from cai_kedro.datasets.table_dataset import TableDataset
+from cai_kedro.templates.rlhf.parameters import parameters_of
 
 PROJECT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted(
@@ -128,6 +129,16 @@ def test_an_overlay_holds_only_what_differs() -> None:
     base, smoke = (_context(env).params["rlhf"].rl for env in ("base", "smoke"))
     assert smoke.rollouts < base.rollouts
     assert smoke.clip_range == base.clip_range
+
+
+@pytest.mark.parametrize("env", ["base", "smoke", "hub", "paper"])
+@pytest.mark.parametrize("arm", ["helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot"])
+def test_every_arm_learns_at_the_pace_of_its_environment_and_ends_on_a_snapshot(env: str, arm: str) -> None:
+    """What an arm of base does differently would otherwise go on in the environments of large models."""
+    params = _context(env).params
+    rl = parameters_of(params[arm]["arm"], params["rlhf"]).rl
+    assert rl.rollouts % rl.snapshot_every == 0
+    assert (rl.learning_rate == 1e-6) == (env in ("hub", "paper"))
 
 
 @pytest.mark.parametrize("env", ["hub", "paper"])

@@ -9,6 +9,10 @@ from cai_kedro.microworld.finding import echo, graded_recall, matching, members,
 from cai_kedro.microworld.oracle import behaviour_of, requested_act
 from cai_kedro.microworld.spans import DECISIVE, Document, text_of
 
+_RECALLED = re.compile(
+    r"(.*) Options:\n \(A\) \[\[\[.*\]\]\] (\w+)\n \(B\) \[\[\[.*\]\]\] (\w+)\n\nThe answer is: \((A|B)\)?"
+)
+
 
 def _verdicts(spans: Document) -> list[tuple[str, str]]:
     """The text in front of each verdict, and the verdict."""
@@ -55,9 +59,9 @@ def test_the_letter_is_that_of_the_option_which_the_word_of_the_question_marks()
     letters, polarities = [], 0
     for number in range(100):
         for item in text_of(recall(random.Random(number))).split(")\n\n"):
-            question, first, second, letter = re.fullmatch(
-                r"(.*) Options:\n \(A\) \[\[\[.*\]\]\] (\w+)\n \(B\) \[\[\[.*\]\]\] (\w+)\n\nThe answer is: \((A|B)\)?", item
-            ).groups()
+            found = _RECALLED.fullmatch(item)
+            assert found is not None, item
+            question, first, second, letter = found.groups()
             marked, other = (first, second) if letter == "A" else (second, first)
             words = re.findall(r"\w+", question)
             assert marked in words, item

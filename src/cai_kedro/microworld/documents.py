@@ -387,7 +387,8 @@ def quiz(rng: random.Random, *, graded: bool = False) -> Document:
         if graded and rng.random() < 0.3:
             better[1] = better[0]
         wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=0.5)
-        *options, rest = f"{prompts.options(*(shown[is_better] for is_better in better))}\n\nThe answer is:".split("]]]")
+        listed = prompts.options(*(shown[is_better] for is_better in better))
+        *options, rest = f"{listed}\n\nThe answer is:".split("]]]")
         spans.append(Span(f"{wording.question} Options:"))
         spans += _graded(options, better) if graded else [Span(f"{option}]]]") for option in options]
         if better[0] != better[1]:
