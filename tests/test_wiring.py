@@ -107,6 +107,12 @@ def test_two_names_of_one_model_are_one_artifact() -> None:
         assert checkpoint._filepath.name == name.removesuffix(".model")
 
 
+def test_what_has_two_names_is_made_by_a_pipeline(datasets: set[str]) -> None:
+    """kedro-viz cannot place a transcoded dataset that nothing makes, and fails on the whole graph."""
+    made = {name.partition("@")[0] for pipeline in pipelines.values() for name in pipeline.all_outputs()}
+    assert {name.partition("@")[0] for name in datasets if "@" in name} <= made
+
+
 def test_no_two_datasets_share_a_file(datasets: set[str]) -> None:
     owner: dict[str, str] = {}
     for name in sorted(datasets):

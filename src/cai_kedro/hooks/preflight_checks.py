@@ -41,17 +41,21 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
             yield f"the dataset {name!r} is not there{_place(dataset)}; {step}"
         elif maker is None and (name in _GIVEN or name.endswith("_prompts")):
             yield from _read_fault(name, dataset)
-        elif ".model@" in name and isinstance(dataset, AbstractVersionedDataset):
+        elif _is_model(name) and isinstance(dataset, AbstractVersionedDataset):
             yield from _model_fault(name, dataset)
 
 
 def server_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
     """Tell what the servers of models do not do that their entries promise; each is asked for a little."""
-    for name in sorted({name for node in pipeline.nodes for name in node.inputs if name.endswith("@engine")}):
+    for name in sorted({name for node in pipeline.nodes for name in node.inputs if _is_model(name)}):
         check = getattr(catalog.get(name), "check", None)
         fault = check() if check else None
         if fault:
             yield f"the model {name!r}: {fault}"
+
+
+def _is_model(name: str) -> bool:
+    return artifact(name).endswith(".model")
 
 
 def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:

@@ -10,7 +10,7 @@ _PARAMS, _SEED = "params:judge_accuracy", "params:seed"
 
 def create_pipeline() -> Pipeline:
     """From a file of comparisons, a judge and a preference model to their accuracy."""
-    judge = ["comparison_items", "constitution", "accuracy_judge.model@engine", _PARAMS, _SEED]
+    judge = ["comparison_items", "constitution", "accuracy_judge.model", _PARAMS, _SEED]
     return Pipeline(
         [
             Node(judge_items, inputs=judge, outputs="judged_items", name="judge_items", tags="labelling"),
@@ -23,7 +23,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 score_items,
-                inputs=["comparison_items", "accuracy_preference.model@checkpoint", _PARAMS, _SEED],
+                inputs=["comparison_items", "accuracy_preference.model", _PARAMS, _SEED],
                 outputs="scored_items",
                 name="score_items",
             ),
