@@ -22,8 +22,6 @@ _SPLITS = ("train",)
 _HARMFUL_SHARE = 0.6
 # The kinds of text that matching compares with a request, from an act alone to a whole reply, and how many of them.
 _TEXTS = {"act": 8, "opening": 7, "method": 5, "reply": 5}
-
-
 _POLARITIES = ("less", "more")
 
 

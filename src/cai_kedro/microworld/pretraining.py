@@ -106,12 +106,12 @@ def pretrain(
     params: PretrainingParams,
     seed: int,
     on_step: Callable[[int, LlamaForCausalLM], None] | None = None,
-    stop_after_seconds: float | None = None,
+    stop_after: int | None = None,
 ) -> Pretrained:
     """Train tokenizer and model from nothing.
 
-    `on_step` sees the model after each step. `stop_after_seconds` ends early (the schedule stays that of the full
-    run): what the test of the recorded loss curve does.
+    `on_step` sees the model after each step. `stop_after` ends behind so many steps (the schedule stays that of the
+    full run): what the test of the recorded loss curve does.
     """
     tokenizer = build_tokenizer(params, seed)
     model = build_model(params, tokenizer, seed)
@@ -142,7 +142,7 @@ def pretrain(
             records += now
         if on_step is not None:
             on_step(step + 1, model)
-        if stop_after_seconds is not None and time.monotonic() - started > stop_after_seconds:
+        if stop_after == step + 1:
             break
     return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
 
