@@ -6,7 +6,6 @@ import pytest
 from benchmarks.kill_and_resume import (
     ENV,
     PARAMS,
-    TABLES,
     Kill,
     digests,
     finished_rows,
@@ -16,11 +15,11 @@ from benchmarks.kill_and_resume import (
 )
 
 from tests.project_copy import kedro_run
+from tests.small_disk import BOTH, NAMES, can_mount, run_on_a_small_disk
 
 pytestmark = pytest.mark.slow
 
-BOTH = "data_generation,preference_labeling"
-NAMES = (*TABLES["data_generation"], *TABLES["preference_labeling"])
+ROOM = 300_000  # bytes: some of the shards, not all
 
 
 def run(project: Path) -> str:
@@ -54,3 +53,16 @@ def test_a_run_on_finished_shards_asks_no_model(uninterrupted: Path) -> None:
     terminal = run(uninterrupted)
     assert reused_rows(terminal) == finished_rows(uninterrupted, NAMES)
     assert digests(uninterrupted, NAMES) == wanted
+
+
+@pytest.mark.skipif(not can_mount(), reason="no mount namespaces here (unshare)")
+def test_a_full_disk_is_told_in_one_sentence_and_loses_nothing(uninterrupted: Path, tmp_path: Path) -> None:
+    project = without_results(uninterrupted, tmp_path / "project", NAMES)
+    seen = run_on_a_small_disk(project, room=ROOM)
+    assert seen.first_status == 1
+    assert f"there is no room on the disk for {project}/data/{ENV}/" in seen.first_terminal
+    assert not seen.halves
+    assert sum(seen.finished.values()) > 0
+    assert seen.second_status == 0, seen.second_terminal[-3000:]
+    assert reused_rows(seen.second_terminal) == seen.finished
+    assert seen.digests == digests(uninterrupted, NAMES)
