@@ -42,8 +42,8 @@ def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     assert sizes.eval_answers == (len(material.eval_red_team) + len(material.eval_helpful)) * 6
     # 2 epochs; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
     assert sizes.comparisons == 2 * (2 * 4800 + 2 * 6150)
-    # 32 prompts × 4 replies a rollout, 30 rollouts an arm
-    assert sizes.episodes == 128 * 30 * 4
+    # 32 prompts × 4 replies a rollout, 20 rollouts of Helpful RLHF, 30 of each other arm
+    assert sizes.episodes == 128 * (20 + 3 * 30)
     few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
     assert configured_sizes(settings, few).human_helpful_pairs == 7 * 4
     assert configured_sizes(settings, few).initial_responses == 5 + 300  # with those that are generated
