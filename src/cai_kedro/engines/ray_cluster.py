@@ -1,6 +1,7 @@
 """Blocks of rows through Ray Data (extra `cluster`): its actors, its retries, its checkpoints."""
 
 import logging
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cai_kedro.engines.ray_blocks import BlockWorker
 from cai_kedro.engines.ray_settings import ClusterSettings
 from cai_kedro.engines.ray_source import BlockSource
 
+PROBE_SECONDS = 5.0
+
 
 class ClusterError(RuntimeError):
     """What a cluster did not do, and what to do about it."""
@@ -25,8 +28,9 @@ def connect(cluster: ClusterSettings) -> None:
     """Join the running cluster; raises `ClusterError` if there is none, or none of its machines can hold a worker."""
     if not ray.is_initialized():
         try:
+            _probe(cluster.address)
             ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(
                 f"there is no Ray cluster at {cluster.address!r} ({error}); start one with `ray start --head`, and run "
                 f"on one of its machines (docs/guides/cluster.md)"
@@ -37,6 +41,13 @@ def connect(cluster: ClusterSettings) -> None:
             f"no machine of the cluster at {cluster.address!r} has the {cluster.cpus} CPU cores and {cluster.gpus:g} "
             f"GPUs of a worker; lower cpus or gpus, or start machines that have them"
         )
+
+
+def _probe(address: str) -> None:
+    """Raise `OSError` where nobody listens at `host:port`: Ray itself would go on trying for a quarter of an hour."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS).close()
 
 
 def answers_of(
@@ -83,7 +94,7 @@ def _run(
         try:
             blocks.write_parquet(str(folder / "answers"), ray_remote_args={"num_cpus": 0})
         except RayError as error:
-            raise ClusterError(f"a worker failed: {_last_line(error)}") from error
+            raise ClusterError(f"a worker failed: {_cause(error)}") from error
 
 
 def _context(checkpoint: Path) -> DataContext:
@@ -104,5 +115,7 @@ def _read(folder: Path, number: int) -> list[str]:
     return [answers[place] for place in range(number)]
 
 
-def _last_line(error: Exception) -> str:
-    return [line for line in str(error).splitlines() if line.strip()][-1].strip()
+def _cause(error: Exception) -> str:
+    """Return the last line of the traceback that came first: behind it Ray speaks of its own settings."""
+    first = str(error).split("\n\nThe above exception")[0]
+    return [line for line in first.splitlines() if line.strip()][-1].strip()
