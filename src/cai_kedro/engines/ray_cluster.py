@@ -35,6 +35,7 @@ def connect(cluster: ClusterSettings) -> None:
                 f"there is no Ray cluster at {cluster.address!r} ({error}); start one with `ray start --head`, and run "
                 f"on one of its machines (docs/guides/cluster.md)"
             ) from error
+    logging.getLogger("ray.data").setLevel(logging.WARNING)  # or it prints the plan of every call
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(has.get("CPU", 0) >= cluster.cpus and has.get("GPU", 0) >= cluster.gpus for has in machines):
         raise ClusterError(
