@@ -145,6 +145,8 @@ def test_every_arm_learns_at_the_pace_of_its_environment_and_ends_on_a_snapshot(
     rl = parameters_of(params[arm]["arm"], params["rlhf"]).rl
     assert rl.rollouts % rl.snapshot_every == 0
     assert (rl.learning_rate == 1e-6) == (env in ("hub", "paper"))
+    if env in ("hub", "paper"):
+        assert rl.rollouts == params["rlhf"].rl.rollouts
 
 
 @pytest.mark.parametrize("env", ["hub", "paper"])
