@@ -1,20 +1,22 @@
 """Processor seconds of training against plain transformers and TRL, as ratios measured in one run.
 
 The shipped micro LM becomes a preference model in one pass over pairs of random answers; then it reads a rollout as PPO
-does (policy, values, entropies, reference) and learns from a minibatch of it. The plain way is TRL's RewardTrainer, and
-one padded batch; both with transformers' eager attention, on a CPU the faster of its two. One thread, in turns, and the
-fastest of each counts: other work on the machine falls on both.
+does (policy, values, entropies, reference) and learns from its minibatches. *Every shape* leaves out that batches come
+in few sizes. The plain way is TRL's RewardTrainer, and one padded batch; both with transformers' eager attention, on a
+CPU the faster of its two. One thread, in turns.
 
-    python benchmarks/training.py --repeats 5
+    python benchmarks/training.py --repeats 15
 """
 
 import argparse
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -26,7 +28,10 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from cai_kedro import microworld
 from cai_kedro.core.conversation import user
+from cai_kedro.engines import batching
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning import preference as preference_models
+from cai_kedro.learning import value_head
 from cai_kedro.learning.preference import (
     PreferenceParams,
     preference_dataset,
@@ -68,9 +73,9 @@ def random_reply(rng: np.random.Generator) -> list[int]:
     return ids(rng, (8, 30), (48, 49), 0.1)
 
 
-def comparisons(lm: LanguageModel) -> pd.DataFrame:
+def comparisons(lm: LanguageModel, seed: int) -> pd.DataFrame:
     """Return pairs of random answers."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     rows = []
     for _ in range(PAIRS):
         prompt, *answers = (
@@ -113,53 +118,82 @@ def learn(model: ActorCritic, episodes: Episodes, tokens: int) -> None:
     model.zero_grad()
 
 
-def fastest(ours: Callable[[], None], theirs: Callable[[], None], repeats: int) -> tuple[float, float]:
-    """Return the processor seconds of the fastest run of each, in turns, after one of each that does not count."""
-    seconds: list[list[float]] = [[], []]
-    for _ in range(repeats + 1):
-        for run, taken in zip((ours, theirs), seconds, strict=True):
+@contextmanager
+def shapes(step: int, tokens: int) -> Iterator[None]:
+    """Round rows and lengths of batches to `step`, and the tokens of replies to `tokens`, for a while."""
+    with (
+        patch.object(batching, "SHAPE_STEP", step),
+        patch.object(preference_models, "SHAPE_STEP", step),
+        patch.object(value_head, "TOKEN_STEP", tokens),
+    ):
+        yield
+
+
+def in_turns(ways: Mapping[str, Callable[[int], None]], repeats: int) -> dict[str, list[float]]:
+    """Return the processor seconds of each way and turn; a first turn does not count. Each turn has data of its own.
+
+    With the same data again, all products would have been compiled for their shapes in the first turn.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):
+        for name, run in ways.items():
             start = time.process_time()
-            run()
-            taken.append(time.process_time() - start)
-    return min(seconds[0][1:]), min(seconds[1][1:])
+            run(turn)
+            if turn:
+                seconds[name].append(time.process_time() - start)
+    return seconds
 
 
 def main() -> None:
-    """Print both times and their ratio for each kind of work."""
+    """Print the seconds of our way, and the ratio of others to it, for each kind of work."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
-    lm, reference, rng = shipped(), shipped(), np.random.default_rng(0)
-    table = comparisons(lm)
-    rollout = [(random_prompt(rng), random_reply(rng)) for _ in range(REPLIES)]
-    episodes = Episodes.of(*zip(*rollout, strict=True), 0, torch.device("cpu"))
-    minibatch = Episodes.from_batch(episodes.rows(torch.arange(MINIBATCH)))
+    lm, reference = shipped(), shipped()
     model = ActorCritic(lm.model, 0.1)
 
-    def with_kernel(kernel: str, work: Callable[[int], None], tokens: int) -> None:
-        with on_loan(lm.model, kernel), on_loan(reference.model, kernel):
-            work(tokens)
+    def of_rollout(
+        work: Callable[[Episodes, int], None], kernel: str, tokens: int, steps: tuple[int, int], turn: int
+    ) -> None:
+        rng = np.random.default_rng(turn)
+        rollout = [(random_prompt(rng), random_reply(rng)) for _ in range(REPLIES)]
+        with shapes(*steps), on_loan(lm.model, kernel), on_loan(reference.model, kernel):
+            work(Episodes.of(*zip(*rollout, strict=True), 0, torch.device("cpu")), tokens)
 
-    length = episodes.lengths.float()
-    print(f"{REPLIES} replies, {length.mean():.0f} tokens with their prompt, longest {length.max():.0f}")
-    work: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {}
-    for name, run in (
-        (f"PPO reads {REPLIES} replies", partial(read, model, reference, episodes)),
-        (f"PPO learns from {MINIBATCH}", partial(learn, model, minibatch)),
-    ):
-        work[name] = (
-            partial(with_kernel, attention_for("cpu"), run, chunk_tokens("cpu")),
-            partial(with_kernel, "eager", run, 2**31),
+    def learning(episodes: Episodes, tokens: int) -> None:
+        for batch in episodes.minibatches(MINIBATCH, seed=0):
+            learn(model, Episodes.from_batch(batch), tokens)
+
+    def preference(train: Callable[[LanguageModel, pd.DataFrame], object], steps: tuple[int, int], turn: int) -> None:
+        with shapes(*steps):
+            train(lm, comparisons(lm, turn))
+
+    few, every = (batching.SHAPE_STEP, value_head.TOKEN_STEP), (1, 1)
+    kernel, chunk = attention_for("cpu"), chunk_tokens("cpu")
+    kinds: dict[str, dict[str, Callable[[int], None]]] = {
+        name: {
+            "ours": partial(of_rollout, work, kernel, chunk, few),
+            "ours, every shape": partial(of_rollout, work, kernel, chunk, every),
+            "plain": partial(of_rollout, work, "eager", 2**31, every),
+        }
+        for name, work in (
+            (f"PPO reads {REPLIES} replies", partial(read, model, reference)),
+            (f"PPO learns from {REPLIES} in minibatches of {MINIBATCH}", learning),
         )
-    work[f"preference model, {PAIRS} pairs"] = (
-        lambda: train_preference_model(lm, table, PARAMS, 0) and None,
-        lambda: plain_preference(lm, table),
-    )
-    for name, runs in work.items():
-        ours, theirs = fastest(*runs, repeats)
-        print(f"{name}: {ours:.3f} s, plain {theirs:.3f} s, ratio {theirs / ours:.2f}", flush=True)
+    }
+    kinds[f"preference model, {PAIRS} pairs"] = {
+        "ours": partial(preference, lambda lm, table: train_preference_model(lm, table, PARAMS, 0), few),
+        "ours, every shape": partial(preference, lambda lm, table: train_preference_model(lm, table, PARAMS, 0), every),
+        "plain": partial(preference, plain_preference, every),
+    }
+    for name, ways in kinds.items():
+        ours, *others = (np.array(seconds) for seconds in in_turns(ways, repeats).values())
+        print(f"{name}: {np.median(ours):.3f} s", flush=True)
+        for way, theirs in zip(list(ways)[1:], others, strict=True):
+            low, middle, high = np.quantile(theirs / ours, (0.1, 0.5, 0.9))
+            print(f"  {way}: {np.median(theirs):.3f} s, ratio {middle:.2f} (a tenth below {low:.2f}, above {high:.2f})")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,21 @@
 import pytest
 import torch
 
-from cai_kedro.engines.batching import OutOfMemoryError, is_out_of_memory, length_sorted_batches, run_batches
+from cai_kedro.engines.batching import OutOfMemoryError, is_out_of_memory, length_sorted_batches, round_up, run_batches
 
 
 def test_rows_of_one_length_stand_with_those_that_begin_alike() -> None:
     rows = [[1, 1, 5], [2, 2, 5], [1, 1, 4], [2, 2, 4], [9, 9]]
     assert length_sorted_batches([3, 3, 3, 3, 2], 6, rows) == [[2, 0], [3, 1], [4]]
+
+
+def test_batches_come_in_few_sizes() -> None:
+    assert [round_up(n) for n in (0, 1, 8, 9)] == [0, 8, 8, 16]
+    sizes = [len(batch) for batch in length_sorted_batches([5] * 50, 100)]
+    assert sizes == [16, 16, 16, 2]
+    # no room for so many, or not that many rows
+    assert [len(batch) for batch in length_sorted_batches([5] * 9, 25)] == [5, 4]
+    assert [len(batch) for batch in length_sorted_batches([5] * 7, 100)] == [7]
 
 
 class Memory:

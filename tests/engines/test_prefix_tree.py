@@ -47,6 +47,18 @@ def test_the_same_prompt_several_times_keeps_a_token_for_each() -> None:
     assert plan_levels(rows, own=3, widest=WIDE) == [Level([SHOTS[:-3]], [0]), Level([SHOTS[-3:]] * 3, [0] * 3)]
 
 
+def test_samples_of_prompts_that_begin_alike_are_read_in_one_level() -> None:
+    # two prompts that begin alike and one that does not, four samples each, and a fourth prompt once
+    prompts = [[*SHOTS[:10], *range(200, 230)], [*SHOTS[:10], *range(300, 330)], list(range(400, 440))]
+    rows = [prompt for prompt in prompts for _ in range(4)] + [[7, 8, 9]]
+    levels = plan_levels(rows, own=1, widest=WIDE)
+    assert levels == [
+        Level([*(prompt[:-1] for prompt in prompts), []], [0] * 4),
+        Level([*([prompt[-1]] for prompt in prompts for _ in range(4)), [7, 8, 9]], [0] * 4 + [1] * 4 + [2] * 4 + [3]),
+    ]
+    assert tokens_read(levels) == 4 * 39 + 13 * 3
+
+
 def test_too_little_in_common_is_not_shared() -> None:
     rows = [[*range(SHORTEST - 1), 50 + i] for i in range(3)]
     assert plan_levels(rows, own=1, widest=WIDE) == one_level(rows)

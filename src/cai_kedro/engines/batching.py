@@ -7,9 +7,18 @@ import torch
 
 logger = logging.getLogger(__name__)
 
+#: Rows and lengths of batches are multiples of this. A CPU's library for bfloat16 compiles every product of a new shape
+#: (2 to 4 ms, of a small model several times the product itself), so few different shapes are worth some padding.
+SHAPE_STEP = 8
+
 
 class OutOfMemoryError(MemoryError):
     """A batch did not fit into memory, nor did half of it."""
+
+
+def round_up(n: int) -> int:
+    """Return the next size that batches come in."""
+    return -(-n // SHAPE_STEP) * SHAPE_STEP
 
 
 def length_sorted_batches(
@@ -18,14 +27,17 @@ def length_sorted_batches(
     """Group rows of like length, longest first, so that rows times the longest cost stay within the budget.
 
     Of rows that cost the same, those that begin alike (`rows`: their token ids) are neighbours. A row above the budget
-    is a batch of its own.
+    is a batch of its own. Where there are more rows and room for `SHAPE_STEP` of them, a batch is a multiple of it.
     """
+    order = sorted(range(len(costs)), key=lambda i: (-costs[i], rows[i] if rows is not None else ()))
     batches: list[list[int]] = []
-    for i in sorted(range(len(costs)), key=lambda i: (-costs[i], rows[i] if rows is not None else ())):
-        if batches and (len(batches[-1]) + 1) * costs[batches[-1][0]] <= max_batch_tokens:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
+    start = 0
+    while start < len(order):
+        n = max(1, max_batch_tokens // max(1, costs[order[start]]))
+        if n > SHAPE_STEP:
+            n -= n % SHAPE_STEP
+        batches.append(order[start : start + n])
+        start += n
     return batches
 
 

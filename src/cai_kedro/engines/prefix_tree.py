@@ -28,9 +28,9 @@ class Level:
 
 @dataclass(frozen=True)
 class _Node:
-    rows: list[int]  # neighbours in lexicographic order
+    rows: list[int]  # in lexicographic order
     start: int
-    end: int  # its rows have the same tokens up to here
+    end: int  # its rows have the same tokens up to here; where it is the start, they go on one by one
 
 
 def tokens_read(levels: Sequence[Level]) -> int:
@@ -50,9 +50,16 @@ def plan_levels(rows: Sequence[Sequence[int]], own: int, widest: int) -> list[Le
     levels together stay within `widest`; a plan that shares nothing is always allowed.
     """
     tree = _tree(rows, own)
-    plans = [one_level(rows), *(_plan(rows, tree[:depth]) for depth in range(1, len(tree) + 1))]
-    allowed = [plan for plan in plans[1:] if sum(level.width for level in plan) <= widest]
-    return min([plans[0], *allowed], key=tokens_read)
+    depths = range(1, len(tree) + 1)
+    # down to some depth, or at once what every row shares with any other one: less padding where little is above it
+    plans = [*(_plan(rows, tree[:depth]) for depth in depths), *(_plan(rows, [_cut(tree[:depth])]) for depth in depths)]
+    allowed = [plan for plan in plans if sum(level.width for level in plan) <= widest]
+    return min([one_level(rows), *allowed], key=tokens_read)
+
+
+def _cut(tree: Sequence[Sequence[_Node]]) -> list[_Node]:
+    """Return the lowest nodes of a tree, each of them read from the start."""
+    return [_Node(node.rows, 0, node.end) for node in tree[-1]]
 
 
 def _tree(rows: Sequence[Sequence[int]], own: int) -> list[list[_Node]]:
@@ -61,12 +68,19 @@ def _tree(rows: Sequence[Sequence[int]], own: int) -> list[list[_Node]]:
     order = sorted(range(len(rows)), key=lambda i: list(rows[i]))
     shared = {pair: _common(ids[pair[0]], ids[pair[1]], own) for pair in pairwise(order)}
     levels: list[list[_Node]] = []
-    nodes = [_Node(order, 0, 0)]
-    while True:
-        nodes = [_node(group, node.end, shared) for node in nodes for group in _groups(node, shared)]
-        if all(node.end == node.start for node in nodes):
-            return levels
+    nodes = _children(_Node(order, 0, 0), shared)
+    while any(node.end > node.start for node in nodes):
         levels.append(nodes)
+        nodes = [child for node in nodes for child in (_children(node, shared) if node.end > node.start else [node])]
+    return levels
+
+
+def _children(node: _Node, shared: dict[tuple[int, int], int]) -> list[_Node]:
+    """Return the groups of a node's rows that go on together, and as one node without tokens the rows that do not."""
+    groups = _groups(node, shared)
+    alone = [row for group in groups if len(group) == 1 for row in group]
+    together = [_node(group, node.end, shared) for group in groups if len(group) > 1]
+    return [*together, _Node(alone, node.end, node.end)] if alone else together
 
 
 def _groups(node: _Node, shared: dict[tuple[int, int], int]) -> list[list[int]]:
@@ -81,8 +95,8 @@ def _groups(node: _Node, shared: dict[tuple[int, int], int]) -> list[list[int]]:
 
 
 def _node(group: list[int], start: int, shared: dict[tuple[int, int], int]) -> _Node:
-    # what sorted rows have in common is what every two neighbours have in common; a lone row is read in the last level
-    return _Node(group, start, min((shared[pair] for pair in pairwise(group)), default=start))
+    # what sorted rows have in common is what every two neighbours have in common
+    return _Node(group, start, min(shared[pair] for pair in pairwise(group)))
 
 
 def _common(a: np.ndarray, b: np.ndarray, own: int) -> int:

@@ -14,11 +14,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from cai_kedro.engines.base import PromptTooLongError
-from cai_kedro.engines.batching import length_sorted_batches, run_batches
+from cai_kedro.engines.batching import length_sorted_batches, round_up, run_batches
 from cai_kedro.engines.reading import Reader, evaluating
 from cai_kedro.engines.shared_prefix import SharedPrefix, own_lengths, read_prefix
 
-KEEP_ROWS = 0.75  # below this share of live rows, copying the live ones pays
+KEEP_ROWS = 0.75  # below this share of rows, copying those that are live pays
 LARGEST_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
@@ -175,11 +175,12 @@ def _sample_batch(
         n_live = sum(live)
         if n_live == 0:
             break
-        if n_live < KEEP_ROWS * len(rows):
-            places = [place for place, alive in enumerate(live) if alive]
+        if round_up(n_live) < KEEP_ROWS * len(rows):
+            # the live rows, and as many others as make it a number that batches come in
+            places = sorted(range(len(rows)), key=lambda place: not live[place])[: round_up(n_live)]
             kept = torch.tensor(places, device=tokens.device)
             reader.keep_rows(kept)
             tokens, u = tokens[kept], u[kept]
-            rows, live = [rows[place] for place in places], [True] * n_live
+            rows, live = [rows[place] for place in places], [live[place] for place in places]
         logits = reader.read(tokens[:, None])
     return sampled

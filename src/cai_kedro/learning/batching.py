@@ -1,12 +1,21 @@
-"""Batches of similar length in random order: little padding, and no trend of length along training."""
+"""Batches of similar length in random order, and padding to a few sizes: no trend of length along training."""
 
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
+
+from cai_kedro.engines.batching import round_up
 
 # Sorting within this many batches keeps who meets whom random, and already removes most of the padding.
 BATCHES_PER_POOL = 16
+
+
+def right_padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Pad rows of whole numbers on the right, to one of the lengths that batches come in: (rows, length)."""
+    length = round_up(max(map(len, rows)))
+    return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
 
 
 class LengthGrouped(Sampler[int]):

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Sampler
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from trl import RewardConfig, RewardTrainer
@@ -17,9 +16,9 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.batching import SHAPE_STEP, length_sorted_batches, round_up
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.sampling import length_sorted_batches
-from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.batching import LengthGrouped, right_padded
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -87,7 +86,7 @@ def train_preference_model(
         trainer = _SoftLabelTrainer(
             model=model,
             args=RewardConfig(output_dir=scratch, max_length=None, **training_flags(params, seed)),
-            data_collator=_SoftLabelCollator(pad_token_id=base.tokenizer.pad_token_id),
+            data_collator=_SoftLabelCollator(base.tokenizer.pad_token_id, pad_to_multiple_of=SHAPE_STEP),
             train_dataset=dataset,
             processing_class=base.tokenizer,
         )
@@ -174,9 +173,7 @@ def score_token_ids(
     lengths = [len(sequence) for sequence in sequences]
     with torch.no_grad():
         for rows in _batches(lengths, batch_size, chunk_tokens(model.device.type)):
-            ids = pad_sequence(
-                [torch.tensor(sequences[row]) for row in rows], batch_first=True, padding_value=pad_token_id
-            ).to(model.device)
+            ids = right_padded([sequences[row] for row in rows], pad_token_id).to(model.device)
             # padding stands to the right of causal attention, so the scores need no mask
             scores[rows] = model(input_ids=ids, use_cache=False).logits.squeeze(-1).float().cpu()
     model.train(was_training)
@@ -185,7 +182,7 @@ def score_token_ids(
 
 def _batches(lengths: Sequence[int], batch_size: int, max_tokens: int) -> Iterator[list[int]]:
     """Yield the rows in batches of like length, at most so many rows and padded tokens."""
-    for batch in length_sorted_batches(lengths, max_tokens):
+    for batch in length_sorted_batches([round_up(length) for length in lengths], max_tokens):
         for start in range(0, len(batch), batch_size):
             yield batch[start : start + batch_size]
 

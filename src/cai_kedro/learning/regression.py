@@ -6,14 +6,13 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainingArguments
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.batching import LengthGrouped, right_padded
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -77,10 +76,10 @@ def squared_error(predicted: Sequence[float], rating: Sequence[float]) -> np.nda
 
 def _collate(pad_token_id: int) -> Any:
     def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-        ids = [torch.tensor(row["ids"]) for row in rows]
+        ids = [row["ids"] for row in rows]
         return {
-            "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_token_id),
-            "attention_mask": pad_sequence([torch.ones(len(one), dtype=torch.long) for one in ids], batch_first=True),
+            "input_ids": right_padded(ids, pad_token_id),
+            "attention_mask": right_padded([[1] * len(one) for one in ids], 0),
             "target": torch.tensor([row["target"] for row in rows], dtype=torch.float32),
         }
 

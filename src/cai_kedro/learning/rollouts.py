@@ -8,12 +8,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.seeding import derive_seed
-from cai_kedro.engines.sampling import length_sorted_batches
+from cai_kedro.engines.batching import length_sorted_batches, round_up
+from cai_kedro.learning.batching import right_padded
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def sample_seeds(prompt_ids: Sequence[str], samples_per_prompt: int, rollout: in
 
 @dataclass(frozen=True)
 class Episodes:
-    """Sampled replies with their prompts: n rows, right-padded, on one device.
+    """Sampled replies with their prompts: n rows, right-padded to sizes that batches come in, on one device.
 
     `input_ids` (n, T) hold prompt and reply; the reply alone is `reply_ids` (n, R) with its `mask` (n, R), and it
     starts at `starts` (n,). `signals` (n, R) are what learning adds: old log-probabilities, advantages and so on.
@@ -99,7 +99,7 @@ class Episodes:
         """Pad prompts and replies. A reply holds at least one token."""
 
         def padded(rows: Sequence[list[int]], value: int) -> Tensor:
-            return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value).to(device)
+            return right_padded(rows, value).to(device)
 
         return cls(
             input_ids=padded([p + r for p, r in zip(prompts, replies, strict=True)], pad_token_id),
@@ -122,10 +122,10 @@ class Episodes:
         return self.starts + self.mask.sum(1).long()
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """Return a batch of these rows, trimmed to its longest row and its longest reply."""
+        """Return a batch of these rows, trimmed to about its longest row and its longest reply."""
         mask = self.mask[index]
-        width = int(mask.sum(1).max())
-        length = int(self.lengths[index].max())
+        width = round_up(int(mask.sum(1).max()))
+        length = round_up(int(self.lengths[index].max()))
         batch = {"reply_ids": self.reply_ids[index], "mask": mask}
         batch |= {name: signal[index] for name, signal in self.signals.items()}
         return {
@@ -135,12 +135,12 @@ class Episodes:
         }
 
     def read(self, reader: Reader, max_batch_tokens: int) -> tuple[Tensor, ...]:
-        """Have a reader return per-token figures of all rows, each (n, R), 0 behind a batch's longest reply.
+        """Have a reader return per-token figures of all rows, each (n, R), 0 behind a batch's replies.
 
         It reads rows of like length at a time, at most `max_batch_tokens` padded ones: little padding. Rows do not
         influence each other, so this is the same as reading them together, but for rounding; gradients included.
         """
-        batches = length_sorted_batches(self.lengths.tolist(), max_batch_tokens)
+        batches = length_sorted_batches([round_up(n) for n in self.lengths.tolist()], max_batch_tokens)
         place = torch.tensor([row for batch in batches for row in batch], device=self.mask.device).argsort()
         found = [reader(**self._read_only(torch.tensor(batch, device=self.mask.device))) for batch in batches]
         width = self.mask.shape[1]

@@ -9,6 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
+from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
@@ -51,6 +52,7 @@ def fine_tune(
                 output_dir=scratch,
                 # ours is tokenised and masked already; TRL's own preparation takes longer than the training
                 dataset_kwargs={"skip_prepare_dataset": True},
+                pad_to_multiple_of=SHAPE_STEP,
                 **training_flags(params, seed),
             ),
             train_dataset=dataset,

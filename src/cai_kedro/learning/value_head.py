@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+#: Reply tokens are padded to a multiple of this, for few different shapes (see `engines.batching.SHAPE_STEP`).
+TOKEN_STEP = 64
+
 
 def reply_states(model: PreTrainedModel, input_ids: Tensor, starts: Tensor, width: int) -> Tensor:
     """Return the last hidden state from which each reply token is chosen: (n, width, d).
@@ -25,7 +28,11 @@ def reply_logits(model: PreTrainedModel, states: Tensor, mask: Tensor, temperatu
 
     Leaving padding out here saves most of the vocabulary's cost.
     """
-    return model.get_output_embeddings()(states[mask.bool()]).float() / temperature
+    chosen = states[mask.bool()]
+    n = len(chosen)
+    padded = functional.pad(chosen, (0, 0, 0, -n % TOKEN_STEP))
+    logits = model.get_output_embeddings()(padded)[:n].float()
+    return logits if temperature == 1 else logits / temperature
 
 
 def chosen_logprobs(logits: Tensor, reply_ids: Tensor, mask: Tensor) -> Tensor:
