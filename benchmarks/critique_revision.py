@@ -45,8 +45,9 @@ def main() -> None:
 
     ours = TransformersEngine(lm, max_batch_tokens=asked.max_batch_tokens, dtype=asked.dtype)
     theirs = GenerateEngine(lm, rows=asked.generate_rows)
-    there, here = in_turns([lambda: revise(theirs), lambda: revise(ours)], asked.repeats)
-    say_ratio(f"{asked.model} {asked.dtype}, {asked.prompts} prompts × {asked.rounds} rounds", there, here)
+    runs = (lambda: revise(theirs), lambda: revise(ours))
+    there, here = in_turns(runs, asked.repeats)
+    say_ratio(f"{asked.model} {asked.dtype}, {asked.prompts} prompts × {asked.rounds} rounds", there, here, runs)
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def main() -> None:
         return 1 / (1 + np.exp(logprobs[:, 1] - logprobs[:, 0]))[: asked.pairs]
 
     print(f"largest difference of a label: {np.abs(ours() - theirs()).max():.1e}")
-    there, here = in_turns([theirs, ours], asked.repeats)
-    say_ratio(f"labelling, {asked.model} {asked.dtype}, {asked.pairs} pairs, both orders", there, here)
+    there, here = in_turns((theirs, ours), asked.repeats)
+    say_ratio(f"labelling, {asked.model} {asked.dtype}, {asked.pairs} pairs, both orders", there, here, (theirs, ours))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from cai_kedro.engines.language_model import LanguageModel
@@ -68,8 +69,31 @@ def in_turns(runs: Sequence[Callable[[], object]], repeats: int) -> list[list[fl
     return seconds
 
 
-def say_ratio(what: str, theirs: Sequence[float], ours: Sequence[float]) -> None:
-    """Print the median of the ratios of the repetitions, their smallest and largest, and the median seconds."""
+def attention_flop(query: Sequence[int], key: Sequence[int], *_: object, **__: object) -> int:
+    """Return the operations of attention with queries (n, heads, t, width) and keys (n, kv heads, s, width)."""
+    rows, heads, length, width = query
+    return 4 * rows * heads * length * key[2] * width
+
+
+def gflop(run: Callable[[], object]) -> float:
+    """Return the billions of floating-point operations of a run's matrix products and attention."""
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch counts only those of GPUs
+    counter = FlopCounterMode(display=False, custom_mapping={kernel: attention_flop})
+    with counter:
+        run()
+    return counter.get_total_flops() / 1e9
+
+
+def say_ratio(
+    what: str,
+    theirs: Sequence[float],
+    ours: Sequence[float],
+    runs: tuple[Callable[[], object], Callable[[], object]] | None = None,
+) -> None:
+    """Print the median of the ratios of the repetitions, their smallest and largest, and the median seconds.
+
+    With the runs themselves, they run once more, and what each computes is printed, in all and a second.
+    """
     ratios = [there / here for there, here in zip(theirs, ours, strict=True)]
     print(
         f"{what}: {statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} "
@@ -77,3 +101,6 @@ def say_ratio(what: str, theirs: Sequence[float], ours: Sequence[float]) -> None
         f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
         flush=True,
     )
+    for name, run, seconds in zip(("theirs", "ours"), runs or (), (theirs, ours), strict=False):
+        work = gflop(run)
+        print(f"  {name}: {work:.0f} GFLOP, {work / statistics.median(seconds):.1f} GFLOP/s", flush=True)

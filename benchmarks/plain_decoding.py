@@ -46,10 +46,9 @@ def main() -> None:
             pad_token_id=pad,
         )
 
-    there, here = in_turns([theirs, ours], asked.repeats)
-    say_ratio(
-        f"plain decoding, {asked.model} {asked.dtype}, {asked.rows} rows × {asked.new_tokens} tokens", there, here
-    )
+    there, here = in_turns((theirs, ours), asked.repeats)
+    what = f"plain decoding, {asked.model} {asked.dtype}, {asked.rows} rows × {asked.new_tokens} tokens"
+    say_ratio(what, there, here, (theirs, ours))
 
 
 if __name__ == "__main__":

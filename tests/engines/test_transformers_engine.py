@@ -76,13 +76,26 @@ def test_greedy_equals_generate(any_lm: LanguageModel) -> None:
         assert sampled == expected[0, len(ids) :].tolist()
 
 
+def test_samples_of_one_prompt_beside_prompts_that_share_nothing_equal_generate(any_lm: LanguageModel) -> None:
+    alone = [encode(any_lm, prompt) for prompt in PROMPTS]
+    rows = [alone[2], alone[1], alone[2], alone[0], alone[2]]
+    ours = sampled_ids(any_lm, rows, temperature=0.0, max_new_tokens=16)
+    assert ours == [sampled_ids(any_lm, [ids], temperature=0.0, max_new_tokens=16)[0] for ids in rows]
+
+
 def test_rows_that_end_leave_the_batch_without_changing_the_others(any_lm: LanguageModel) -> None:
-    prompt_ids = [encode(any_lm, prompt) for prompt in PROMPTS]
+    prompt_ids = [encode(any_lm, prompt) for prompt in PROMPTS] * 6
     whole = sampled_ids(any_lm, prompt_ids, max_new_tokens=16)
-    wanted = [3, 16, 5, 9]
+    wanted = [3] * 9 + [5] * 8 + [9, 16] * 3 + [16]
     place = {tuple(ids[:n]): n for ids, n in zip(whole, wanted, strict=True)}
+    rows: list[int] = []
+    any_lm.model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
     cut = sampled_ids(any_lm, prompt_ids, max_new_tokens=16, stop=lambda ids: tuple(ids) in place)
     assert cut == [ids[:n] for ids, n in zip(whole, wanted, strict=True)]
+    # 24 prompts, 15 live after 3 tokens, 7 after 5: what is left is rounded up to eights
+    assert sorted({n for n in rows if n > 4}) == [8, 16, 24]
 
 
 def test_other_rows_do_not_change_a_sample(tiny_lm: LanguageModel) -> None:
