@@ -40,8 +40,8 @@ def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     assert sizes.harmlessness_pairs == 750 * 3
     assert sizes.fine_tuning_rows == 600 * 4 + 400 * 2
     assert sizes.eval_answers == (len(material.eval_red_team) + len(material.eval_helpful)) * 6
-    # 2 epochs; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
-    assert sizes.comparisons == 2 * (2 * 4800 + 2 * 6150)
+    # one epoch; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
+    assert sizes.comparisons == 2 * 4800 + 2 * 6150
     # 32 prompts × 4 replies a rollout, 20 rollouts of Helpful RLHF, 30 of each other arm
     assert sizes.episodes == 128 * (20 + 3 * 30)
     few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
