@@ -76,7 +76,7 @@ def test_greedy_equals_generate(any_lm: LanguageModel) -> None:
         assert sampled == expected[0, len(ids) :].tolist()
 
 
-def test_samples_of_one_prompt_beside_prompts_that_share_nothing_equal_generate(any_lm: LanguageModel) -> None:
+def test_samples_of_one_prompt_beside_prompts_that_share_nothing_are_as_alone(any_lm: LanguageModel) -> None:
     alone = [encode(any_lm, prompt) for prompt in PROMPTS]
     rows = [alone[2], alone[1], alone[2], alone[0], alone[2]]
     ours = sampled_ids(any_lm, rows, temperature=0.0, max_new_tokens=16)

@@ -8,7 +8,7 @@ import torch
 logger = logging.getLogger(__name__)
 
 #: Rows and lengths of batches are multiples of this. A CPU's library for bfloat16 compiles every product of a new shape
-#: (2 to 4 ms, of a small model several times the product itself), so few different shapes are worth some padding.
+#: (1 to 4 ms, of a small model several times the product itself), so few different shapes are worth some padding.
 SHAPE_STEP = 8
 
 

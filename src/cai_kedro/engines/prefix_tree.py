@@ -5,7 +5,7 @@ of rows go on with (two orders of one comparison, several samples of one prompt)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -50,16 +50,11 @@ def plan_levels(rows: Sequence[Sequence[int]], own: int, widest: int) -> list[Le
     levels together stay within `widest`; a plan that shares nothing is always allowed.
     """
     tree = _tree(rows, own)
-    depths = range(1, len(tree) + 1)
-    # down to some depth, or at once what every row shares with any other one: less padding where little is above it
-    plans = [*(_plan(rows, tree[:depth]) for depth in depths), *(_plan(rows, [_cut(tree[:depth])]) for depth in depths)]
+    # down to some level, or what a level shares at once: less padding where little stands above it
+    plans = [_plan(rows, tree[:depth]) for depth in range(1, len(tree) + 1)]
+    plans += [_plan(rows, [[replace(node, start=0) for node in nodes]]) for nodes in tree[1:]]
     allowed = [plan for plan in plans if sum(level.width for level in plan) <= widest]
     return min([one_level(rows), *allowed], key=tokens_read)
-
-
-def _cut(tree: Sequence[Sequence[_Node]]) -> list[_Node]:
-    """Return the lowest nodes of a tree, each of them read from the start."""
-    return [_Node(node.rows, 0, node.end) for node in tree[-1]]
 
 
 def _tree(rows: Sequence[Sequence[int]], own: int) -> list[list[_Node]]:
