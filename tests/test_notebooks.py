@@ -56,7 +56,8 @@ def test_it_runs_after_a_run(path: Path, finished_run: Path, two_runs: Path, mon
     assert "harmlessness Elo" in str(shown[-1])
     if compares:
         (row,) = [line for line in shown[-1]["text"].split("\n") if "harmlessness Elo, rl_cai " in line]
-        assert row.split()[:6] == ["run", "2", "harmlessness", "Elo,", "rl_cai", "10.0"]
+        assert row.split()[:6] == ["harmlessness", "Elo,", "rl_cai", "10.0", "NaN", "NaN"]
+        assert row.endswith("one run a side: nothing is known of another training")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
