@@ -16,7 +16,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.sampling import draw, nucleus, sample_tokens, uniforms
 from cai_kedro.engines.stopping import StopStrings, token_texts
 from cai_kedro.engines.transformers_engine import TransformersEngine, cast_weights
-from tests.engines.families import other_families
+from tests.engines.families import family_model
 
 PROMPTS = [
     "\n\nHuman: hello\n\nAssistant:",
@@ -350,6 +350,6 @@ def test_cache_layer_writes_in_place() -> None:
 
 
 def test_sliding_window_layers_keep_their_own_cache(tiny_lm: LanguageModel) -> None:
-    window = allocate_cache(other_families(len(tiny_lm.tokenizer))["mistral"], 9)
+    window = allocate_cache(family_model("mistral", len(tiny_lm.tokenizer)), 9)
     assert not any(isinstance(layer, PreallocatedLayer) for layer in window.layers)
     assert all(isinstance(layer, PreallocatedLayer) for layer in allocate_cache(tiny_lm.model, 9).layers)

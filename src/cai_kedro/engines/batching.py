@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 
@@ -39,6 +40,15 @@ def length_sorted_batches(
         batches.append(order[start : start + n])
         start += n
     return batches
+
+
+def equal_lengths(batches: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[list[int]]:
+    """Cut batches so that all rows of one have the same length: nothing is padded."""
+    return [
+        list(rows)
+        for batch in batches
+        for _, rows in groupby(sorted(batch, key=lambda i: -lengths[i]), key=lambda i: lengths[i])
+    ]
 
 
 def run_batches(batches: Sequence[Sequence[int]], run: Callable[[list[int]], None], max_batch_tokens: int) -> None:

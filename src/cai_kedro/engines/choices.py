@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from cai_kedro.engines.batching import length_sorted_batches, run_batches
+from cai_kedro.engines.batching import equal_lengths, length_sorted_batches, run_batches
+from cai_kedro.engines.family_probe import batch_rules
 from cai_kedro.engines.kv_cache import can_rewind
-from cai_kedro.engines.reading import Reader, evaluating
+from cai_kedro.engines.reading import BatchRules, Reader, evaluating
 from cai_kedro.engines.sampling import check_fits
 from cai_kedro.engines.shared_prefix import SharedPrefix, own_lengths, read_prefix
 
@@ -35,14 +36,16 @@ def choice_token_logprobs(
     check_fits(model, prompt_ids, needed=longest)
     logprobs = np.empty((len(prompt_ids), len(choice_ids)), dtype=np.float32)
     with evaluating(model):
-        prefix = read_prefix(model, prompt_ids, own=1)
-        options = _Options(model, choice_ids, prefix, pad_token_id, max_batch_tokens)
+        rules = batch_rules(model)
+        prefix = read_prefix(model, prompt_ids, own=1) if rules.prefix else None
+        options = _Options(model, choice_ids, prefix, pad_token_id, max_batch_tokens, rules)
 
         def score(batch: list[int]) -> None:
             logprobs[batch] = options.logprobs([prompt_ids[i] for i in batch])
 
         costs = [length + longest for length in own_lengths(prompt_ids, prefix)]
-        run_batches(length_sorted_batches(costs, max_batch_tokens, prompt_ids), score, max_batch_tokens)
+        batches = length_sorted_batches(costs, max_batch_tokens, prompt_ids)
+        run_batches(batches if rules.padding else equal_lengths(batches, costs), score, max_batch_tokens)
     return logprobs
 
 
@@ -53,6 +56,7 @@ class _Options:
     prefix: SharedPrefix | None
     pad: int
     max_batch_tokens: int
+    rules: BatchRules
 
     def logprobs(self, prompt_ids: Sequence[Sequence[int]]) -> np.ndarray:
         """Return the log-probabilities after a batch of prompts: (prompts, choices)."""
@@ -64,7 +68,13 @@ class _Options:
             return np.stack(columns, axis=1)
         asked = [[*ids, *shared] for ids in prompt_ids]
         reader = Reader(
-            self.model, asked, room=room, pad=self.pad, max_batch_tokens=self.max_batch_tokens, prefix=self.prefix
+            self.model,
+            asked,
+            room=room,
+            pad=self.pad,
+            max_batch_tokens=self.max_batch_tokens,
+            rules=self.rules,
+            prefix=self.prefix,
         )
         logits = reader.prompts(keep=len(shared) + 1)
         of_shared = _logprob(logits[:, :-1], shared)

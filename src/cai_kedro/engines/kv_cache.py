@@ -52,6 +52,13 @@ class PreallocatedLayer(CacheLayerMixin):
         self._set_length(end)
         return self.filled
 
+    def skip(self, tokens: int) -> None:
+        """Leave so many places free in every row, as if padding had been read; attention must not see them."""
+        start, end = self.length, self.length + tokens
+        self._keys[:, :, start:end] = 0  # uninitialised memory may hold NaN, which a weight of 0 would not remove
+        self._values[:, :, start:end] = 0
+        self._set_length(end)
+
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the length and the offset of the keys that a query of this length will see."""
         return self.length + query_length, 0

@@ -1,8 +1,9 @@
 """Reading batches of token ids into a key/value cache, what rows have in common once, and then step by step."""
 
 import inspect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from cai_kedro.engines.kv_cache import allocate_cache, can_rewind
+from cai_kedro.engines.kv_cache import PreallocatedLayer, allocate_cache
 from cai_kedro.engines.prefix_tree import Level, one_level, plan_levels
 from cai_kedro.engines.shared_prefix import SharedPrefix
 
@@ -25,6 +26,25 @@ def evaluating(model: PreTrainedModel) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Return how many tokens the model can read, None if it does not say."""
+    config = model.config.get_text_config(decoder=True)
+    return getattr(config, "max_position_embeddings", getattr(config, "max_seq_len", None))
+
+
+@dataclass(frozen=True)
+class BatchRules:
+    """What may be done to a model's rows without changing their logits (found out in `family_probe.py`).
+
+    `padding`: rows of several lengths side by side, and rows that leave a batch. `levels`: padding between what rows
+    share and what they have of their own. `prefix`: one copy of what all rows begin with, outside the cache.
+    """
+
+    padding: bool
+    levels: bool
+    prefix: bool
 
 
 class Reader:
@@ -43,14 +63,15 @@ class Reader:
         room: int,
         pad: int,
         max_batch_tokens: int,
+        rules: BatchRules,
         prefix: SharedPrefix | None = None,
     ) -> None:
         """Take the prompts; `room` is how many more tokens a row will be read.
 
         The cache holds at most `max_batch_tokens` tokens in all rows together, or rows that share nothing.
         """
-        self._model = model
-        self._accepts = _accepted_arguments(model)
+        self._model, self._rules = model, rules
+        self._accepts = accepted_arguments(model)
         self._prefix, self._offset = prefix, prefix.length if prefix else 0
         self._prompts, self._room, self._pad = [ids[self._offset :] for ids in prompt_ids], room, pad
         self._widest = max_batch_tokens // len(prompt_ids) - room
@@ -58,8 +79,13 @@ class Reader:
 
     def prompts(self, keep: int = 1) -> Tensor:
         """Read the prompts; return the logits (rows, keep, vocabulary) of their last positions."""
-        levels = self._levels(keep)
-        capacity = sum(level.width for level in levels) + self._room
+        # a window, a recurrent state or a bias by distance counts the padding between two levels as tokens
+        levels = plan_levels(self._prompts, keep, self._widest) if self._rules.levels else one_level(self._prompts)
+        return self.read_levels(levels, keep)
+
+    def read_levels(self, levels: Sequence[Level], keep: int, gap: int = 0) -> Tensor:
+        """Read these levels, each after `gap` places of padding that nothing is computed for; as `prompts` returns."""
+        capacity = sum(level.width + gap for level in levels) + self._room
         self._cache = allocate_cache(self._model, capacity)
         device = self._model.device
         self._mask = torch.ones((1, capacity), dtype=torch.long, device=device)
@@ -68,14 +94,18 @@ class Reader:
             self._mask = self._mask[parents]
             if number:
                 self._cache.reorder_cache(cast(torch.LongTensor, parents))
+                self._skip(gap)
             logits = self._read_level(level, keep if level is levels[-1] else 1)
         return logits
 
-    def _levels(self, keep: int) -> list[Level]:
-        # a window or a recurrent state counts the padding between two levels as tokens
-        if not can_rewind(self._model):
-            return one_level(self._prompts)
-        return plan_levels(self._prompts, keep, self._widest)
+    def _skip(self, gap: int) -> None:
+        if not gap:
+            return
+        self._mask[:, self._read : self._read + gap] = 0
+        for layer in self._cache.layers:
+            assert isinstance(layer, PreallocatedLayer)
+            layer.skip(gap)
+        self._read += gap
 
     def _read_level(self, level: Level, keep: int) -> Tensor:
         ids = np.full((len(level.segments), level.width), self._pad, dtype=np.int64)
@@ -93,16 +123,14 @@ class Reader:
         start, end = self._read, self._read + ids.shape[1]
         optional: dict[str, Any] = {"position_ids": self._positions[:, start:end], "logits_to_keep": keep}
         given = {name: value for name, value in optional.items() if name in self._accepts}
+        if "past_key_values" in self._accepts:
+            given |= {"past_key_values": self._cache, "attention_mask": self._mask[:, :end]}
+        else:  # recurrent families remember a state, and mask no token that they read before
+            given |= {"cache_params": self._cache, "attention_mask": self._mask[:, start:end]}
         if self._prefix:
             given["shared_prefix"] = self._prefix
         with self._prefix.attended(self._model) if self._prefix else nullcontext():
-            output = self._model(
-                input_ids=ids,
-                attention_mask=self._mask[:, :end],
-                past_key_values=self._cache,
-                use_cache=True,
-                **given,
-            )
+            output = self._model(input_ids=ids, use_cache=True, **given)
         self._read = end
         logits: Tensor = output.logits[:, -keep:].float()
         return logits
@@ -118,6 +146,7 @@ class Reader:
         self._mask, self._positions = self._mask[rows], self._positions[rows]
 
 
-def _accepted_arguments(model: PreTrainedModel) -> Collection[str]:
+def accepted_arguments(model: PreTrainedModel) -> frozenset[str]:
+    """Return the names of what the model's forward pass takes."""
     unwrap = getattr(model, "get_base_model", None)  # under PEFT, whose own signature says nothing
-    return inspect.signature((unwrap() if unwrap else model).forward).parameters.keys()
+    return frozenset(inspect.signature((unwrap() if unwrap else model).forward).parameters)

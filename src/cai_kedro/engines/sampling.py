@@ -14,17 +14,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from cai_kedro.engines.base import PromptTooLongError
-from cai_kedro.engines.batching import length_sorted_batches, round_up, run_batches
-from cai_kedro.engines.reading import Reader, evaluating
+from cai_kedro.engines.batching import equal_lengths, length_sorted_batches, round_up, run_batches
+from cai_kedro.engines.family_probe import batch_rules
+from cai_kedro.engines.reading import BatchRules, Reader, context_length, evaluating
 from cai_kedro.engines.shared_prefix import SharedPrefix, own_lengths, read_prefix
 
 KEEP_ROWS = 0.75  # below this share of rows, copying those that are live pays
 LARGEST_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
-
-
-def context_length(model: PreTrainedModel) -> int | None:
-    """Return how many tokens the model can read, None if it does not say."""
-    return getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
 
 
 def uniforms(seed: int, n: int) -> np.ndarray:
@@ -70,6 +66,7 @@ class _Settings:
     pad: int
     max_batch_tokens: int
     stop: Callable[[list[int]], bool] | None
+    rules: BatchRules
 
     def ended(self, ids: list[int]) -> bool:
         return ids[-1] in self.eos or (self.stop is not None and self.stop(ids))
@@ -103,10 +100,11 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
         raise ValueError(f"every prompt needs a seed of its own, got {len(prompt_ids)} prompts and {len(seeds)} seeds")
     limits = _room(model, prompt_ids, max_new_tokens)
     eos = frozenset(() if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
-    settings = _Settings(temperature, top_p, eos, pad_token_id, max_batch_tokens, stop)
     results: list[list[int]] = [[] for _ in prompt_ids]
     with evaluating(model):
-        prefix = read_prefix(model, prompt_ids, own=1)
+        rules = batch_rules(model)
+        settings = _Settings(temperature, top_p, eos, pad_token_id, max_batch_tokens, stop, rules)
+        prefix = read_prefix(model, prompt_ids, own=1) if rules.prefix else None
 
         def sample(batch: list[int]) -> None:
             prompts = [prompt_ids[i] for i in batch]
@@ -117,7 +115,8 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
 
         lengths = own_lengths(prompt_ids, prefix)
         costs = [length + limit for length, limit in zip(lengths, limits, strict=True)]
-        run_batches(length_sorted_batches(costs, max_batch_tokens, prompt_ids), sample, max_batch_tokens)
+        batches = length_sorted_batches(costs, max_batch_tokens, prompt_ids)
+        run_batches(batches if rules.padding else equal_lengths(batches, lengths), sample, max_batch_tokens)
     return results
 
 
@@ -155,7 +154,10 @@ def _sample_batch(
 ) -> list[list[int]]:
     steps = max(limits)
     budget = settings.max_batch_tokens
-    reader = Reader(model, prompt_ids, room=steps, pad=settings.pad, max_batch_tokens=budget, prefix=prefix)
+    rules = settings.rules
+    reader = Reader(
+        model, prompt_ids, room=steps, pad=settings.pad, max_batch_tokens=budget, rules=rules, prefix=prefix
+    )
     drawn = np.stack([uniforms(seed, steps) for seed in seeds]).astype(np.float32).clip(max=LARGEST_BELOW_ONE)
     u = torch.from_numpy(drawn).to(model.device)
     sampled: list[list[int]] = [[] for _ in prompt_ids]
@@ -175,7 +177,7 @@ def _sample_batch(
         n_live = sum(live)
         if n_live == 0:
             break
-        if round_up(n_live) < KEEP_ROWS * len(rows):
+        if rules.padding and round_up(n_live) < KEEP_ROWS * len(rows):
             # the live rows, and as many others as make it a number that batches come in
             places = sorted(range(len(rows)), key=lambda place: not live[place])[: round_up(n_live)]
             kept = torch.tensor(places, device=tokens.device)

@@ -101,14 +101,17 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    shared_prefix: SharedPrefix,
+    shared_prefix: SharedPrefix | None = None,
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attend to the prefix and to a row's own keys: (rows, heads, n, width) queries → (rows, n, heads, width).
 
     `key` and `value` (rows, key heads, own, width) and the mask (rows, 1, n, own; True: may be seen) are a row's own.
+    A model that does not hand on what its attention needs attends as ever, and is not counted.
     """
+    if shared_prefix is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     shared_prefix.uses += 1
     shared_prefix.special += any(kwargs.get(name) is not None for name in SPECIAL)
     if not shared_prefix.layers:

@@ -10,6 +10,8 @@ from transformers import PreTrainedModel
 
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.choices import choice_token_logprobs
+from cai_kedro.engines.eos import eos_ids
+from cai_kedro.engines.family_probe import batch_rules
 from cai_kedro.engines.fingerprint import model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.precision import DType, resolve_dtype
@@ -30,12 +32,11 @@ class TransformersEngine:
             raise ValueError(f"max_batch_tokens must be at least 1, got {max_batch_tokens}")
         self._tokenizer = lm.tokenizer
         self._model = cast_weights(lm.model, getattr(torch, resolve_dtype(dtype, lm.model.device.type)))
+        batch_rules(self._model)  # a model that cannot be sampled from is told before any work
         self._prompts = PromptIds(lm.tokenizer, context_length(self._model))
         self._max_batch_tokens = max_batch_tokens
         self.tokens_written = 0
-        eos = getattr(lm.model.generation_config, "eos_token_id", None)
-        known = [lm.tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])]
-        self._eos = frozenset(token for token in known if token is not None)
+        self._eos = frozenset(eos_ids(lm))
         self._pad = next((i for i in (lm.tokenizer.pad_token_id, lm.tokenizer.eos_token_id) if i is not None), 0)
 
     @cached_property
