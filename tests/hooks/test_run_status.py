@@ -10,7 +10,9 @@ import pytest
 import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
+from kedro_datasets.text import TextDataset
 
+from cai_kedro.datasets.machine_dataset import MachineDataset
 from cai_kedro.hooks import DISABLE_HOOKS_FOR_PLUGINS, HOOKS
 from cai_kedro.hooks.end_summary import EndSummary, duration, open_command
 from cai_kedro.hooks.quiet import ENVIRONMENT, quieten, wanted_threads
@@ -95,17 +97,22 @@ def test_the_end_shows_table_time_memory_and_command() -> None:
     row = {"policy": "rl_cai", "metric": "complies", "value": 0.0, "low": 0.0, "high": 0.1, "n": 9}
     hook.after_dataset_saved("policy_summary", pd.DataFrame([row]))
     hook.after_dataset_saved("report", "<!doctype html>")
-    catalog: Any = {"report": SimpleNamespace(_filepath="/project/data/08_reporting/report.html")}
+    machine = MachineDataset(device="cpu", dtype="float32", engine_dtype="bfloat16")
+    catalog = DataCatalog(
+        {"report": TextDataset(filepath="/project/data/08_reporting/report.html"), "machine": machine}
+    )
     hook.after_pipeline_run(catalog)
     assert "rl_cai" in lines[0]
     assert re.fullmatch(r"2 min 05 s, at most \d+\.\d GB of memory", lines[1])
-    assert lines[2:] == [
+    assert lines[2].startswith("machine: ")
+    assert ", cpu, training in float32, models read in bfloat16, python 3" in lines[2]
+    assert lines[3:] == [
         "report, to open in a browser: data/08_reporting/report.html",
         "curves, metrics and tables: mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1",
     ]
     hook.before_pipeline_run()
     hook.after_pipeline_run(catalog)
-    assert not any("report" in line for line in lines[4:]), "a run without a report names none"
+    assert not any("report" in line for line in lines[5:]), "a run without a report names none"
 
 
 def test_durations_and_the_address_of_a_server() -> None:

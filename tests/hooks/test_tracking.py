@@ -13,6 +13,7 @@ from kedro_datasets.pandas import CSVDataset
 from pydantic import BaseModel
 
 from cai_kedro.core.constitution import NO_FEW_SHOTS, Constitution, CritiquePrinciple, PreferencePrinciple
+from cai_kedro.datasets.machine_dataset import MachineDataset
 from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, valid_name
 from cai_kedro.hooks.provenance import HOST, PID, STARTED, process_tags
 from cai_kedro.hooks.tracking import Tracking
@@ -74,6 +75,7 @@ def catalog(tmp_path: Path) -> DataCatalog:
             "parameters": MemoryDataset(parameters),
             "params:rlhf": MemoryDataset(parameters["rlhf"]),
             "constitution": MemoryDataset(_constitution()),
+            "machine": MachineDataset(device="cpu", dtype="float32", engine_dtype="bfloat16"),
             "elo_metrics": MemoryDataset(),
             "rl_cai.policy_curves": MemoryDataset(),
             "policy_summary": CSVDataset(
@@ -84,8 +86,16 @@ def catalog(tmp_path: Path) -> DataCatalog:
 
 
 @pytest.fixture
-def runs(tracking: Tracking, run_with: Run, pipeline: Pipeline, catalog: DataCatalog, experiment: Experiment) -> Any:
+def runs(
+    tracking: Tracking,
+    run_with: Run,
+    pipeline: Pipeline,
+    catalog: DataCatalog,
+    experiment: Experiment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
     """The parent run and its nested run, after one Kedro run."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     names = ["data_generation", "sl_cai"]
     given = {"pipeline_names": names, "env": "smoke", "runtime_params": {"token": "sk-3"}}
     run_with([tracking], pipeline, catalog, **given)
@@ -134,6 +144,13 @@ def test_tags_say_what_ran_and_which_versions(runs: Any) -> None:
     assert tags["saved.policy_summary"] == "2026-01-02T03.04.05.678Z"
     assert tags["constitution.sha256"] == _constitution().sha256
     assert {PID: tags[PID], STARTED: tags[STARTED], HOST: tags[HOST]} == process_tags()
+
+
+def test_tags_say_on_what_machine(runs: Any) -> None:
+    tags = runs.parent.data.tags
+    assert (tags["machine.dtype"], tags["machine.device"], tags["machine.threads"]) == ("float32", "cpu", "3")
+    assert "3 threads, cpu, training in float32" in tags["machine"]
+    assert {"machine.processor", "machine.python", "machine.torch", "machine.transformers", "machine.trl"} <= set(tags)
 
 
 def test_tables_and_the_constitution_are_artifacts(runs: Any, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from kedro.io import CatalogProtocol
 
 from cai_kedro.reporting.summary import render_summary
 
-SUMMARY, REPORT = "policy_summary", "report"
+SUMMARY, REPORT, MACHINE = "policy_summary", "report", "machine"
 
 
 class EndSummary:
-    """Prints the policies' table and where the report is if the run made them, how to open MLflow, time and memory."""
+    """Prints the policies' table and where the report is if the run made them, machine, time and memory, MLflow."""
 
     def __init__(self, echo: Callable[[str], None] = click.echo, now: Callable[[], float] = time.perf_counter) -> None:
         self._echo = echo
@@ -54,6 +54,10 @@ class EndSummary:
         if self._table is not None:
             self._echo(f"\n{render_summary(self._table)}\n")
         self._echo(f"{duration(self._now() - self._began)}, at most {peak_memory() / 1e9:.1f} GB of memory")
+        if MACHINE in catalog:
+            from cai_kedro.engines.machine import machine_line  # noqa: PLC0415 - torch, seconds
+
+            self._echo(f"machine: {machine_line(catalog.load(MACHINE))}")
         if self._has_report:
             self._echo(f"report, to open in a browser: {_from(self._project, catalog[REPORT])}")
         self._echo(f"curves, metrics and tables: {self._open_mlflow}")

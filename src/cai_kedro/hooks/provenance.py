@@ -94,6 +94,13 @@ def run_tags(run_params: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def machine_tags(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts of `engines.machine.machine_facts` as tags: all in one line, and each by itself."""
+    from cai_kedro.engines.machine import machine_line  # noqa: PLC0415 - torch, seconds
+
+    return {"machine": machine_line(facts), **{f"machine.{name}": value for name, value in facts.items()}}
+
+
 def version_tags(catalog: CatalogProtocol, loaded: Iterable[str], saved: Iterable[str]) -> dict[str, str]:
     """Return `loaded.<artifact>` and `saved.<artifact>` with the version of every versioned dataset."""
     tags = {}

@@ -21,13 +21,16 @@ from kedro.pipeline import Pipeline
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, open_experiment, sweep
 from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
-from cai_kedro.hooks.provenance import run_tags, version_tags
+from cai_kedro.hooks.provenance import machine_tags, run_tags, version_tags
+from cai_kedro.hooks.quiet import wanted_threads
 from cai_kedro.hooks.run_names import artifact, is_parameter, pipeline_names, run_name
 from cai_kedro.reporting.summary import render_summary
 
 logger = logging.getLogger(__name__)
 
 METRICS, CURVES, SUMMARIES = "_metrics", "_curves", "_summary"
+#: What the run is computed on.
+MACHINE = "machine"
 #: The page at the end of a run.
 REPORT = "report"
 #: What MLflow shows on top of a run's page, as Markdown.
@@ -81,6 +84,10 @@ class Tracking:
         atexit.register(self._close, "KILLED")  # Ctrl-C is no exception for Kedro
         used = used_by([pipeline])
         parameters = catalog.load("parameters") if "parameters" in catalog else {}
+        if MACHINE in catalog:
+            # the threads are set by another hook, maybe after this one
+            facts = {**catalog.load(MACHINE), "threads": str(wanted_threads(parameters))}
+            self._publish(self._run.set_tags, machine_tags(facts))
         self._run.log_parameters(
             loggable({path: value for path, value in flatten(parameters).items() if is_used(path, used)})
         )

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution
+from cai_kedro.engines.machine import machine_line
 from cai_kedro.reporting.page import Transcripts, build_page
 from cai_kedro.reporting.transcripts import Record, answer_records, chain_records, comparison_records
 from cai_kedro.templates.selection import choose
@@ -61,13 +62,14 @@ def gather_comparisons(
 def write_report(
     policy_summary: pd.DataFrame,
     constitution: Constitution,
+    machine: dict[str, str],
     seed: int,
     answers: dict[str, Any],
     chains: dict[str, Any],
     comparisons: dict[str, Any],
     *figures: go.Figure,
 ) -> str:
-    """Put everything on one page (HTML)."""
+    """Put everything on one page (HTML); `machine` are the facts of the machine that wrote it."""
     kinds = {"answers": answers, "chains": chains, "comparisons": comparisons}
     return build_page(
         summary=policy_summary,
@@ -79,6 +81,7 @@ def write_report(
             "critique principles": str(len(constitution.critique_principles)),
             "preference principles": str(len(constitution.preference_principles)),
             "constitution": f"sha256 {constitution.sha256[:12]}…",
+            "machine": machine_line(machine),
         },
     )
 

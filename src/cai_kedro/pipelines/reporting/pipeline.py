@@ -114,6 +114,7 @@ def _report() -> Node:
         inputs=[
             "policy_summary",
             "constitution",
+            "machine",
             _SEED,
             "answer_transcripts",
             "chain_transcripts",
