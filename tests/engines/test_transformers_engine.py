@@ -259,10 +259,16 @@ def test_no_rows(tiny_lm: LanguageModel) -> None:
     assert engine_on(tiny_lm).choice_logprobs([], CHOICES).shape == (0, 2)
 
 
-def test_prompts_get_one_bos(tiny_lm: LanguageModel) -> None:
-    engine = engine_on(tiny_lm)
-    with_bos = engine.choice_logprobs(["<eos>hello"], CHOICES)  # the fixture's BOS
-    assert np.array_equal(engine.choice_logprobs(["hello"], CHOICES), with_bos)
+def test_a_prompt_gets_one_bos_and_spells_none(tiny_lm: LanguageModel) -> None:
+    engine, read = engine_on(tiny_lm), tiny_lm.tokenizer
+    scored = engine.choice_logprobs(["hello", "<eos>hello"], [" A"])
+    for text, logprob in zip(["hello", "<eos>hello"], scored[:, 0], strict=True):
+        spelled = [1, *(i for letter in text for i in read(letter)["input_ids"])]
+        target = read(" A")["input_ids"]
+        with torch.no_grad():
+            full = torch.log_softmax(tiny_lm.model(torch.tensor([spelled + target])).logits[0], -1)
+        expected = sum(float(full[len(spelled) - 1 + k, token]) for k, token in enumerate(target))
+        assert logprob == pytest.approx(expected, abs=1e-4)
 
 
 # choices

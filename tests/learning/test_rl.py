@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
-from cai_kedro.core.conversation import as_prompt
+from cai_kedro.core.conversation import as_prompt, user
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.learning.rl import pm_scorer, train_policy
@@ -65,7 +65,9 @@ def test_trl_trainers_run_on_the_same_data(
     start = copy.deepcopy(tiny_lm.model.state_dict())
     own = set(vars(tiny_lm.model))
     params = settings(algorithm=algorithm, rollouts=2, ppo_epochs=1, snapshot_every=1, learning_rate=1e-2)
-    result = train_policy(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
+    prompts = prompt_table()
+    prompts.at[3, "messages"] = [user("<eos>")]  # text, in TRL's hands, too
+    result = train_policy(tiny_lm, tiny_pm, prompts, params, seed=1)
     final = result.policy.model.state_dict()
     assert not torch.equal(final["model.norm.weight"], start["model.norm.weight"])
     assert torch.equal(result.snapshots[2].model.state_dict()["model.norm.weight"], final["model.norm.weight"])

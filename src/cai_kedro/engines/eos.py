@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
+
 from cai_kedro.engines.language_model import LanguageModel
 
 
@@ -12,10 +14,16 @@ def eos_ids(lm: LanguageModel) -> tuple[int, ...]:
     Then those of the generation config and of the model's config. Models of conversations have several, such as one
     for the end of a turn and one for the end of a text. Empty for a model that has none.
     """
-    config = lm.model.config
+    return eos_ids_of(lm.tokenizer, lm.model.generation_config, lm.model.config)
+
+
+def eos_ids_of(
+    tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig | None, config: PretrainedConfig
+) -> tuple[int, ...]:
+    """Return what `eos_ids` returns, for a model whose weights are not loaded."""
     sources = (
-        lm.tokenizer.eos_token_id,
-        getattr(lm.model.generation_config, "eos_token_id", None),
+        tokenizer.eos_token_id,
+        getattr(generation, "eos_token_id", None),
         getattr(config, "eos_token_id", None),
         getattr(config.get_text_config(decoder=True), "eos_token_id", None),
     )

@@ -7,6 +7,7 @@ from typing import Self
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from cai_kedro.engines.base import PromptTooLongError
+from cai_kedro.engines.text_ids import text_ids
 
 
 class PromptIds:
@@ -25,16 +26,13 @@ class PromptIds:
         return cls(AutoTokenizer.from_pretrained(directory, trust_remote_code=False), limit)
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each prompt, behind the tokenizer's BOS if it has one; the prompt may hold it already."""
-        if not prompts:
-            return []
-        encoded: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
-        bos = self.tokenizer.bos_token_id
-        return [ids if bos is None or ids[:1] == [bos] else [bos, *ids] for ids in encoded]
+        """Return the ids of each prompt, behind the tokenizer's BOS if it has one; a prompt never holds it itself."""
+        bos = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+        return [bos + ids for ids in text_ids(self.tokenizer, prompts)]
 
     def of_choices(self, choices: Sequence[str]) -> list[list[int]]:
         """Return the ids of each choice, tokenised apart from any prompt. Raises `ValueError` for an empty one."""
-        ids = [self.tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices]
+        ids = text_ids(self.tokenizer, choices)
         if not ids or not all(ids):
             raise ValueError(f"every choice needs at least one token, got {list(choices)}")
         return ids

@@ -79,7 +79,7 @@ class TransformersEngine:
         return choice_token_logprobs(
             self._model,
             self._prompts.encode(prompts),
-            [self._tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices],
+            self._prompts.of_choices(choices),
             pad_token_id=self._pad,
             max_batch_tokens=self._max_batch_tokens,
         )

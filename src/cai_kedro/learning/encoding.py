@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import Conversation, as_prompt
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.text_ids import text_ids
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,9 @@ def encode_answers(
             "the tokenizer has no EOS token, so no answer would ever end; "
             "set tokenizer.eos_token before saving the model"
         )
-    if not responses:
-        return []
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    prompts = tokenizer([as_prompt(messages) for messages in conversations], add_special_tokens=False)["input_ids"]
-    answers = tokenizer([f" {response}" for response in responses], add_special_tokens=False)["input_ids"]
+    prompts = text_ids(tokenizer, [as_prompt(messages) for messages in conversations])
+    answers = text_ids(tokenizer, [f" {response}" for response in responses])
     return [
         EncodedAnswer(prompt=start + prompt, completion=[*answer, tokenizer.eos_token_id])
         for prompt, answer in zip(prompts, answers, strict=True)

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import length_sorted_batches, round_up
+from cai_kedro.engines.text_ids import text_ids
 from cai_kedro.learning.batching import right_padded
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def encode_prompts(prompts: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, lo
     """
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     texts = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
-    encoded = [start + ids for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+    encoded = [start + ids for ids in text_ids(tokenizer, texts)]
     kept = [row for row, ids in enumerate(encoded) if len(ids) <= longest]
     if not kept:
         raise ValueError(

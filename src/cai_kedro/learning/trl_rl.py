@@ -1,13 +1,22 @@
 """TRL's RLOO and GRPO on the same preference model and prompts as our PPO, for comparison."""
 
+import copy
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from cai_kedro.core.schemas import check_table
@@ -59,8 +68,8 @@ def train_with_trl(
                 model=policy.model,
                 reward_funcs=_reward_function(score, policy, params),
                 args=config_class(output_dir=scratch, **_settings(params, seed)),
-                train_dataset=_dataset(prompts, policy),
-                processing_class=policy.tokenizer,
+                train_dataset=Dataset.from_dict({"prompt": prompts.texts, "prompt_token_ids": prompts.token_ids}),
+                processing_class=_prompt_tokenizer(policy.tokenizer, prompts),
                 callbacks=[snapshots, ProgressCallback(params.algorithm.upper())],
             )
             trainer.remove_callback(PrinterCallback)
@@ -97,14 +106,26 @@ def _settings(params: RLParams, seed: int) -> dict[str, Any]:
     }
 
 
-def _dataset(prompts: EncodedPrompts, policy: LanguageModel) -> Dataset:
-    """Return `prompt` texts that TRL tokenises to our ids, and the ids for the scorer."""
-    tokenizer = policy.tokenizer
-    texts = prompts.texts
-    if tokenizer(texts[0])["input_ids"] != prompts.token_ids[0]:
-        texts = [f"{tokenizer.bos_token}{text}" for text in texts]  # a tokenizer that adds no BOS by itself
-    assert tokenizer(texts[0])["input_ids"] == prompts.token_ids[0]
-    return Dataset.from_dict({"prompt": texts, "prompt_token_ids": prompts.token_ids})
+def _prompt_tokenizer(tokenizer: PreTrainedTokenizerBase, prompts: EncodedPrompts) -> PreTrainedTokenizerBase:
+    """Return a copy that gives our ids when TRL calls it with nothing but texts: BOS in front, special tokens split.
+
+    Raises `ValueError` for a tokenizer that cannot be made to.
+    """
+    ours = copy.deepcopy(tokenizer)
+    ours.split_special_tokens = True
+    backend = getattr(ours, "backend_tokenizer", None)
+    if backend is not None:
+        bos = ours.bos_token
+        backend.post_processor = TemplateProcessing(
+            single="$A" if bos is None else [bos, "$A"],
+            special_tokens=[] if bos is None else [(bos, ours.bos_token_id)],
+        )
+    if ours(prompts.texts)["input_ids"] != prompts.token_ids:
+        raise ValueError(
+            "TRL would read other token ids than the preference model for these prompts with this tokenizer; use "
+            "algorithm: ppo"
+        )
+    return ours
 
 
 def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:

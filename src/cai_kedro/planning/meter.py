@@ -8,6 +8,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.engines.base import Completion, Sampling, TextEngine
+from cai_kedro.engines.text_ids import text_ids
 
 
 @dataclass
@@ -68,9 +69,7 @@ def noted(meter: Meter, tokenizer: PreTrainedTokenizerBase) -> Noted:
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> int:
     """Return the number of tokens of all texts, without special ones."""
-    if not texts:
-        return 0
-    return sum(map(len, tokenizer(list(texts), add_special_tokens=False)["input_ids"]))
+    return sum(map(len, text_ids(tokenizer, texts)))
 
 
 class Recorder:
