@@ -182,7 +182,7 @@ def effort(reference: Path, copy: Path, pipeline: str) -> tuple[float, int]:
     kedro_run(alone, f"--env={ENV}", f"--pipelines={pipeline}", PARAMS)
     times = [file.stat().st_mtime for file in shard_files(alone, tables, "*/*.json")]
     shutil.rmtree(alone)
-    return max(times) - min(times), 2 * len(times) + len(tables)
+    return max(times) - min(times), 2 * (len(times) + len(tables))
 
 
 def _draw(rng: random.Random, number: int, seconds: float, renames: int) -> Kill:

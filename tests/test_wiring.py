@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
@@ -12,7 +13,9 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.io.core import is_parameter
 
+from cai_kedro.datasets.file_dataset import FileDataset
 from cai_kedro.datasets.table_dataset import TableDataset
+from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.templates.rlhf.parameters import parameters_of
 
 PROJECT = Path(__file__).parents[1]
@@ -98,6 +101,29 @@ def test_the_last_word_of_a_table_is_its_kind(datasets: set[str]) -> None:
         dataset = _catalog("base")[name]
         if isinstance(dataset, TableDataset):
             assert name.endswith(dataset._describe()["kind"]), name
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_whatever_is_written_is_written_aside(env: str, datasets: set[str]) -> None:
+    """A dataset of Kedro writes in place: a full disk leaves half a file as the newest version, without a word."""
+    made = {name for pipeline in pipelines.values() for name in pipeline.all_outputs()} - _made_anew()
+    in_place = sorted(name for name in made if not isinstance(_catalog(env)[name], LocalVersionedDataset))
+    assert not in_place
+    models = {name for name in made if ".model@" in name or ".snapshots@" in name}
+    given = {name for name in made if name.startswith(("given_", "eval_"))}
+    unchecked = sorted(name for name in made - models - given if not isinstance(_catalog(env)[name], FileDataset))
+    assert not unchecked, "no digest beside these"
+
+
+@pytest.mark.parametrize("env", [*ENVIRONMENTS, "local"])
+def test_no_catalog_names_a_dataset_of_kedro(env: str) -> None:
+    entries = [
+        entry
+        for file in sorted((PROJECT / "conf" / env).glob("**/catalog*"))
+        for entry in yaml.safe_load(file.read_text()).items()
+    ]
+    foreign = {name: entry["type"] for name, entry in entries if not name.startswith("_")}
+    assert {kind for kind in foreign.values() if not kind.startswith("cai_kedro.datasets.")} == set()
 
 
 def test_two_names_of_one_model_are_one_artifact() -> None:

@@ -50,5 +50,5 @@ def test_a_bad_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"elo_metrics\.json: the metric 'a' needs a finite value"):
         MetricsDataset(filepath=path).load()
     path.write_text("{")
-    with pytest.raises(DatasetError, match=r"elo_metrics\.json is no JSON file of metrics"):
+    with pytest.raises(DatasetError, match=r"elo_metrics\.json cannot be read as metrics \(JSON\)"):
         MetricsDataset(filepath=path).load()

@@ -1,3 +1,6 @@
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,16 @@ def test_a_causal_lm_comes_back_with_its_tokenizer(tmp_path: Path, tiny_lm: Lang
     assert loaded.tokenizer.chat_template == HH_CHAT_TEMPLATE
     assert not loaded.model.training
     assert [file.name for file in tmp_path.rglob("*.bin")] == []
+
+
+def test_half_a_model_of_a_dead_process_is_removed(tmp_path: Path, tiny_lm: LanguageModel) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    half = tmp_path / "m" / "2026-01-01" / f".m.{socket.gethostname()}.{process.pid}.part"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    ModelCheckpointDataset(filepath=tmp_path / "m", version=Version(None, "2026-01-02")).save(tiny_lm)
+    assert not half.exists()
 
 
 def test_every_load_is_a_fresh_object(tmp_path: Path, tiny_lm: LanguageModel) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,10 +157,14 @@ def test_a_change_makes_all_anew_and_going_back_reuses_all(tmp_path: Path, finis
 
 
 def test_half_files_of_a_killed_run_are_swept(tmp_path: Path, finished: bytes) -> None:
-    half = files(tmp_path, "parquet")[0].with_name(".half.parquet.77.part")
-    half.write_text("half")
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead, alive = (f".half.parquet.{socket.gethostname()}.{pid}.part" for pid in (process.pid, os.getppid()))
+    halves = [files(tmp_path, "parquet")[0].with_name(name) for name in (dead, alive)]
+    for half in halves:
+        half.write_text("half")
     dataset(tmp_path, 2).save(plan(Maker()))
-    assert not half.exists()
+    assert [half.exists() for half in halves] == [False, True]
 
 
 def test_rows_in_quarantine_are_counted_and_listed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ import re
 
 _BREAK = re.compile(r"(?<=[.!?])\s+|[;:\n]+|\s[-–—]\s|—|,\s*(?=(?:but|however|and instead|instead|so)\b)")
 _WORD = re.compile(r"[\w']+")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def words_of(text: str) -> list[str]:
@@ -15,3 +16,13 @@ def clauses(text: str) -> list[str]:
     """Return sentences, and parts of sentences before `but`, `so`, `;` and the like, as words with spaces between."""
     parts = (" ".join(words_of(part)) for part in _BREAK.split(text.replace("’", "'").lower()))
     return [part for part in parts if part]
+
+
+def for_spreadsheet(cell: object) -> object:
+    """Put an apostrophe in front of text that a spreadsheet would run as a formula, or that starts with one."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def from_spreadsheet(cell: object) -> object:
+    """Take off what `for_spreadsheet` put in front."""
+    return cell.removeprefix("'") if isinstance(cell, str) else cell

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import shutil
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kedro.io import DatasetError
@@ -17,17 +19,29 @@ def write_durably(path: Path, content: bytes) -> None:
 
     Raises `DatasetError` where the disk is full; no part of the file is left then.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    write_all_durably({path: content})
+
+
+def write_all_durably(contents: dict[Path, bytes]) -> None:
+    """Write several files of one folder as `write_durably` does; none gets its name before all are on the disk."""
+    parts = {path: part_of(path) for path in contents}
     try:
-        with told_when_full(path):
-            temporary.write_bytes(content)
-            rename_durably(temporary, path)
+        for path, content in contents.items():
+            with told_when_full(path):
+                parts[path].write_bytes(content)
+                _flush(parts[path])
+        for path, part in parts.items():
+            part.replace(path)
+            _flush(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def rename_durably(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, in such an order that not even a power cut leaves half of it under that name."""
+    """Give a finished file or folder its name, so that not even a power cut leaves half of it under that name."""
+    for inside in temporary.rglob("*"):
+        _flush(inside)
     _flush(temporary)
     temporary.replace(path)
     _flush(path.parent)
@@ -55,7 +69,37 @@ def told_when_full(path: Path) -> Iterator[None]:
         ) from error
 
 
+def part_of(path: Path) -> Path:
+    """Return the temporary name of a file or folder while this process writes it."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}{PART}")
+
+
 def remove_parts(folder: Path) -> None:
-    """Remove the temporary files that killed runs left in a folder."""
+    """Remove what killed runs left half written in a folder: the files and folders whose process is dead."""
     for part in folder.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+        if _is_abandoned(part):
+            remove(part)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing happens where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_abandoned(part: Path) -> bool:
+    """Tell whether a temporary name is that of a dead process of this machine; another machine's may be alive."""
+    before, _, process = part.name.removesuffix(PART).rpartition(".")
+    if not process.isdecimal() or int(process) == os.getpid():
+        return False
+    host = f".{socket.gethostname()}"
+    if not before.endswith(host):
+        return False
+    with suppress(PermissionError):
+        try:
+            os.kill(int(process), 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+    return False

@@ -8,35 +8,30 @@ from typing import Any
 
 from kedro.io import DatasetError
 
-from cai_kedro.datasets.versioned import LocalVersionedDataset
+from cai_kedro.datasets.file_dataset import FileDataset
 
 Metrics = Mapping[str, Mapping[str, float | int | None]]
 _FIELDS = {"value", "low", "high", "n"}
 
 
-class MetricsDataset(LocalVersionedDataset[Metrics, Metrics]):
+class MetricsDataset(FileDataset[Metrics, Metrics]):
     """A mapping of metric name to `{value, low, high, n}`; `low` and `high` are null where there is no interval.
 
     Kept as a file of ours and published from a hook: a metrics dataset of MLflow never exists for
     `--only-missing-outputs`, which would run its node again.
     """
 
-    def load(self) -> Metrics:
-        """Return the metrics; raises `DatasetError` that names file and metric if one is not valid."""
-        path = Path(self._get_load_path())
-        try:
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise DatasetError(f"{path} is no JSON file of metrics: {error}") from error
+    def _format(self) -> str:
+        return "metrics (JSON)"
+
+    def _encode(self, data: Metrics) -> bytes:
+        check_metrics(data, str(self._filepath))
+        return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n").encode()
+
+    def _decode(self, content: bytes, path: Path) -> Metrics:
+        metrics = json.loads(content)
         check_metrics(metrics, str(path))
         return metrics
-
-    def save(self, data: Metrics) -> None:
-        """Check the metrics and write them; raises `DatasetError` for a missing field or a number that is not one."""
-        check_metrics(data, str(self._filepath))
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
-        with self._writing() as path:
-            path.write_text(text + "\n", encoding="utf-8")
 
 
 def check_metrics(metrics: Any, where: str) -> None:

@@ -9,6 +9,7 @@ from kedro.io import DatasetError
 
 from cai_kedro.core.progress import RowProgress
 from cai_kedro.core.shards import Outcome, ShardPlan, assemble, quarantine_table, run_shard
+from cai_kedro.datasets.csv_dataset import as_csv
 from cai_kedro.datasets.durable import write_durably
 from cai_kedro.datasets.lock import locked
 from cai_kedro.datasets.shard_store import ShardStore
@@ -60,7 +61,7 @@ class ShardsDataset(TableDataset):
         if len(quarantine):
             file = Path(str(self._get_save_path())).with_name(QUARANTINE)
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(file, quarantine.to_csv(index=False).encode())
+            write_durably(file, as_csv(quarantine).encode())
             logger.warning("%s: in quarantine %s; see %s", name, _reasons(quarantine), file)
         self._write(table)
 

@@ -1,20 +1,20 @@
 """Tables of a known kind, in Parquet."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import DatasetError, Version
 
 from cai_kedro.core.schemas import SCHEMAS, check_table
 from cai_kedro.datasets.arrow import from_arrow, to_arrow
-from cai_kedro.datasets.versioned import LocalVersionedDataset
+from cai_kedro.datasets.file_dataset import FileDataset
 
 
-class TableDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
+class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
     """A table whose columns are checked against its kind (`core.schemas`) when saved and when loaded.
 
     Messages come back as plain lists of `{role, content}`. The same table gives the same bytes.
@@ -41,30 +41,18 @@ class TableDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
             raise DatasetError(f"{filepath}: no table kind {kind!r}; the kinds are {', '.join(SCHEMAS)}")
         self._kind = kind
 
-    def load(self) -> pd.DataFrame:
-        """Return the table; raises `DatasetError` that names file and kind if it is not one of this kind."""
-        path = Path(self._get_load_path())
-        try:
-            table = from_arrow(pq.read_table(path, page_checksum_verification=True))
-        except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise DatasetError(
-                f"{path} cannot be read as Parquet, where a {self._kind} table was expected: {error}. It is damaged or "
-                f"no such file; remove this version and make it again"
-            ) from error
-        return self._checked(table, path)
+    def _format(self) -> str:
+        return f"Parquet, where a {self._kind} table was expected"
 
-    def save(self, data: pd.DataFrame) -> None:
-        """Check the table and write it; raises `DatasetError` that names file and kind and writes nothing if bad."""
+    def _encode(self, data: pd.DataFrame) -> bytes:
         if not isinstance(data, pd.DataFrame):
             raise DatasetError(f"{self._filepath} takes a {self._kind} table (DataFrame), got {type(data).__name__}")
-        self._write(data)
+        buffer = io.BytesIO()
+        pq.write_table(to_arrow(self._checked(data, self._filepath)), buffer, write_page_checksum=True)
+        return buffer.getvalue()
 
-    def _write(self, table: pd.DataFrame) -> None:
-        arrow = to_arrow(self._checked(table, self._filepath))
-        with self._writing() as path:
-            pq.write_table(arrow, path, write_page_checksum=True)
+    def _decode(self, content: bytes, path: Path) -> pd.DataFrame:
+        return self._checked(from_arrow(pq.read_table(io.BytesIO(content), page_checksum_verification=True)), path)
 
     def _checked(self, table: pd.DataFrame, path: os.PathLike[str]) -> pd.DataFrame:
         try:

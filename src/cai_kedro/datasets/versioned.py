@@ -1,7 +1,6 @@
 """What our versioned datasets share: local paths, whole artifacts only, and a run that reads what it wrote."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -9,7 +8,7 @@ from typing import Any, TypeVar
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 
-from cai_kedro.datasets.durable import PART, rename_durably, told_when_full
+from cai_kedro.datasets.durable import part_of, remove, remove_parts, rename_durably, told_when_full
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -56,28 +55,29 @@ class LocalVersionedDataset(AbstractVersionedDataset[In, Out]):
     @contextmanager
     def _writing(self) -> Iterator[Path]:
         """Give a temporary path beside the target; it becomes the target if nothing goes wrong, else it is removed."""
-        target = Path(self._get_save_path())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}{PART}")
-        _remove(temporary)
+        target = self._target()
+        temporary = part_of(target)
+        remove(temporary)
         try:
             with told_when_full(target):
                 yield temporary
                 if temporary.is_dir():
-                    _remove(target)  # a directory replaces only an empty one; versioned targets do not exist yet
+                    remove(target)  # a directory replaces only an empty one; versioned targets do not exist yet
                 rename_durably(temporary, target)
         finally:
-            _remove(temporary)
+            remove(temporary)
+
+    def _target(self) -> Path:
+        """Return where to save, its folder made; what killed runs left of this artifact is removed first."""
+        target = Path(self._get_save_path())
+        folders = Path(str(self._filepath)).glob("*/") if self._version else [target.parent]
+        for folder in folders:
+            remove_parts(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
 
     def _exists(self) -> bool:
         return Path(self._get_load_path()).exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

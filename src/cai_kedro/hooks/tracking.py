@@ -19,6 +19,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from cai_kedro.core.constitution import Constitution
+from cai_kedro.datasets.csv_dataset import as_csv
 from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, open_experiment, sweep
 from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
 from cai_kedro.hooks.provenance import machine_tags, run_tags, version_tags
@@ -136,7 +137,7 @@ class Tracking:
 
     def _log_summary(self, name: str, table: pd.DataFrame) -> None:
         assert self._run is not None
-        self._run.log_text(table.to_csv(index=False), f"tables/{name}.csv")
+        self._run.log_text(as_csv(table), f"tables/{name}.csv")
         self._run.set_tags({DESCRIPTION: f"```\n{render_summary(table)}\n```"})
 
     def _log_constitution(self, name: str, constitution: Constitution) -> None:
