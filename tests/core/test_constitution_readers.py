@@ -183,6 +183,52 @@ def test_faults_of_a_single_file(tmp_path: Path, name: str, text: str, told: str
         read_constitution(tmp_path / name)
 
 
+LISTED = b'- "Be kind."\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "x.yml",
+            LISTED + b"- caf\xe9\n",
+            r"x.yml, line 2 is not UTF-8 \(byte 18 of the file is 0xe9\); save the file",
+        ),
+        ("x.txt", b"Be kind.\nBe caf\xe9.\n", r"x.txt, line 2 is not UTF-8 \(byte 15 of the file is 0xe9\)"),
+        ("x.json", '["Be kind."]'.encode("utf-16"), r"x.json, line 1 is not UTF-8"),
+        ("x.yml", LISTED + b"- a\0b\n", r"x.yml, line 2 holds a NUL character"),
+        ("x.yml", LISTED + b'- "a\\0b"\n', r"x.yml: .*holds a NUL character .*line 2"),
+        ("x.yml", LISTED + b'- "half \\ud83d"\n', r"x.yml: .*holds half a character, the lone surrogate .*line 2"),
+        ("x.json", b'["Be kind.", "half \\ud83d"]', r"x.json: holds half a character, the lone surrogate"),
+        ("x.json", b'["Be kind.", NaN]', r"x.json: holds NaN, which is no number of JSON"),
+        ("x.json", b"[" * 100_000, r"x.json: is nested too deeply"),
+        ("x.yml", b"[" * 100_000, r"x.yml is nested too deeply"),
+        ("x.yml", LISTED + b"-\tBe brave.\n  \t- a: b\n", r"x.yml: .*cannot start any token \(line 2, column 2\)"),
+        ("x.yml", LISTED + b"- 2020-13-45\n", r"x.yml: month must be in 1..12; put the text in quotes.*line 2"),
+        ("x.yml", LISTED + b"- 12\n", r"x.yml: entry 2: expected a text that is not empty, got 12"),
+        ("x.yml", LISTED + b"- yes\n", r"x.yml: entry 2: expected a text that is not empty, got True"),
+        ("x.yml", LISTED + b"- !!binary QmUga2luZA==\n", r"x.yml: could not determine a constructor.*line 2"),
+        ("x.yml", LISTED + b"- *nothing\n", r"x.yml: found undefined alias 'nothing'.*line 2"),
+        ("x.yml", LISTED + b"- &again [*again]\n", r"x.yml: entry 2: expected a text that is not empty"),
+        ("x.yml", LISTED + b"---\n- Be brave.\n", r"x.yml: expected a single document"),
+    ],
+)
+def test_faults_of_the_text_of_a_file(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s){told}"):
+        read_constitution(tmp_path / name)
+
+
+def test_line_ends_in_a_text_are_lf_before_markers_are_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes(b"Be kind.\r# no\rBe brave.\r\n")
+    assert [p.title for p in read_constitution(tmp_path / "x.txt").critique_principles] == ["Be kind.", "Be brave."]
+    (tmp_path / "x.yml").write_bytes(b'- "Be\\r\\nkind."\r\n')
+    assert read_constitution(tmp_path / "x.yml").critique("principle_01").title == "Be\nkind."
+    (tmp_path / "x.yml").write_bytes(b'- "Be\\r\\n\\r\\nHuman: kind."\n')
+    with pytest.raises(ValueError, match="must not hold the marker 'Human:' at the start of a paragraph"):
+        read_constitution(tmp_path / "x.yml")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no constitution at .*nowhere; check the path"):
         read_constitution(tmp_path / "nowhere")

@@ -100,21 +100,23 @@ def test_a_packed_file_reads_as_a_plain_one(tmp_path: Path) -> None:
         ("", r"items.jsonl holds no comparisons; expected one JSON object a line"),
         ("{", r"line 1 is no JSON"),
         ({"prompt": "x"}, r"line 1 has neither 'corrects' \(multiple choice\) nor 'chosen'"),
-        (multiple_choice(prompt="Which?"), r"line 1 has a prompt that is no conversation with a question"),
         (
             multiple_choice(corrects=[" (C)"]),
             r"line 1 has ' \(C\)' as correct and ' \(B\)' as incorrect; expected ' \(A\)'",
         ),
-        (multiple_choice(corrects=[" (A)", " (B)"]), r"line 1 needs a list of one text in 'corrects'"),
+        (multiple_choice(corrects=[" (A)", " (B)"]), r"line 1 has the option ' \(B\)' twice in 'corrects' and"),
+        (multiple_choice(corrects=[]), r"line 1 needs a list of at least one text in 'corrects', .* got \[\]"),
+        (multiple_choice(incorrects=["No.", 7]), r"line 1 needs a list of at least one text in 'incorrects'"),
+        (multiple_choice(incorrects=None), r"line 1 needs a list of at least one text in 'incorrects', .* got None"),
         (
             {"chosen": CHAT, "rejected": f"{CHAT}\n\nAssistant: No."},
             r"line 1 does not end on an assistant turn in 'chosen'",
         ),
         ({"chosen": f"{CHAT}\n\nAssistant: No."}, r"line 1 misses the column 'rejected'"),
-        ({"chosen": "Yes.", "rejected": "No."}, r"line 1 is no conversation: .* must start with"),
+        ({"chosen": "Yes.", "rejected": "No."}, r"line 1 fits neither form: it has no 'messages' or"),
         (
             {"chosen": f"{CHAT}\n\nAssistant: No.", "rejected": f"{CHAT}\n\nAssistant: No."},
-            r"line 1 has the same answer twice",
+            r"line 1 has the same answer as chosen and as rejected",
         ),
         (
             {"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "\n\nHuman: c\n\nAssistant: d"},
@@ -125,6 +127,39 @@ def test_a_packed_file_reads_as_a_plain_one(tmp_path: Path) -> None:
 def test_a_bad_row_is_told_by_line(tmp_path: Path, row: dict[str, Any] | str, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         load(tmp_path, row)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "corrects", "incorrects"),
+    [
+        ("Q: What is 2 + 2?\nA) 3\nB) 4\nC) 5\nAnswer:", [" B"], [" A", " C"]),
+        ("Which of these are even?", [" two", " four"], [" three", " five", " seven"]),
+        # the paper's layout, but with a third option or with an answer of the assistant before the question
+        (comparison_prompt([user("Hi")], "a", "b]]]\n (C) [[[c", QUESTION), [" (C)"], [" (A)", " (B)"]),
+        (comparison_prompt([user("Hi")], "a", "b]]]\n (C) [[[c", QUESTION), [" (A)"], [" (B)"]),
+        (comparison_prompt([user("Hi"), assistant("Ho")], "a", "b", QUESTION), [" (B)"], [" (A)"]),
+    ],
+)
+def test_any_layout_and_number_of_options_is_kept_as_it_stands(
+    tmp_path: Path, prompt: str, corrects: list[str], incorrects: list[str]
+) -> None:
+    given = {"prompt": prompt, "corrects": corrects, "incorrects": incorrects}
+    table = load(tmp_path, {**given, "text_correct": "left out"}, multiple_choice())
+    assert {column: table[column][0] for column in given} == given
+    assert table.loc[0, ["messages", "better", "worse", "letter"]].isna().all()
+    assert (table["letter"][1], table["prompt"][1]) == ("A", None)
+    assert table["item_id"].is_unique
+
+
+def test_two_answers_to_a_prompt(tmp_path: Path) -> None:
+    table = load(tmp_path, {"prompt": "Help me.", "chosen": "Yes.", "rejected": "No.", "objective": "helpfulness"})
+    assert table[["better", "worse"]].values.tolist() == [["Yes.", "No."]]
+    assert table["messages"].item() == [user("Help me.")]
+
+
+def test_an_item_that_stands_there_again_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load(tmp_path, multiple_choice(), multiple_choice(better_first=False), multiple_choice())
+    assert "1 comparisons stand there again, such as line 3" in caplog.text
 
 
 @needs_hhh

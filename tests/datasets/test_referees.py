@@ -79,6 +79,12 @@ def test_rows_about_other_prompts_are_told_and_left_out(tmp_path: Path, caplog: 
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,nan\n", r"line 2 has the outcome 'nan'; expected"),
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,\n", r"line 2 misses the column 'outcome'"),
         (HEAD + "\np0,rl_cai,sl_cai,honesty,1\n", r"line 3 has the criterion 'honesty'; expected harmlessness or"),
+        (HEAD + "p0,rl_cai,sl_cai,harmlessness,0,5\n", r"line 2 has 6 cells for 5 columns"),
+        (HEAD + 'p0,rl_cai,sl_cai,harmlessness,"0,5"\n', r"line 2 has the outcome '0,5'; expected"),
+        (HEAD + "p0,rl_cai,sl_cai,harmlessness,0_1\n", r"line 2 has the outcome '0_1'; expected"),
+        (HEAD + "p0,rl_cai,sl_cai,harmlessness\n", r"line 2 has 4 cells for 5 columns"),
+        (HEAD + 'p0,"rl_cai,sl_cai,harmlessness,1\n', r"the row that starts at line 2 is no CSV"),
+        (HEAD.replace(",", ";"), r"line 1: the columns are separated by semicolons"),
         (HEAD + "p0,rl_cai,rl_cai,harmlessness,1\n", r"line 2 compares the policy 'rl_cai' with itself"),
     ],
 )

@@ -44,8 +44,15 @@ def items(letters: str, question: str | None = None) -> pd.DataFrame:
             "worse": [f"bad answer {n}" for n in range(len(letters))],
             "letter": list(letters),
             "question": question,
+            **dict.fromkeys(("prompt", "corrects", "incorrects")),
         }
     )
+
+
+def as_they_stand(*rows: tuple[str, list[str], list[str]], start: int = 1) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["prompt", "corrects", "incorrects"], dtype=object)
+    lines = range(start, start + len(rows))
+    return table.assign(item_id=[f"s{line}" for line in lines], line=lines).reindex(columns=list(items("A").columns))
 
 
 def prefers_good(strength: float, letter_bias: float) -> Any:
@@ -134,6 +141,59 @@ def test_at_the_edge_of_the_context_an_item_is_judged_or_left_out(tiny_lm: Langu
     asked = len(comparison_prompt(table["messages"][1], table["worse"][1], "", QUESTION)) + 1  # a byte a token, and BOS
     table.loc[1, "better"] = "x" * (1024 - asked - room)
     assert len(judge_items(table, constitution(), engine, params(), 0)) in (1, 2)
+
+
+def test_any_number_of_options_in_any_layout_is_asked_as_it_stands(
+    scripted_engine: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def prefer(prompt: str) -> Any:
+        # " A", " B", " C" in this order; the second prompt's C is as likely as its A
+        return {"first": [-3.0, -0.1, -4.0], "second": [-1.0, -2.0, -1.0], "third": [-1.0, -0.5, -2.0]}[prompt]
+
+    table = as_they_stand(
+        ("first", [" B"], [" A", " C"]), ("second", [" C"], [" B", " A"]), ("third", [" A", " C"], [" B"])
+    )
+    engine = scripted_engine(prefer=prefer)
+    judged = judge_items(table, constitution(), engine, params(), 0)
+    first, second, third = judged["margin"]
+    p = np.exp([-3.0, -0.1, -4.0])
+    assert first == pytest.approx((p[1] - p[0]) / p.sum() / 2)
+    assert (second, third < 0) == (0, True)
+    assert judged["margin_one_order"].tolist() == judged["margin"].tolist()
+    assert engine.prompts == ["first", "second", "third"]
+    assert "3 of 3 comparisons are not two options in the paper's layout: they are asked as they stand" in caplog.text
+    assert "0.444 of them would be right by chance" in caplog.text
+
+
+def test_a_file_of_other_layouts_alone_gives_the_judges_accuracy(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "2 + 2 =", "corrects": [" 4"], "incorrects": [" 3", " 5", " 22"]},
+        {"prompt": "Pick A, B or C:", "corrects": ["A"], "incorrects": ["B", "C"]},
+        {"prompt": "Pick C, B or A:", "corrects": "B", "incorrects": ["C", "A"]},
+        {"prompt": "long " * 300, "corrects": ["A"], "incorrects": ["B", "C"]},
+    ]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    table = ComparisonItemsDataset(filepath=tmp_path / "items.jsonl").load()
+    engine = TransformersEngine(tiny_lm, max_batch_tokens=4096, dtype="float32")
+    pm = LanguageModel(with_score_head(tiny_lm, 1.0, seed=0), tiny_lm.tokenizer)
+    judged, thought = (
+        judge(table, constitution(), engine, params(), 0) for judge in (judge_items, judge_items_with_cot)
+    )
+    metrics = measure_accuracy(table, judged, thought, score_items(table, pm, params(), 0), params())
+    assert set(metrics) == {"judge_accuracy.judge", "judge_accuracy.judge_one_order"}
+    assert metrics["judge_accuracy.judge"]["n"] == 3
+    logprobs = engine.choice_logprobs([rows[0]["prompt"]], [" 4", " 3", " 5", " 22"])[0]
+    assert (judged["margin"][0] > 0) == (logprobs[0] == max(logprobs))
+
+
+def test_both_kinds_in_one_file(scripted_engine: Any) -> None:
+    def prefer(prompt: str) -> Any:
+        return (0.0, -1.0, -1.0) if prompt == "asked" else prefers_good(1.0, 0.0)(prompt)
+
+    table = pd.concat([as_they_stand(("asked", ["a"], ["b", "c"])), items("AB").assign(line=[2, 3])], ignore_index=True)
+    metrics = measured(table, scripted_engine(prefer=prefer), params(cot={"samples": 1}))
+    assert (metrics["judge_accuracy.judge"]["value"], metrics["judge_accuracy.judge"]["n"]) == (1, 3)
+    assert metrics["judge_accuracy.always_a"]["n"] == metrics["judge_accuracy.judge_cot"]["n"] == 2
 
 
 def test_a_preference_model_scores_both_answers(tiny_lm: LanguageModel) -> None:

@@ -5,7 +5,6 @@ was expected and what to do next.
 """
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from cai_kedro.core.constitution import Constitution, CritiquePrinciple, FewShots, PreferencePrinciple, check_ids
+from cai_kedro.core.strict_files import plain_text, plain_value, read_text, strict_json
 
 TWICE = "the key or id {!r} is there twice in one mapping; rename one, or start a new entry with '- '"
 
@@ -110,35 +110,53 @@ def require_only(raw: Any, where: str) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
-    """YAML that refuses a key twice in one mapping; PyYAML would silently keep the last."""
+    """YAML with every fault at its line: a key twice in one mapping (PyYAML would keep the last), a broken text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, TWICE.format(key.value), key.start_mark)
+                raise _fault_at(key, TWICE.format(key.value))
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        try:
+            return plain_text(super().construct_scalar(node))
+        except ValueError as error:
+            raise _fault_at(node, str(error)) from error
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in seen:
-            raise ValueError(TWICE.format(key))
-        seen[key] = value
-    return seen
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:  # a date that is none, a number that is too long
+            raise _fault_at(node, f"{error}; put the text in quotes") from error
+
+
+# pydantic would read bytes as a text
+_StrictLoader.add_constructor("tag:yaml.org,2002:binary", yaml.SafeLoader.construct_undefined)
+
+
+def _fault_at(node: yaml.Node, fault: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, fault, node.start_mark)
 
 
 def load(path: Path) -> Any:
     """Read YAML or JSON by the file's suffix; raises `ValueError` that names the file, also for a duplicate key."""
     if path.suffix not in (".json", ".yml", ".yaml"):
         raise ValueError(f"{path}: a constitution is a folder or a .yml, .yaml, .json or .txt file")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     try:
         if path.suffix == ".json":
-            return json.loads(text, object_pairs_hook=_unique)
+            return plain_value(strict_json(text))
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a subclass of the safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = ": ".join(part for part in (error.context, error.problem) if part)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ValueError(f"{path}: {what}{where}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply; expected a list of entries with fields") from error

@@ -14,6 +14,7 @@ from cai_kedro.core.constitution import (
 )
 from cai_kedro.core.constitution_entries import build, check, entries, load, require_keys, require_text
 from cai_kedro.core.constitution_paper import OPTIONS, PAPER_FILES, read_paper_folder
+from cai_kedro.core.strict_files import read_text, with_plain_line_ends
 
 OUR_KEYS = ("critique_principles", "preference_principles", "few_shots")
 OUR_FILES = tuple(f"{key}.yml" for key in OUR_KEYS)
@@ -38,7 +39,7 @@ def read_constitution(path: str | Path) -> Constitution:
         return _read_folder(path)
     if path.suffix == ".txt":
         # not splitlines(), which also cuts at U+2028 and others inside a sentence
-        lines = (line.strip() for line in path.read_text(encoding="utf-8").split("\n"))
+        lines = (line.strip() for line in with_plain_line_ends(read_text(path)).split("\n"))
         return _from_sentences([line for line in lines if line and not line.startswith("#")], path)
     content = load(path)
     if isinstance(content, list):

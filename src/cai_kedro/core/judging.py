@@ -74,6 +74,15 @@ class Raters(Protocol):
 
 
 @runtime_checkable
+class RecordedComparisons(Protocol):
+    """Raters who compared other assistants' answers before the run: their pairs are used, none is sampled for them."""
+
+    def recorded_pairs(self, prompts: pd.DataFrame) -> pd.DataFrame:
+        """Return every pair that was compared on one of the `prompts` (→ `pairs`, kind `recorded`)."""
+        ...
+
+
+@runtime_checkable
 class ConversationRaters(Protocol):
     """Raters who can also say how harmful one answer is, all by itself."""
 

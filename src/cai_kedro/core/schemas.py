@@ -69,6 +69,7 @@ _PAIR = {
     # `mismatched`: one answer was given to another, similar prompt, so that not to the point is in the data
     "kind": _one_of("sampled", "mismatched", "recorded"),
 }
+PAIR_COLUMNS = list(_PAIR)
 _DIFFERENT = pa.Check(
     lambda table: table["response_a"] != table["response_b"], error="identical answers are not a pair"
 )

@@ -1,93 +1,49 @@
-"""Rows of raw files, as people write them: JSON lines or CSV, with every fault told by line."""
+"""What the rows of raw files hold: conversations, texts, ids and numbers, each checked."""
 
-import csv
-import gzip
 import hashlib
-import io
-import json
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
-
-from kedro.io import DatasetError
+import re
+from typing import Any
 
 from cai_kedro.core.conversation import ASSISTANT, HUMAN, Message, parse, render, user
+from cai_kedro.core.prompts import STOPS
+from cai_kedro.datasets.raw_rows import Row, RowError
 
-Row = Mapping[str, Any]
-Made = TypeVar("Made")
-_SHOWN = 3
-
-
-class RowError(ValueError):
-    """What is wrong with one line, what was expected, and what to do."""
-
-
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a JSON lines file that hold something, numbered from 1.
-
-    Cut at the newline only: `str.splitlines` would also cut at U+2028, which JSON allows inside a text.
-    """
-    lines = enumerate(_text(path).split("\n"), start=1)
-    return [(number, line) for number, line in lines if line.strip(" \t\r")]
-
-
-def json_row(line: str) -> Row:
-    """Return the object of one line; raises `RowError` for anything else."""
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RowError(f"is no JSON ({error.msg} at character {error.pos + 1}); write one object per line") from error
-    if not isinstance(row, dict):
-        raise RowError(f"holds {type(row).__name__} where an object with named columns is expected")
-    return row
-
-
-def read_csv(path: Path, *needed: str) -> list[tuple[int, Row]]:
-    """Return the rows of a CSV file by the number of their last line; raises `DatasetError` without these columns."""
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
-    if not reader.fieldnames:
-        raise DatasetError(f"{path} is empty; expected a CSV file with the columns {', '.join(needed)}")
-    for column in needed:
-        if column not in reader.fieldnames:
-            raise DatasetError(f"{path}, line 1: the column {column!r} is missing, the columns are {reader.fieldnames}")
-    return [(reader.line_num, {key: value for key, value in row.items() if value not in (None, "")}) for row in reader]
-
-
-def each(path: Path, rows: Iterable[tuple[int, Any]], make: Callable[[Any], Made]) -> dict[int, Made]:
-    """Make something of every row; raises one `DatasetError` with the first faults and their lines."""
-    made: dict[int, Made] = {}
-    faults: list[str] = []
-    for number, row in rows:
-        try:
-            made[number] = make(row)
-        except RowError as fault:
-            faults.append(f"line {number} {fault}")
-    refuse(path, faults)
-    return made
-
-
-def refuse(path: Path, faults: list[str]) -> None:
-    """Raise `DatasetError` if there are faults; shows the first ones."""
-    if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise DatasetError(f"{path}: {'; '.join(faults[:_SHOWN])}{more}")
+#: ASCII digits only: `float` also reads "1_0" and the digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def conversation_of(row: Row) -> list[Message]:
-    """Return the conversation of a row, from `messages` or `prompt`; raises `RowError` unless a human spoke last."""
-    given = row.get("messages", row.get("prompt"))
-    if given is None:
+    """Return the conversation of a row, from `messages` or `prompt`; raises `RowError` unless a human spoke last.
+
+    Space around a turn is dropped. A turn that holds one of `STOPS` is refused: a model would read more turns than
+    there are, and a sampled reply, which ends at them, can hold none either.
+    """
+    given = [row[column] for column in ("messages", "prompt") if column in row]
+    if not given:
         raise RowError(
             f"misses the column 'messages' (a list of role and content) or 'prompt' (a text), it has {sorted(row)}; "
             f"add or rename one"
         )
-    messages = _from_text(given) if isinstance(given, str) else _from_turns(given)
+    messages, *others = (_from_text(one) if isinstance(one, str) else _from_turns(one) for one in given)
+    if others and others[0] != messages:
+        raise RowError("has one conversation in 'messages' and another one in 'prompt'; drop one of the columns")
     for place, turn in enumerate(messages, start=1):
-        if not turn["content"].strip():
+        if not turn["content"]:
             raise RowError(f"has an empty text in turn {place}; fill it in or drop the line")
+        refuse_marker(turn["content"], f"turn {place}")
     if not messages or messages[-1]["role"] != "user":
         raise RowError("does not end on a human turn; cut the conversation after what the assistant is to answer")
     return messages
+
+
+def refuse_marker(text: str, where: str, kind: type[RowError] = RowError) -> None:
+    """Raise `RowError` for a text that holds the marker of a turn or of a request behind a blank line."""
+    for marker in STOPS:
+        if marker in text:
+            raise kind(
+                f"holds the marker {marker.strip()!r} behind a blank line inside {where}; give the turns as "
+                f"'messages', or take the blank line out"
+            )
 
 
 def text_of(row: Row, column: str, default: str | None = None) -> str:
@@ -100,6 +56,35 @@ def text_of(row: Row, column: str, default: str | None = None) -> str:
     return value
 
 
+def answer_of(row: Row, column: str) -> str:
+    """Return the text of one assistant's turn, without space around; raises `RowError` as for a turn."""
+    answer = text_of(row, column).strip()
+    refuse_marker(answer, repr(column))
+    return answer
+
+
+def id_of(row: Row, column: str, default: str | None = None) -> str:
+    """Return an id, without space around. A whole number is read as its digits; any other number is refused."""
+    value = row.get(column, default)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is not None and not isinstance(value, str):
+        raise RowError(f"has no text in {column!r}: {value!r}; an id is a text or a whole number")
+    return text_of(row, column, default).strip()
+
+
+def number_of(row: Row, column: str, low: float, high: float, expected: str) -> float:
+    """Return a number, given as one or as its digits; raises `RowError` that ends on what is expected."""
+    value: Any = row.get(column)
+    if value is None:
+        raise RowError(f"misses the column {column!r}, it has {sorted(row)}; expected {expected}")
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise RowError(f"has the {column} {row[column]!r}; expected {expected}")
+    return float(value)
+
+
 def content_id(*texts: str) -> str:
     """Return an id that depends on the texts alone."""
     return hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).hexdigest()
@@ -110,26 +95,24 @@ def prompt_id_of(messages: list[Message]) -> str:
     return content_id(render(messages))
 
 
-def _text(path: Path) -> str:
+def is_laid_out(text: str) -> bool:
+    """Say whether a text opens with a turn of the Human/Assistant layout, with or without the blank line in front."""
+    return f"\n\n{text.lstrip()}".startswith((HUMAN, ASSISTANT))
+
+
+def turns_of(text: str) -> list[Message]:
+    """Read the Human/Assistant layout; raises `RowError` for a text that opens with no turn."""
     try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise DatasetError(f"there is no file {path}; put one there or correct the path in the catalog") from error
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise DatasetError(
-            f"{path} cannot be unpacked ({error}); fetch it again, or give it its right suffix"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not UTF-8 (byte {error.start}); convert it") from error
+        return parse(f"\n\n{text.strip()}")
+    except ValueError as error:
+        raise RowError(f"is no conversation: {error}") from error
 
 
 def _from_text(text: str) -> list[Message]:
-    """Read the Human/Assistant layout, with or without the blank line in front, or take the text as one human turn."""
-    laid_out = "\n\n" + text.lstrip()
-    if not laid_out.startswith((f"{HUMAN} ", f"{ASSISTANT} ")):
+    """Read the Human/Assistant layout, or take the text as one human turn."""
+    if not is_laid_out(text):
         return [user(text.strip())]
-    messages = parse(laid_out.rstrip())
+    messages = turns_of(text)
     waits = len(messages) > 1 and messages[-1]["role"] == "assistant" and not messages[-1]["content"]
     return messages[:-1] if waits else messages
 
@@ -143,5 +126,5 @@ def _from_turns(given: Any) -> list[Message]:
             raise RowError(f"has a turn {place} without a role of 'user' or 'assistant': {turn!r}")
         if not isinstance(turn.get("content"), str):
             raise RowError(f"has a turn {place} without a text in 'content': {turn!r}")
-        messages.append(Message(role=turn["role"], content=turn["content"]))
+        messages.append(Message(role=turn["role"], content=turn["content"].strip()))
     return messages

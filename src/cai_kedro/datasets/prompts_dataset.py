@@ -10,16 +10,8 @@ from kedro.io import DatasetError
 
 from cai_kedro.core.conversation import Message
 from cai_kedro.core.schemas import check_table
-from cai_kedro.datasets.prompt_rows import (
-    conversation_of,
-    each,
-    json_row,
-    prompt_id_of,
-    read_csv,
-    read_lines,
-    refuse,
-    text_of,
-)
+from cai_kedro.datasets.prompt_rows import conversation_of, id_of, prompt_id_of, text_of
+from cai_kedro.datasets.raw_rows import each_row, refuse
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 
 _TRAIN = "train"
@@ -28,17 +20,15 @@ _TRAIN = "train"
 class PromptsDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
     """Conversations that wait for an answer, from `.jsonl` or `.csv`, as a `prompts` table of source `given`.
 
-    A row has `messages`, or a `prompt` that is a plain text or in the Human/Assistant layout. `prompt_id` (else a hash
-    of the conversation) and `split` (else `train`) may be given; other columns are left out.
+    A row has `messages`, or a `prompt` that is a plain text or in the Human/Assistant layout. `prompt_id` (a text or a
+    whole number, else a hash of the conversation) and `split` (else `train`) may be given; `null` is not given. Other
+    columns are left out.
     """
 
     def load(self) -> pd.DataFrame:
         """Return the prompts; raises `DatasetError` that names file, line and fault."""
         path = Path(self._get_load_path())
-        if path.suffix == ".csv":
-            rows = each(path, read_csv(path, "prompt"), _prompt)
-        else:
-            rows = each(path, read_lines(path), lambda line: _prompt(json_row(line)))
+        rows = each_row(path, _prompt, "prompt")
         if not rows:
             raise DatasetError(f"{path} holds no prompts; expected one conversation per line")
         _refuse_duplicates(path, rows)
@@ -56,10 +46,10 @@ class PromptsDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
 def _prompt(row: Mapping[str, Any]) -> dict[str, str | list[Message]]:
     messages = conversation_of(row)
     return {
-        "prompt_id": text_of(row, "prompt_id", prompt_id_of(messages)),
+        "prompt_id": id_of(row, "prompt_id", prompt_id_of(messages)),
         "messages": messages,
         "source": "given",
-        "split": text_of(row, "split", _TRAIN),
+        "split": text_of(row, "split", _TRAIN).strip(),
     }
 
 

@@ -14,7 +14,8 @@ import pandas as pd
 from kedro.io import DatasetError
 
 from cai_kedro.core.schemas import OBJECTIVES
-from cai_kedro.datasets.prompt_rows import RowError, each, read_csv, refuse, text_of
+from cai_kedro.datasets.prompt_rows import id_of, number_of, text_of
+from cai_kedro.datasets.raw_rows import RowError, each_row, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class _Said:
 
 
 class RecordedReferee:
-    """Outcomes from a CSV file with the columns `prompt_id, policy_a, policy_b, criterion, outcome`.
+    """Outcomes from a CSV (or JSON lines) file with the columns `prompt_id, policy_a, policy_b, criterion, outcome`.
 
     `outcome` is 1 if A won, 0 if B did, 0.5 for a tie, or a share in between. Several rows about one comparison, A and
     B in either order, are averaged. Answers are not in the file, so it belongs to the answers it was made on.
@@ -45,7 +46,7 @@ class RecordedReferee:
     def __init__(self, filepath: str | os.PathLike[str]) -> None:
         """Reads the file; raises `DatasetError` that names file, line and fault."""
         self.path = Path(filepath)
-        self.rows = each(self.path, read_csv(self.path, *COLUMNS), _said)
+        self.rows = each_row(self.path, _said, *COLUMNS)
         if not self.rows:
             raise DatasetError(f"{self.path} holds no comparisons; expected one per line, under a line of column names")
 
@@ -93,16 +94,11 @@ class RecordedReferee:
 
 
 def _said(row: Mapping[str, Any]) -> _Said:
-    prompt_id, a, b, criterion = (text_of(row, column).strip() for column in COLUMNS[:-1])
+    prompt_id = id_of(row, "prompt_id")
+    a, b, criterion = (text_of(row, column).strip() for column in COLUMNS[1:-1])
     if a == b:
         raise RowError(f"compares the policy {a!r} with itself; expected two different ones")
     if criterion not in OBJECTIVES:
         raise RowError(f"has the criterion {criterion!r}; expected {' or '.join(OBJECTIVES)}")
-    given = text_of(row, "outcome")
-    try:
-        outcome = float(given)
-    except ValueError:
-        outcome = np.nan
-    if not 0 <= outcome <= 1:
-        raise RowError(f"has the outcome {given!r}; expected 1 (A won), 0.5 (tie), 0 (B won) or a share in between")
+    outcome = number_of(row, "outcome", 0, 1, "1 (A won), 0.5 (tie), 0 (B won) or a share in between")
     return _Said(prompt_id, a, b, criterion, outcome)

@@ -3,8 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.templates import rlhf
-from cai_kedro.templates.human_feedback import compare_harmlessness, compare_helpfulness
-from cai_kedro.templates.pairs import plan_pairs
+from cai_kedro.templates.human_feedback import compare_harmlessness, compare_helpfulness, plan_human_pairs
 
 
 def create_pipeline() -> Pipeline:
@@ -22,10 +21,11 @@ def create_pipeline() -> Pipeline:
 def _pairs() -> list[Node]:
     return [
         Node(
-            plan_pairs,
+            plan_human_pairs,
             inputs={
                 "prompts": f"given_{kind}_prompts",
                 "engine": "pretrained.model@engine",
+                "human_raters": "human_raters",
                 "params": f"params:baselines.human_{kind}_pairs",
                 "seed": "params:seed",
                 "shards": "params:shards",

@@ -11,6 +11,7 @@ from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.prompts import STOPS, comparison_prompt, cot_answer_prompt, cot_prompt
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.base import TextEngine, fitting
+from cai_kedro.engines.fitting import logprobs_fitting
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.letters import p_first
 from cai_kedro.engines.sampling import context_length
@@ -35,9 +36,23 @@ def judge_items(
 ) -> pd.DataFrame:
     """Ask a judge which answer is better (items → margins, method `judge`).
 
-    `margin` is P(better) - 1/2, averaged over both option orders; `margin_one_order` that of the file's order.
+    `margin` is P(better) - 1/2, averaged over both option orders; `margin_one_order` that of the file's order. A prompt
+    that is kept as it stands is asked once: its margin is half of max P(correct) - max P(incorrect), which is the same
+    for two options; P is normalised over all options of the item.
     """
     chosen = choose(items, params.items, seed, "judge accuracy", by="item_id")
+    laid_out, as_they_stand = _by_form(chosen)
+    tables = []
+    if len(laid_out):
+        tables.append(_judge_laid_out(laid_out, constitution, engine, params, seed))
+    if len(as_they_stand):
+        tables.append(_judge_as_they_stand(as_they_stand, engine, len(chosen)))
+    return pd.concat(tables).sort_values("line", kind="stable", ignore_index=True)
+
+
+def _judge_laid_out(
+    items: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: JudgeAccuracyParams, seed: int
+) -> pd.DataFrame:
     few_shots = [
         draw_comparison_few_shots(
             constitution.few_shots.comparisons,
@@ -45,14 +60,41 @@ def judge_items(
             params.few_shots,
             rng_for(seed, "judge accuracy few-shots", item_id),
         )
-        for item_id in chosen["item_id"]
+        for item_id in items["item_id"]
     ]
     asked = [
-        _asked(chosen, swapped, params.question, comparison_prompt, few_shots)
-        for swapped in _orders(params.both_orders)
+        _asked(items, swapped, params.question, comparison_prompt, few_shots) for swapped in _orders(params.both_orders)
     ]
-    kept, asked = _that_fit(chosen, engine, asked, new_tokens=_LETTER_ROOM)
+    kept, asked = _that_fit(items, engine, asked, new_tokens=_LETTER_ROOM)
     return _margins("judge", kept, [p_first(engine, prompts) for prompts in asked])
+
+
+def _judge_as_they_stand(items: pd.DataFrame, engine: TextEngine, total: int) -> pd.DataFrame:
+    """Read the options of each prompt; those of the same options together."""
+    options = [
+        (*corrects, *incorrects) for corrects, incorrects in zip(items["corrects"], items["incorrects"], strict=True)
+    ]
+    n_correct = items["corrects"].map(len).to_numpy()
+    logger.warning(
+        "%d of %d comparisons are not two options in the paper's layout: they are asked as they stand, in one order, "
+        "and judge_cot, preference_model, longer and always_a leave them out; %.3f of them would be right by chance",
+        len(items),
+        total,
+        np.mean([n / len(of_item) for n, of_item in zip(n_correct, options, strict=True)]),
+    )
+    margins = np.full(len(items), np.nan)
+    prompts = items["prompt"].to_numpy()
+    # the options in one order, whichever of them are correct, so that all items with the same letters are read together
+    for shown in sorted({tuple(sorted(of_item)) for of_item in options}):
+        places = [place for place, of_item in enumerate(options) if tuple(sorted(of_item)) == shown]
+        logprobs = logprobs_fitting(engine, [prompts[place] for place in places], shown)
+        likelier = np.exp(logprobs - logprobs.max(axis=1, keepdims=True))
+        p = likelier / likelier.sum(axis=1, keepdims=True)
+        for place, of_item in zip(places, p, strict=True):
+            correct = np.isin(shown, options[place][: n_correct[place]])
+            margins[place] = (of_item[correct].max() - of_item[~correct].max()) / 2
+    fits = ~np.isnan(margins)
+    return _table("judge", _kept(items, fits, "the judge"), margins[fits], margins[fits])
 
 
 def judge_items_with_cot(
@@ -60,7 +102,9 @@ def judge_items_with_cot(
 ) -> pd.DataFrame:
     """Let the judge think first, `cot.samples` times (items → margins, method `judge_cot`, one row per sample)."""
     chosen = choose(items, params.items, seed, "judge accuracy", by="item_id")
-    chosen = chosen[~chosen["item_id"].isin(params.cot.leave_out)].reset_index(drop=True)
+    chosen, _ = _by_form(chosen[~chosen["item_id"].isin(params.cot.leave_out)])
+    if chosen.empty:
+        return _table("judge_cot", chosen, np.array([]))
     few_shots = [
         draw_cot_few_shots(
             constitution.few_shots.cots,
@@ -93,7 +137,9 @@ def score_items(
     Raises `ValueError` for a model that is no preference model or that came with another model's tokenizer.
     """
     check_preference_model(preference_model)
-    chosen = choose(items, params.items, seed, "judge accuracy", by="item_id")
+    chosen, _ = _by_form(choose(items, params.items, seed, "judge accuracy", by="item_id"))
+    if chosen.empty:
+        return _table("preference_model", chosen, np.array([]))
     conversations = [as_messages(cell) for cell in chosen["messages"]]
     limit = context_length(preference_model.model)
     encoded = [
@@ -110,6 +156,12 @@ def score_items(
         for side in encoded
     ]
     return _table("preference_model", kept, (scores[0] - scores[1]).numpy().astype(float))
+
+
+def _by_form(items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part the items that were taken apart from the prompts that are kept as they stand."""
+    kept = items["prompt"].notna()
+    return items[~kept].reset_index(drop=True), items[kept].reset_index(drop=True)
 
 
 def _orders(both: bool) -> tuple[bool, ...]:

@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
-from cai_kedro.templates.human_feedback import compare_helpfulness
+from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs
 from cai_kedro.templates.pairs import plan_pairs
 
 
@@ -20,10 +20,11 @@ def create_pipeline() -> Pipeline:
 def _pairs() -> list[Node]:
     return [
         Node(
-            plan_pairs,
+            plan,
             inputs={
                 "prompts": prompts,
                 "engine": "sl_cai.model@engine",
+                **raters,
                 "params": f"params:preference_labeling.{pairs}",
                 "seed": "params:seed",
                 "shards": "params:shards",
@@ -32,7 +33,10 @@ def _pairs() -> list[Node]:
             name=f"sample_{pairs}",
             tags="sampling",
         )
-        for prompts, pairs in (("red_team_prompts", "harmlessness_pairs"), ("helpful_prompts", "sl_helpful_pairs"))
+        for plan, prompts, pairs, raters in (
+            (plan_pairs, "red_team_prompts", "harmlessness_pairs", {}),
+            (plan_human_pairs, "helpful_prompts", "sl_helpful_pairs", {"human_raters": "human_raters"}),
+        )
     ]
 
 

@@ -25,8 +25,11 @@ def mix_comparisons(shared: RLHFParams, arm: ArmParams, seed: int, **tables: pd.
         )
     chosen = {name: choose(table, limits.get(name), seed, name, by="pair_id") for name, table in tables.items()}
     logger.info("%s: %s", arm.name, ", ".join(f"{len(table)} of {name}" for name, table in chosen.items()))
-    # recorded human comparisons may come in by more than one table
-    return pd.concat(chosen.values(), ignore_index=True).drop_duplicates("pair_id", ignore_index=True)
+    mixed = pd.concat(chosen.values(), ignore_index=True)
+    once = mixed.drop_duplicates("pair_id", ignore_index=True)
+    if len(once) < len(mixed):  # recorded human comparisons may come in by more than one table
+        logger.info("%s: %d comparisons are in more than one table and count once", arm.name, len(mixed) - len(once))
+    return once
 
 
 def held_out(comparisons: pd.DataFrame, share: float, seed: int) -> pd.Series:
