@@ -170,7 +170,8 @@ def test_tables_and_the_constitution_are_artifacts(runs: Any, tmp_path: Path) ->
 def test_the_summary_stands_on_top_of_the_page(runs: Any) -> None:
     description = runs.parent.data.tags["mlflow.note.content"].splitlines()
     assert [line.split()[0] for line in description[:2]] == ["```", "policy"]
-    assert description[-2].split()[0] == "rl_cai"
+    assert [line.split()[0] for line in description if line.startswith("rl_cai")] == ["rl_cai"]
+    assert description[-1] == "```"
 
 
 def test_versions_that_were_read_are_tags(

@@ -248,7 +248,8 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
     assert summary["policy"].unique().tolist() == list(POLICIES)
     shown = summary[(summary["policy"] == "rl_cai") & ~summary["metric"].str.contains("_elo_gap_")]
     assert shown["metric"].tolist() == [
-        "harmlessness_elo", "helpfulness_elo", "complies", "objects", "evasive", "right",
+        "harmlessness_elo", "helpfulness_elo", "complies", "objects", "evasive", "right", "objects.act",
+        "objects.combination", "right.act", "right.combination",
     ]  # fmt: skip
     # of the three that always object, none is ahead, and no number of prompts would tell them apart
     assert [name for name in metrics if name.startswith("elo_gap_p.harmlessness.")]

@@ -1,7 +1,11 @@
+import textwrap
+
 import pandas as pd
 import pytest
 
-from cai_kedro.reporting.summary import render_summary
+from cai_kedro.reporting.summary import ONE_TRAINING, render_summary
+
+NOTE = ["", *textwrap.wrap(ONE_TRAINING, 100)]
 
 
 def _row(policy: str, metric: str, value: float, low: float | None, high: float | None, n: int) -> dict[str, object]:
@@ -30,7 +34,9 @@ def test_the_table_reads_as_in_the_readme() -> None:
         "─" * 94,
         "helpful_rlhf      0 [reference]     0 [reference]       98 %         –         –          92 %",
         "rl_cai           728 [650, 811]     -13 [-40, 15]        0 %      90 %       0 %          95 %",
+        *NOTE,
     ]
+    assert "Another training, with another seed or on another processor, can differ by more" in ONE_TRAINING
 
 
 def test_neighbours_in_the_rankings_stand_below() -> None:
@@ -48,7 +54,7 @@ def test_neighbours_in_the_rankings_stand_below() -> None:
             _row("hh_rlhf", over.format("_p", "pretrained"), 1.0, None, None, 250),
         ]
     )
-    assert render_summary(table).split("\n")[-7:] == [
+    assert render_summary(table).split("\n")[-7 - len(NOTE) :] == [
         "",
         "neighbours in a ranking                                   Elo ahead       p   prompts to add",
         "                                                    [95 % interval]",
@@ -56,7 +62,35 @@ def test_neighbours_in_the_rankings_stand_below() -> None:
         "harmlessness                   rl_cai over sl_cai     113 [86, 139]   0.001                –",
         "harmlessness                  sl_cai over hh_rlhf       9 [-20, 30]   0.410             2400",
         "harmlessness              hh_rlhf over pretrained       0 [-20, 20]   1.000             even",
+        *NOTE,
     ]
+
+
+def test_shares_by_split_have_a_table_of_their_own() -> None:
+    table = pd.DataFrame(
+        [
+            _row("sl_cai", "objects", 0.54, 0.5, 0.58, 600),
+            _row("sl_cai", "objects.act", 0.61, 0.55, 0.66, 200),
+            _row("sl_cai", "objects.object", 0.4, 0.3, 0.5, 100),
+            _row("rl_cai", "objects", 0.9, 0.86, 0.93, 600),
+            _row("rl_cai", "objects.object", 0.7, 0.6, 0.78, 100),
+            _row("rl_cai", "elo_gap_over_v1.2", 1.0, None, None, 9),
+        ]
+    )
+    lines = render_summary(table).split("\n")
+    assert [line.split() for line in lines[4:11]] == [
+        ["rl_cai", "–", "–", "–", "90", "%", "–", "–"],
+        [],
+        ["share,", "held-out", "prompts", "sl_cai", "rl_cai"],
+        [],
+        ["─" * 51],
+        ["objects,", "act", "n", "=", "200", "61", "%", "–"],
+        ["objects,", "object", "n", "=", "100", "40", "%", "70", "%"],
+    ]
+
+
+def test_without_intervals_nothing_is_said_of_them() -> None:
+    assert ONE_TRAINING[:20] not in render_summary(pd.DataFrame([_row("rl_cai", "complies", 0.5, None, None, 2)]))
 
 
 def test_ratings_by_the_training_judge_are_marked() -> None:

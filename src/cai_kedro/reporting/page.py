@@ -21,7 +21,16 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from cai_kedro.reporting.summary import COLUMNS, ELO, MARKED, NEIGHBOURS, neighbour_columns
+from cai_kedro.reporting.summary import (
+    COLUMNS,
+    ELO,
+    MARKED,
+    NEIGHBOURS,
+    ONE_TRAINING,
+    is_by_split,
+    neighbour_columns,
+    split_columns,
+)
 from cai_kedro.reporting.transcripts import Record
 from cai_kedro.reporting.wording import number, observations
 
@@ -69,7 +78,8 @@ def build_page(
         title=TITLE,
         css=_asset("report.css"),
         facts=" · ".join(f"{html.escape(name)} <b>{html.escape(value)}</b>" for name, value in facts.items()),
-        table=summary_table(summary) + neighbour_table(summary),
+        table=summary_table(summary) + split_table(summary) + neighbour_table(summary),
+        one_training=html.escape(ONE_TRAINING),
         reference=html.escape(_reference(summary)),
         figures="\n".join(_figure(place, figure) for place, figure in enumerate(figures)),
         data="\n".join(data),
@@ -84,7 +94,11 @@ def summary_table(summary: pd.DataFrame) -> str:
     if missing:
         raise ValueError(f"a policy summary needs the columns {', '.join(COLUMNS)}: missing {', '.join(missing)}")
     headings = dict(ELO) | {f"{metric}{MARKED}": f"{title} (training judge)" for metric, title in ELO}
-    metrics = [metric for metric in dict.fromkeys(summary["metric"]) if not NEIGHBOURS.fullmatch(str(metric))]
+    metrics = [
+        metric
+        for metric in dict.fromkeys(summary["metric"])
+        if not NEIGHBOURS.fullmatch(str(metric)) and not is_by_split(str(metric))
+    ]
     rows = {policy: part.set_index("metric") for policy, part in summary.groupby("policy", sort=False)}
     head = "".join(
         f'<th scope="col">{html.escape(headings.get(metric, metric))}<br><small>{counts}</small></th>'
@@ -105,7 +119,23 @@ def summary_table(summary: pd.DataFrame) -> str:
 
 def neighbour_table(summary: pd.DataFrame) -> str:
     """Write how far each policy is ahead of the next one in a ranking as an HTML table; nothing if that is not told."""
-    columns = [[html.escape(cell) for cell in column] for column in neighbour_columns(summary)]
+    return _table([[html.escape(cell) for cell in column] for column in neighbour_columns(summary)])
+
+
+def split_table(summary: pd.DataFrame) -> str:
+    """Write shares by split as an HTML table: a row a share and split, a column a policy; nothing if there are none."""
+    first, *others = split_columns(summary, lambda row: _cell_text(row, is_elo=False)) or [[]]
+    if not first:
+        return ""
+    counts, policies = others[0], others[1:]
+    names = [html.escape(cell) for cell in first]
+    return _table(
+        [names, [html.escape(cell) for cell in counts], *([html.escape(each[0]), *each[1:]] for each in policies)]
+    )
+
+
+def _table(columns: Sequence[Sequence[str]]) -> str:
+    """Write columns of heading, unit and cells, which are markup already, as an HTML table; nothing without columns."""
     if not columns:
         return ""
     head = "".join(f'<th scope="col">{heading}<br><small>{unit}</small></th>' for heading, unit, *_ in columns)
@@ -123,15 +153,19 @@ def as_json(value: Any) -> str:
 
 
 def _cell(row: pd.Series, is_elo: bool) -> str:
+    return f"<td>{_cell_text(row, is_elo)}</td>"
+
+
+def _cell_text(row: pd.Series, is_elo: bool) -> str:
     scale, unit = (1, "") if is_elo else (100, " %")
     if pd.isna(row["value"]):
-        return "<td>–</td>"
+        return "–"
     bounds = (
         ""
         if pd.isna(row["low"]) or pd.isna(row["high"]) or row["low"] == row["high"]
         else (f"<small>[{number(scale * row['low'])}, {number(scale * row['high'])}]</small>")
     )
-    return f"<td>{number(scale * row['value'])}{unit}{bounds or '<small>reference</small>'}</td>"
+    return f"{number(scale * row['value'])}{unit}{bounds or '<small>reference</small>'}"
 
 
 def _reference(summary: pd.DataFrame) -> str:

@@ -1,7 +1,8 @@
 """The table in the terminal at the end of a run: what each policy became, one line a policy."""
 
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -17,6 +18,15 @@ MARKED = "_by_training_judge"
 #: The lead of a policy over the next one in the ranking, what is told of it, and over whom.
 NEIGHBOURS = re.compile(r"(?P<criterion>\w+?)_elo_gap(?P<told>|_p|_more_prompts)_over_(?P<lower>.+)")
 
+#: A share at the prompts of one split.
+BY_SPLIT = re.compile(r"(?P<share>[^.]+)\.(?P<split>.+)")
+
+#: What an interval of one run does not hold; below every table that has some.
+ONE_TRAINING = (
+    "Brackets are 95 % intervals over the prompts of this one training. Another training, with another seed or on "
+    "another processor, can differ by more than that."
+)
+
 NOTHING = "–"
 GAP = "   "
 
@@ -26,8 +36,8 @@ def render_summary(table: pd.DataFrame) -> str:
 
     Elo figures stand with their 95 % interval, shares (0 to 1) as percentages; the second line says on how many
     observations a column rests, a range where the policies differ. What is not there is a dash, and metrics that the
-    table has no column for are left out. Below stand the neighbours of each ranking, if there are any. Raises
-    `ValueError` where a column is missing or a figure stands twice.
+    table has no column for are left out. Below stand shares by split and the neighbours of each ranking, if there are
+    any, and what the intervals do not hold. Raises `ValueError` where a column is missing or a figure stands twice.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
@@ -45,8 +55,38 @@ def render_summary(table: pd.DataFrame) -> str:
             metric, heading = (f"{plain}{MARKED}", f"{title} (training judge)") if marked else (plain, title)
             rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
             columns.append([heading, _observations(rows), *(NOTHING if row is None else write(row) for row in rows)])
-    neighbours = neighbour_columns(table)
-    return "\n".join([_align(columns), *(["", _align(neighbours)] if neighbours else [])])
+    below = [each for each in (split_columns(table, _share), neighbour_columns(table)) if each]
+    bounds = table[["low", "high"]].astype(float)
+    notes = [ONE_TRAINING] if (bounds["low"] < bounds["high"]).any() else []
+    return "\n\n".join([_align(columns), *map(_align, below), *map(_fold, notes)])
+
+
+def split_columns(table: pd.DataFrame, write: Callable[[pd.Series], str]) -> list[list[str]]:
+    """Return shares by split: a column of what was measured, one of n, one for each policy; heading and unit on top.
+
+    `write` makes a cell of a row of the table. No column where no share is there by split.
+    """
+    rows = table[[is_by_split(str(metric)) for metric in table["metric"]]]
+    if rows.empty:
+        return []
+    cells = rows.set_index(["policy", "metric"])
+    metrics = list(dict.fromkeys(rows["metric"]))
+    names = [BY_SPLIT.sub(r"\g<share>, \g<split>", metric) for metric in metrics]
+    counts = [_observations([row for _, row in rows[rows["metric"] == metric].iterrows()]) for metric in metrics]
+    by_policy = [
+        [
+            policy,
+            "",
+            *(write(cells.loc[(policy, name)]) if (policy, name) in cells.index else NOTHING for name in metrics),
+        ]
+        for policy in dict.fromkeys(rows["policy"])
+    ]
+    return [["share, held-out prompts", "", *names], ["", "", *counts], *by_policy]
+
+
+def is_by_split(metric: str) -> bool:
+    """Tell whether a metric is a share at the prompts of one split."""
+    return BY_SPLIT.fullmatch(metric) is not None and NEIGHBOURS.fullmatch(metric) is None
 
 
 def neighbour_columns(table: pd.DataFrame) -> list[list[str]]:
@@ -95,6 +135,10 @@ def _observations(rows: Sequence[pd.Series | None]) -> str:
         return ""
     low, high = min(counts), max(counts)
     return f"n = {low}" if low == high else f"n = {low}–{high}"
+
+
+def _fold(text: str) -> str:
+    return textwrap.fill(text, width=100)
 
 
 def _align(columns: Sequence[Sequence[str]]) -> str:

@@ -91,6 +91,7 @@ class EvaluationParams(_Params):
     elo: EloParams
     behaviours: Behaviours
     summary: tuple[str, ...] = Field(description="the shares in the summary table")
+    summary_by_split: tuple[str, ...] = Field(description="those that it shows for each split, too")
     revisions: RevisionEvaluationParams
     labels: LabelEvaluationParams
     preference: PreferenceEvaluationParams
@@ -98,7 +99,8 @@ class EvaluationParams(_Params):
 
     @model_validator(mode="after")
     def _summary_is_measured(self) -> Self:
-        unknown = [name for name in self.summary if name not in self.behaviours.names]
-        if unknown:
-            raise ValueError(f"summary: no such share {unknown}; behaviours has {self.behaviours.names}")
+        for field, shares in (("summary", self.summary), ("summary_by_split", self.summary_by_split)):
+            unknown = [name for name in shares if name not in self.behaviours.names]
+            if unknown:
+                raise ValueError(f"{field}: no such share {unknown}; behaviours has {self.behaviours.names}")
         return self

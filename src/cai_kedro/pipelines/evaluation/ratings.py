@@ -1,6 +1,6 @@
 """Elo ratings, shares of behaviours and the summary table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -86,13 +86,19 @@ def summarise(
 ) -> pd.DataFrame:
     """Return what a user looks at first, long: `policy`, `metric`, `value`, `low`, `high`, `n`.
 
-    Neighbours in a ranking: `{criterion}_elo_gap_over_{lower}`, `…_gap_p_over_…`, `…_gap_more_prompts_over_…`.
+    A share at the prompts of one split is `{share}.{split}`; none where there is but one split. Neighbours in a
+    ranking: `{criterion}_elo_gap_over_{lower}`, `…_gap_p_over_…`, `…_gap_more_prompts_over_…`.
     """
     policies = dict.fromkeys(name.split(".")[1] for name in behaviour_metrics)
     mark = MARK if any(name.startswith(f"elo{MARK}.") for name in elo_metrics) else ""
     wanted = [
         *((f"{criterion}_elo{mark}", f"elo{mark}.{criterion}.{{}}", elo_metrics) for criterion in OBJECTIVES),
         *((share, f"behaviour.{{}}.{ALL_SPLITS}.{share}", behaviour_metrics) for share in params.summary),
+        *(
+            (f"{share}.{split}", f"behaviour.{{}}.{split}.{share}", behaviour_metrics)
+            for share in params.summary_by_split
+            for split in _splits_of(share, policies, behaviour_metrics)
+        ),
     ]
     rows = [
         {"policy": policy, "metric": metric, **metrics[pattern.format(policy)]}
@@ -105,6 +111,18 @@ def summarise(
         upper, _, lower = pair.partition("_over_")
         rows.append({"policy": upper, "metric": f"{criterion}_{kind}_over_{lower}", **figure})
     return pd.DataFrame(rows, columns=["policy", "metric", "value", "low", "high", "n"])
+
+
+def _splits_of(share: str, policies: Iterable[str], behaviour_metrics: Metrics) -> list[str]:
+    """Return the splits at whose prompts a share was measured, in their order; none where there is but one."""
+    splits = dict.fromkeys(
+        name.removeprefix(f"behaviour.{policy}.").removesuffix(f".{share}")
+        for policy in policies
+        for name in behaviour_metrics
+        if name.startswith(f"behaviour.{policy}.") and name.endswith(f".{share}")
+    )
+    splits.pop(ALL_SPLITS, None)
+    return list(splits) if len(splits) > 1 else []
 
 
 def _mark(referee_metrics: Metrics | None) -> str:
