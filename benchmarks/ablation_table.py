@@ -18,7 +18,7 @@ def cell(row: pd.Series) -> str:
     """Write a value with its interval and sample size; Elo without decimals, 0 where it is the reference."""
     elo = row["metric"].startswith("elo")
     digits = 0 if elo else 2
-    if elo and row["low"] == row["high"]:
+    if elo and pd.isna(row["low"]):
         return f"0 (n {row['n']:.0f})"
     # adding 0.0 turns a minus zero into zero
     value, low, high = (f"{round(row[name], digits) + 0.0:.{digits}f}" for name in ("value", "low", "high"))

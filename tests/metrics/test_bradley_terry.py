@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from cai_kedro.core.schemas import check_table
 from cai_kedro.metrics import bradley_terry
-from cai_kedro.metrics.bradley_terry import PRIOR_TIES, elo_gap, elo_ratings
+from cai_kedro.metrics.bradley_terry import PRIOR_TIES, elo_gap, elo_ratings, linked_policies
 
 Played = list[tuple[str, str, str, float]]
 
@@ -60,7 +61,7 @@ def test_a_certain_win_has_no_finite_gap(win_rate: float) -> None:
 def test_two_policies_get_the_gap_of_their_win_rate_with_one_tie_added() -> None:
     table = head_to_heads([(f"p{i}", "good", "bad", float(i < 75)) for i in range(100)])
     ratings = elo_ratings(table, "bad", 200, seed=0)
-    assert ratings["bad"] == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 100}
+    assert ratings["bad"] == {"value": 0.0, "low": None, "high": None, "n": 100}
     assert ratings["good"]["value"] == pytest.approx(400 * math.log10(75.5 / 25.5), abs=1e-3)
     assert ratings["good"]["n"] == 100
     # the standard error of log-odds .75 / .25 is 1 / sqrt(100 * .1875) = .231, so 1.96 of it are 78.6 Elo
@@ -102,6 +103,43 @@ def test_a_policy_that_never_lost_is_strong_but_finite() -> None:
     ratings = elo_ratings(table, "b", 50, seed=0)
     assert ratings["a"]["value"] == pytest.approx(400 * math.log10(100.5 / 0.5), abs=1e-3)
     assert elo_ratings(table, "a", 50, seed=0)["b"]["value"] == pytest.approx(-ratings["a"]["value"])
+
+
+@pytest.mark.parametrize("won", [1.0, 0.0])
+def test_fifty_wins_of_fifty_have_the_interval_of_jeffreys_prior(won: float) -> None:
+    table = head_to_heads([(f"p{i}", "a", "b", won) for i in range(50)])
+    rating = elo_ratings(table, "b", 4000, seed=0)["a"]
+    assert rating["low"] is not None
+    assert rating["high"] is not None
+    # the nearer end does not depend on how small the smallest draws are: logit of the 2.5 % quantile of Beta(50.5, .5)
+    nearer = min(abs(rating["low"]), abs(rating["high"]))
+    share = float(stats.beta.ppf(0.025, 50.5, 0.5))
+    assert nearer == pytest.approx(400 * math.log10(share / (1 - share)), rel=0.03)
+    assert rating["high"] - rating["low"] > 800
+    assert elo_ratings(table, "b", 4000, seed=0)["b"]["low"] is None  # the reference, by its name
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.98])
+def test_the_interval_of_a_gap_covers_the_truth_for_even_and_for_one_sided_policies(share: float) -> None:
+    """Bounds of `elo_ratings` for two policies, from the same draws that it makes: 2,000 runs of 200 prompts each."""
+    rng = np.random.default_rng(0)
+    wins = rng.binomial(200, share, size=2000)
+    intervals = {}
+    for won in set(wins):
+        points = np.zeros((200, 4))
+        points[:won, 1], points[won:, 2] = 1, 1
+        cells = bradley_terry._weighed(points, np.array([0, 0.5, 0.5, 0]), 1000, seed=int(won))
+        intervals[won] = np.quantile(np.log(cells[:, 1] / cells[:, 2]), [0.025, 0.975])
+    truth = math.log(share / (1 - share))
+    covered = np.mean([intervals[won][0] <= truth <= intervals[won][1] for won in wins])
+    assert 0.93 <= covered <= 0.97
+
+
+def test_policies_that_no_chain_links_to_the_reference_are_known() -> None:
+    apart = head_to_heads([("p0", "a", "b", 1.0), ("p1", "c", "d", 1.0), ("p2", "b", "e", 0.0)])
+    assert linked_policies(apart, "a") == ["a", "b", "e"]
+    assert linked_policies(apart, "d") == ["c", "d"]
+    assert linked_policies(apart, "z") == []
 
 
 def test_pairs_that_never_met_are_rated_through_others() -> None:

@@ -15,7 +15,7 @@ def _row(policy: str, metric: str, value: float, low: float | None, high: float 
 def test_the_table_reads_as_in_the_readme() -> None:
     table = pd.DataFrame(
         [
-            _row("helpful_rlhf", "harmlessness_elo", 0.0, 0.0, 0.0, 250),
+            _row("helpful_rlhf", "harmlessness_elo", 0.0, None, None, 250),
             _row("helpful_rlhf", "helpfulness_elo", 0.0, None, None, 250),
             _row("helpful_rlhf", "complies", 0.984, 0.96, 0.99, 250),
             _row("helpful_rlhf", "right", 0.92, 0.9, 0.94, 240),
@@ -37,6 +37,18 @@ def test_the_table_reads_as_in_the_readme() -> None:
         *NOTE,
     ]
     assert "Another training, with another seed or on another processor, can differ by more" in ONE_TRAINING
+
+
+def test_a_policy_with_an_interval_is_never_called_the_reference() -> None:
+    table = pd.DataFrame(
+        [
+            _row("helpful_rlhf", "harmlessness_elo", 0.0, None, None, 50),
+            _row("rl_cai", "harmlessness_elo", 801.7, 801.7, 801.7, 50),
+        ]
+    )
+    *_, reference, won_all = render_summary(table).split("\n")
+    assert reference.split() == ["helpful_rlhf", "0", "[reference]", *"–––––"]
+    assert won_all.split() == ["rl_cai", "802", "[802,", "802]", *"–––––"]
 
 
 def test_neighbours_in_the_rankings_stand_below() -> None:

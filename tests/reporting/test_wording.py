@@ -26,7 +26,8 @@ def test_an_estimate_is_told_with_interval_and_n() -> None:
     assert percent(share).replace(SPACE, " ") == "57 % [52, 61], n = 1,600"
     assert percent(share, n=False).replace(SPACE, " ") == "57 % [52, 61]"
     assert told(estimate(-2.756, -3.0, -2.5), 2, n=False) == "−2.76 [−3.00, −2.50]"
-    assert told(estimate(0.0, 0.0, 0.0), n=False) == told(estimate(0.0), n=False) == "0", "a reference has no interval"
+    assert told(estimate(0.0), n=False) == "0", "a reference has no interval"
+    assert told(estimate(4.0, 4.0, 4.0), n=False) == "4 [4, 4]", "a width of 0 is an interval"
     assert points(estimate(0.031, 0.01, 0.05)).startswith("+3.1 points [1.0, 5.0]")
     assert points(estimate(-0.031, -0.05, 0.01)).startswith("−3.1 points [−5.0, 1.0]")
 

@@ -3,6 +3,11 @@
 P(a beats b) = 1 / (1 + 10^((elo_b - elo_a) / 400)). Every pair of policies that met gets `PRIOR_TIES` extra ties:
 without them a policy that never lost would be infinitely strong. One tie
 pulls a gap of 400 points over 100 prompts to 392.
+
+The intervals are from a Bayesian bootstrap (Rubin 1981): each prompt weighs what a draw from an exponential
+distribution says, and so does each half of the extra ties (a gamma distribution with half the mean). Between two
+policies that never tie this is the interval of Jeffreys' prior. A policy that won all of 50 head-to-heads keeps a wide
+interval; prompts drawn with replacement would all say the same.
 """
 
 import math
@@ -14,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from cai_kedro.metrics.estimate import Estimate, percentile_interval, resampled_sums
+from cai_kedro.metrics.estimate import Estimate, percentile_interval
 
 PRIOR_TIES = 1.0
 ELO_PER_NAT = 400 / math.log(10)
@@ -31,20 +36,17 @@ def elo_gap(win_rate: float) -> float:
 
 
 def elo_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
-    """Rate every policy in Elo points above the reference, with 95 % percentile bootstrap intervals over prompts.
+    """Rate every policy in Elo points above the reference, with 95 % bootstrap intervals over prompts.
 
-    `head_to_heads` holds one criterion. Ties count half. Prompts are resampled with all their head-to-heads, because
-    the answers to one prompt are compared with each other. `n` counts the prompts of a policy. Raises `ValueError` for
-    an empty table, several criteria, a policy against itself, or policies that no chain of head-to-heads links to the
-    reference.
+    `head_to_heads` holds one criterion. Ties count half. Prompts are weighed with all their head-to-heads, because
+    the answers to one prompt are compared with each other. `n` counts the prompts of a policy. The reference stands at
+    0 by definition: its interval is None, and no other one is. Raises `ValueError` for an empty table, several
+    criteria, a policy against itself, or policies that no chain of head-to-heads links to the reference
+    (`linked_policies` finds them).
     """
     fitted = fit_ratings(head_to_heads, reference, n_bootstrap, seed)
     prompts = _prompts_of(head_to_heads)
-    estimates = {}
-    for column, policy in enumerate(fitted.policies):
-        low, high = percentile_interval(fitted.draws[:, column])
-        estimates[policy] = Estimate(value=float(fitted.ratings[column]), low=low, high=high, n=prompts[policy])
-    return estimates
+    return {policy: fitted.above(policy, reference, prompts[policy]) for policy in fitted.policies}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class Ratings:
     ratings: NDArray[np.float64]
     draws: NDArray[np.float64]
 
+    def above(self, policy: str, other: str, n: int) -> Estimate:
+        """Return by how many Elo points a policy is above another one; both at the same resampled prompts."""
+        i, j = self.policies.index(policy), self.policies.index(other)
+        low, high = (None, None) if i == j else percentile_interval(self.draws[:, i] - self.draws[:, j])
+        return Estimate(value=float(self.ratings[i] - self.ratings[j]), low=low, high=high, n=n)
+
 
 def fit_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, seed: int) -> Ratings:
     """Fit the ratings and those of every resample of the prompts; arguments and errors as for `elo_ratings`."""
@@ -62,8 +70,20 @@ def fit_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, s
     points = _points_per_prompt(head_to_heads, policies)
     prior = _prior(points, policies, reference)
     zero = policies.index(reference)
-    draws = np.stack([_fit(total + prior, zero) for total in resampled_sums(points, n_bootstrap, seed)])
+    draws = np.stack([_fit(total, zero) for total in _weighed(points, prior, n_bootstrap, seed)])
     return Ratings(policies, _fit(points.sum(axis=0) + prior, zero), draws)
+
+
+def linked_policies(head_to_heads: pd.DataFrame, reference: str) -> list[str]:
+    """Return the policies that a chain of head-to-heads links to the reference, itself included; none if it has none.
+
+    `head_to_heads` holds one criterion.
+    """
+    policies = sorted({*head_to_heads["policy_a"], *head_to_heads["policy_b"]})
+    if reference not in policies:
+        return []
+    component = _components(_points_per_prompt(head_to_heads, policies))
+    return [name for i, name in enumerate(policies) if component[i] == component[policies.index(reference)]]
 
 
 def strengths(head_to_heads: pd.DataFrame, reference: str) -> dict[str, float]:
@@ -103,15 +123,37 @@ def _points_per_prompt(head_to_heads: pd.DataFrame, policies: list[str]) -> NDAr
 
 def _prior(points: NDArray[np.float64], policies: list[str], reference: str) -> NDArray[np.float64]:
     """Return half of `PRIOR_TIES` in both cells of each pair that met: (k * k,)."""
-    k = len(policies)
-    total = points.sum(axis=0).reshape(k, k)
-    met = (total + total.T) > 0
-    _, component = connected_components(met, directed=False)
+    component = _components(points)
     apart = [name for i, name in enumerate(policies) if component[i] != component[policies.index(reference)]]
     if apart:
         raise ValueError(f"no chain of head-to-heads links {apart} to the reference policy {reference!r}")
-    prior: NDArray[np.float64] = met.ravel() * (PRIOR_TIES / 2)
-    return prior
+    return np.where(_met(points).ravel(), PRIOR_TIES / 2, 0.0)
+
+
+def _met(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether policy i met policy j at any prompt: (k, k)."""
+    k = math.isqrt(points.shape[1])
+    total = points.sum(axis=0).reshape(k, k)
+    return np.asarray((total + total.T) > 0)
+
+
+def _components(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the number of the group of policies, linked by head-to-heads, in which each one is: (k,)."""
+    _, component = connected_components(_met(points), directed=False)
+    return np.asarray(component)
+
+
+def _weighed(
+    points: NDArray[np.float64], prior: NDArray[np.float64], n_bootstrap: int, seed: int
+) -> NDArray[np.float64]:
+    """Return the points of a Bayesian bootstrap, prior included: (prompts, cells) → (n_bootstrap, cells)."""
+    if n_bootstrap < 1:
+        raise ValueError(f"n_bootstrap must be at least 1, got {n_bootstrap}")
+    rng = np.random.default_rng(seed)
+    of_prompts = rng.standard_exponential((n_bootstrap, len(points))) @ points
+    # a weight of 0 would make a policy that never lost infinitely strong after all
+    ties = np.maximum(rng.standard_gamma(prior, size=(n_bootstrap, len(prior))), np.finfo(float).tiny)
+    return np.asarray(of_prompts + np.where(prior > 0, ties, 0.0))
 
 
 def _fit(points: NDArray[np.float64], zero: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cai_kedro.metrics.bradley_terry import ELO_PER_NAT, fit_ratings, strengths
-from cai_kedro.metrics.estimate import CONFIDENCE, Estimate, percentile_interval
+from cai_kedro.metrics.estimate import CONFIDENCE, Estimate
 
 #: The chance to find a gap that is really as large as it was measured, with the prompts that `more_prompts` adds.
 POWER = 0.8
@@ -36,17 +36,15 @@ def neighbour_gaps(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int
     """Compare each policy with the next one below it, from the top of the ranking down.
 
     Arguments and errors as for `elo_ratings`. The p values are not corrected for the number of pairs, and the data that
-    rank the policies also test the gaps. They come from a randomisation test over prompts and hold for one-sided
-    results and few prompts, where a bootstrap interval is too short.
+    rank the policies also test the gaps. They come from a randomisation test over prompts, exact for few.
     """
     fitted = fit_ratings(head_to_heads, reference, n_bootstrap, seed)
     ranking = sorted(range(len(fitted.policies)), key=lambda i: -fitted.ratings[i])
     gaps = []
     for i, j in pairwise(ranking):
         upper, lower = fitted.policies[i], fitted.policies[j]
-        low, high = percentile_interval(fitted.draws[:, i] - fitted.draws[:, j])
         surplus = surplus_per_prompt(head_to_heads, upper, lower)
-        elo = Estimate(value=float(fitted.ratings[i] - fitted.ratings[j]), low=low, high=high, n=len(surplus))
+        elo = fitted.above(upper, lower, len(surplus))
         p_value = sign_flip_p(surplus, n_bootstrap, seed)
         gaps.append(Gap(upper, lower, elo, p_value, more_prompts(surplus, p_value)))
     return gaps

@@ -160,18 +160,17 @@ def _cell_text(row: pd.Series, is_elo: bool) -> str:
     scale, unit = (1, "") if is_elo else (100, " %")
     if pd.isna(row["value"]):
         return "–"
-    bounds = (
-        ""
-        if pd.isna(row["low"]) or pd.isna(row["high"]) or row["low"] == row["high"]
-        else (f"<small>[{number(scale * row['low'])}, {number(scale * row['high'])}]</small>")
-    )
-    return f"{number(scale * row['value'])}{unit}{bounds or '<small>reference</small>'}"
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
+        bounds = "reference" if is_elo else ""
+    else:
+        bounds = f"[{number(scale * row['low'])}, {number(scale * row['high'])}]"
+    return f"{number(scale * row['value'])}{unit}{f'<small>{bounds}</small>' if bounds else ''}"
 
 
 def _reference(summary: pd.DataFrame) -> str:
     """Return who stands at 0 Elo: the policy whose rating has no interval."""
     rated = summary[summary["metric"].isin(dict(ELO)) & (summary["value"] == 0)]
-    fixed = rated[rated["low"].isna() | (rated["low"] == rated["high"])]["policy"]
+    fixed = rated[rated["low"].isna()]["policy"]
     return str(fixed.iloc[0]) if len(fixed) else "the reference"
 
 

@@ -115,8 +115,8 @@ def _to_add(row: pd.Series | None) -> str:
 
 
 def _elo(row: pd.Series) -> str:
-    # a fixed reference has no interval
-    if pd.isna(row["low"]) or pd.isna(row["high"]) or row["low"] == row["high"]:
+    # only the reference, which stands at 0 by definition, comes without an interval
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
         return f"{_whole(row['value'])} [reference]"
     return f"{_whole(row['value'])} [{_whole(row['low'])}, {_whole(row['high'])}]"
 

@@ -23,7 +23,7 @@ def told(estimate: Mapping[str, Any], digits: int = 0, scale: float = 1.0, unit:
     """Write an estimate: `57 % [53, 61], n = 600`; without an interval where there is none."""
     text = f"{number(scale * estimate['value'], digits)}{unit}"
     low, high = estimate["low"], estimate["high"]
-    if low is not None and high is not None and low < high:
+    if low is not None and high is not None:
         text += f" [{number(scale * low, digits)}, {number(scale * high, digits)}]"
     return f"{text}, n{SPACE}={SPACE}{estimate['n']:,}" if n else text
 

@@ -1,5 +1,6 @@
 """Elo ratings, shares of behaviours and the summary table."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -7,11 +8,13 @@ import pandas as pd
 from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.metrics.behaviour import behaviour_shares
-from cai_kedro.metrics.bradley_terry import elo_ratings
+from cai_kedro.metrics.bradley_terry import elo_ratings, linked_policies
 from cai_kedro.metrics.elo_gaps import neighbour_gaps
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.evaluation.head_to_heads import SELF_JUDGED
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
+
+logger = logging.getLogger(__name__)
 
 Metrics = dict[str, Estimate]
 
@@ -31,7 +34,8 @@ def rate_policies(
 ) -> Metrics:
     """Return `elo.{criterion}.{policy}` over all prompts and `elo.{criterion}.{split}.{policy}` for each split.
 
-    The names begin with `elo_by_training_judge` where the referee was a model that labels in the training.
+    The names begin with `elo_by_training_judge` where the referee was a model that labels in the training. Policies
+    that no chain of head-to-heads links to the reference are left out, with a warning (`linked`).
     """
     elo = f"elo{_mark(referee_metrics)}"
     split_of = dict(zip(eval_prompts["prompt_id"], eval_prompts["split"], strict=True))
@@ -39,9 +43,37 @@ def rate_policies(
     metrics: Metrics = {}
     for criterion, played in table.groupby("criterion", sort=True):
         for name, part in [(f"{elo}.{criterion}", played), *_parts(f"{elo}.{criterion}", played)]:
-            ratings = elo_ratings(part, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
+            rated = linked(part, params.elo.reference, name)
+            if rated.empty:
+                continue
+            ratings = elo_ratings(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
             metrics |= {f"{name}.{policy}": rating for policy, rating in ratings.items()}
+    if not metrics:
+        raise ValueError(
+            f"no policy can be rated: the reference policy {params.elo.reference!r} met nobody at any of "
+            f"{head_to_heads['prompt_id'].nunique()} prompts; let it be compared, or name another one in the parameter "
+            f"evaluation.elo.reference"
+        )
     return metrics
+
+
+def linked(played: pd.DataFrame, reference: str, name: str) -> pd.DataFrame:
+    """Return the head-to-heads of policies that a chain of head-to-heads links to the reference (`head_to_heads`).
+
+    `played` holds one criterion, `name` is that of its ratings. Who is left out is said in a warning; nobody is left
+    where the reference never met anyone.
+    """
+    policies = linked_policies(played, reference)
+    if not policies:
+        logger.warning(
+            "%s is not rated: the reference policy %r met nobody at its %d prompts",
+            name,
+            reference,
+            played["prompt_id"].nunique(),
+        )
+    elif apart := sorted({*played["policy_a"], *played["policy_b"]} - {*policies}):
+        logger.warning("%s leaves out %s: no chain of head-to-heads links them to %r", name, apart, reference)
+    return played[played["policy_a"].isin(policies)]
 
 
 def compare_neighbours(
@@ -56,7 +88,10 @@ def compare_neighbours(
     mark = _mark(referee_metrics)
     for criterion, played in head_to_heads.groupby("criterion", sort=True):
         name = f"elo_gap{mark}.{criterion}"
-        for gap in neighbour_gaps(played, params.elo.reference, params.n_bootstrap, derive_seed(seed, name)):
+        rated = linked(played, params.elo.reference, name)
+        if rated.empty:
+            continue
+        for gap in neighbour_gaps(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name)):
             of = f"{mark}.{criterion}.{gap.upper}_over_{gap.lower}"
             n = gap.elo["n"]
             metrics[f"elo_gap{of}"] = gap.elo
