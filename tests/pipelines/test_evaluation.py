@@ -510,7 +510,8 @@ def test_the_shipped_parameters_know_every_behaviour_once() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"summary": ["compliance"]}, "no such share \\['compliance'\\]"),
+        ({"summary": ["compliance"]}, "summary: no such share \\['compliance'\\]"),
+        ({"summary_by_split": ["shares"]}, "summary_by_split: no such share \\['shares'\\]"),
         ({"behaviours": {"harmlessness": {"x": ["a"]}, "helpfulness": {"x": ["b"]}}}, "name of its own.*\\['x'\\]"),
         ({"n_bootstrap": 10}, "greater than or equal to 100"),
         ({"samplings": 1}, "Extra inputs are not permitted"),

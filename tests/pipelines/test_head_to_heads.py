@@ -104,3 +104,14 @@ def test_neighbours_stand_in_the_summary() -> None:
     assert rows.loc["harmlessness_elo_gap_over_helpful_rlhf", "policy"] == "rl_cai"
     assert rows.loc["harmlessness_elo_gap_p_over_helpful_rlhf", "value"] == pytest.approx(0.057, abs=0.01)
     assert rows.loc["harmlessness_elo_gap_more_prompts_over_helpful_rlhf", "value"] == 97
+
+
+def test_every_split_of_a_share_stands_in_the_summary() -> None:
+    estimate = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 100}
+    behaviour = {
+        f"behaviour.rl_cai.{split}.objects": estimate for split in ("all", "combination", "act", "object", "verb")
+    }
+    behaviour |= {f"behaviour.rl_cai.{split}.right": estimate for split in ("all", "only")}
+    rows = ratings.summarise({}, behaviour, params())["metric"]  # type: ignore[arg-type]
+    by_split = ["objects.combination", "objects.act", "objects.object", "objects.verb"]
+    assert [metric for metric in rows if "." in metric] == by_split, "one split is no split"

@@ -9,7 +9,15 @@ import plotly.graph_objects as go
 import pytest
 
 from cai_kedro.reporting.figures.style import explained
-from cai_kedro.reporting.page import BLOCK, Transcripts, as_json, build_page, neighbour_table, summary_table
+from cai_kedro.reporting.page import (
+    BLOCK,
+    Transcripts,
+    as_json,
+    build_page,
+    neighbour_table,
+    split_table,
+    summary_table,
+)
 from tests.reporting.tables import HOSTILE, summary
 
 
@@ -83,3 +91,31 @@ def test_neighbours_in_a_ranking_have_a_table_of_their_own() -> None:
     assert summary_table(both) == summary_table(summary())
     words = " ".join(re.sub(r"<[^>]+>", " ", neighbour_table(both)).split())
     assert words.endswith("harmlessness rl_cai over &lt;b&gt;sl_cai 84 [62, 107] 0.001 12")
+
+
+def test_every_split_has_its_share_with_interval_and_count() -> None:
+    assert split_table(summary()) == ""
+    rows = [
+        {
+            "policy": policy,
+            "metric": f"objects.{split}",
+            "value": value,
+            "low": value - 0.1,
+            "high": value + 0.1,
+            "n": n,
+        }
+        for policy, value in (("<b>", 0.2), ("rl_cai", 0.7))
+        for split, n in (("combination", 200), ("object", 100))
+    ]
+    both = pd.concat([summary(), pd.DataFrame(rows)], ignore_index=True)
+    assert summary_table(both) == summary_table(summary())
+    words = " ".join(re.sub(r"<[^>]+>", " ", split_table(both)).replace("\xa0", " ").split())
+    assert words == (
+        "share, held-out prompts &lt;b&gt; rl_cai "
+        "objects, combination n = 200 20 % [10, 30] 70 % [60, 80] "
+        "objects, object n = 100 20 % [10, 30] 70 % [60, 80]"
+    )
+
+
+def test_the_page_says_what_intervals_do_not_hold() -> None:
+    assert "over the prompts of this one training. Another training, with another seed" in _page([])

@@ -4,8 +4,12 @@
 | --- | --- |
 | train | nothing |
 | combination | every document: the verb and the object are known, never together |
-| act | critiques, revisions and comparisons: the act occurs in chats only |
+| act | the requests of critiques, reviews, revisions and comparisons: only chats ask for it |
 | object, verb | the same, for everything done to that object or with that verb |
+
+Held out of requests is not held out of texts: where a reply in such a document talks of another act, that may be a
+held-out act, object or verb (`replies.py`), though never a held-out combination. So an evaluation on these splits asks
+for what no critique or comparison was *about*, not for words that none of them holds.
 """
 
 import random
@@ -17,7 +21,7 @@ from cai_kedro.microworld.lexicon import Noun, Verb, lexicon
 
 SPLITS = ("train", "combination", "act", "object", "verb")
 
-# One object in eight, and the fourth verb of each harm category, stay out of every skill document.
+# One object in eight, and the fourth verb of each harm category, are asked for in no skill document.
 _HELD_OUT_OBJECT = 5
 _HELD_OUT_VERB = 3
 
