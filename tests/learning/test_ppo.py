@@ -17,7 +17,7 @@ from cai_kedro.learning.ppo import Scorer, train_ppo
 from cai_kedro.learning.ppo_checkpoints import newest_checkpoint, run_fingerprint
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, encode_prompts, sample_seeds
-from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, entropies, reply_logits, reply_states
+from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, entropies, read_replies
 
 SETTINGS: dict[str, Any] = {
     "algorithm": "ppo",
@@ -176,8 +176,7 @@ def test_gradients_do_not_depend_on_how_episodes_are_cut(tiny_lm: LanguageModel)
 def test_logprobs_values_and_entropy_are_those_of_the_plain_model(tiny_lm: LanguageModel) -> None:
     prompts, replies = [[1, 20, 30], [1, 40]], [[50, 60], [70, 80, 1]]
     batch = Episodes.of(prompts, replies, 0, torch.device("cpu")).rows(torch.tensor([0, 1]))
-    states = reply_states(tiny_lm.model, batch["input_ids"], batch["starts"], batch["mask"].shape[1])
-    found = reply_logits(tiny_lm.model, states, batch["mask"], temperature=0.7)
+    _, found = read_replies(tiny_lm.model, batch["input_ids"], batch["starts"], batch["mask"], temperature=0.7)
     logprobs, entropy = chosen_logprobs(found, batch["reply_ids"], batch["mask"]), entropies(found, batch["mask"])
     together = ActorCritic(tiny_lm.model, 1.0)(**batch, temperature=0.7, entropy=True)
     assert torch.equal(together[0], logprobs)

@@ -4,6 +4,7 @@ A small model on a CPU spends its time on reading and writing activations, not o
 transformers' own code computes; only the rounding of bfloat16 gradients differs.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,8 +18,18 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
+from cai_kedro.engines.reading import evaluating
+
+logger = logging.getLogger(__name__)
+
+TRIED_TOKENS = 8
+
 #: The name under which transformers knows `grouped_attention`.
 ATTENTION = "cai_kedro_cpu"
+#: What some families add to their attention (a window is in the mask).
+SPECIAL = ("position_bias", "s_aux", "softcap")
+#: Root mean square by which another kernel may change the states of a few tokens, in their standard deviations.
+ROUNDING, ROUNDING_16_BIT = 0.001, 0.05
 
 
 def grouped_attention(
@@ -29,13 +40,18 @@ def grouped_attention(
     attention_mask: Tensor | None,
     scaling: float,
     dropout: float = 0.0,
-    **_: Any,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attend, as transformers asks of a kernel: queries (n, H, T, d), keys and values (n, K, S, d) → (n, T, H, d).
 
     `attention_mask` (n or 1, 1, T, S) is added to the scores. The H / K heads that share keys are read as one longer
     query, so keys and values are not repeated, and the queries are scaled instead of the many more scores.
+
+    Raises `NotImplementedError` where a family adds to its attention what is not computed here.
     """
+    special = [name for name in SPECIAL if kwargs.get(name) is not None]
+    if special:
+        raise NotImplementedError(f"this attention knows no {', '.join(special)}")
     n, heads, length, width = query.shape
     shared, seen = key.shape[1], key.shape[2]
     queries = (query * scaling).reshape(n * shared, -1, width)
@@ -51,6 +67,27 @@ def grouped_attention(
 
 AttentionInterface.register(ATTENTION, grouped_attention)
 AttentionMaskInterface.register(ATTENTION, eager_mask)
+
+
+def set_attention(model: PreTrainedModel, kernel: str) -> None:
+    """Have a model attend by another kernel, unless it then computes something else: that is tried on a few tokens."""
+    before = model.config._attn_implementation
+    if kernel == before or not model._can_set_attn_implementation():
+        return
+    ids = torch.arange(TRIED_TOKENS, device=model.device)[None]
+    with evaluating(model):
+        expected = model.base_model(input_ids=ids)[0].float()
+        try:
+            model.set_attn_implementation(kernel)
+            states = model.base_model(input_ids=ids)[0].float()
+            error = ((states - expected).square().mean().sqrt() / expected.std()).item()
+            fault = f"the states of its layers are then off by {error:.2f} of their standard deviations"
+        except (NotImplementedError, ValueError, TypeError, RuntimeError) as refusal:
+            error, fault = float("inf"), str(refusal)
+    is_16_bit = model.dtype in {torch.bfloat16, torch.float16}
+    if error > (ROUNDING_16_BIT if is_16_bit else ROUNDING):
+        model.set_attn_implementation(before)
+        logger.info("%s keeps its attention %r in training, not %r: %s", type(model).__name__, before, kernel, fault)
 
 
 class RMSNorm(torch.autograd.Function):

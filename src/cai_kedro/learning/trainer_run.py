@@ -6,10 +6,11 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from cai_kedro.core.schemas import check_table
-from cai_kedro.learning.cpu_kernels import ATTENTION, lean_norms
+from cai_kedro.learning.cpu_kernels import ATTENTION, lean_norms, set_attention
 from cai_kedro.learning.progress import ProgressCallback
 
 
@@ -23,7 +24,7 @@ def on_loan(model: PreTrainedModel, attention: str) -> Iterator[str]:
     """
     own = set(vars(model))
     before, use_cache = model.config._attn_implementation, model.config.use_cache
-    model.set_attn_implementation(attention)
+    set_attention(model, attention)
     try:
         with lean_norms(model) if attention == ATTENTION else nullcontext(), tempfile.TemporaryDirectory() as scratch:
             yield scratch
@@ -33,7 +34,16 @@ def on_loan(model: PreTrainedModel, attention: str) -> Iterator[str]:
         model.set_attn_implementation(before)
         model.config.use_cache = use_cache
         model.zero_grad(set_to_none=True)
+        _forget_graphs(model)
         model.eval()
+
+
+def _forget_graphs(model: PreTrainedModel) -> None:
+    """Cut off the graphs of what modules remember of the last batch (recurrent states): they could not be copied."""
+    for module in model.modules():
+        for name, state in vars(module).items():
+            if isinstance(state, Tensor) and state.grad_fn is not None:
+                setattr(module, name, state.detach())
 
 
 def run(trainer: Trainer, name: str, metrics: Sequence[str]) -> pd.DataFrame:

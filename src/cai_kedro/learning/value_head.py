@@ -1,38 +1,99 @@
 """A policy with a value head: per reply token its log-probability and the value of the state it was chosen in."""
 
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from cai_kedro.engines.reading import accepted_arguments, evaluating
+
 #: Reply tokens are padded to a multiple of this, for few different shapes (see `engines.batching.SHAPE_STEP`).
 TOKEN_STEP = 64
+TRIED_TOKENS = 8
 
 
-def reply_states(model: PreTrainedModel, input_ids: Tensor, starts: Tensor, width: int) -> Tensor:
-    """Return the last hidden state from which each reply token is chosen: (n, width, d).
+_PLAIN_HEADS: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
 
-    `input_ids` (n, T) hold prompt and reply, right-padded; under causal attention that needs no mask. A reply starts at
-    `starts` (n,), so its first token is chosen one position earlier. States behind the reply's end mean nothing.
+
+def output_head(model: PreTrainedModel) -> nn.Module:
+    """Return the module that turns a state into logits. Raises `ValueError` for a model without one."""
+    head = model.get_output_embeddings()
+    if head is None:
+        raise ValueError(
+            f"{type(model).__name__} has no output head, so no token has a probability; expected a causal LM "
+            f"(…ForCausalLM)"
+        )
+    return head
+
+
+def _width(model: PreTrainedModel) -> int:
+    return int(output_head(model).weight.shape[-1])  # type: ignore[index]
+
+
+def has_plain_head(model: PreTrainedModel) -> bool:
+    """Say whether the model's logits are its head on its last hidden states, bit for bit; tried out once a model.
+
+    Some families scale their logits or cap them, or have layers between.
     """
-    hidden = model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-    positions = starts[:, None] - 1 + torch.arange(width, device=starts.device)
+    if model not in _PLAIN_HEADS:
+        ids = torch.arange(TRIED_TOKENS, device=model.device)[None]
+        with evaluating(model), torch.autocast(model.device.type, enabled=False):
+            trunk = model.base_model(input_ids=ids, use_cache=False)
+            states = getattr(trunk, "last_hidden_state", None)
+            fits = states is not None and states.shape[-1] == _width(model)
+            logits = model(input_ids=ids, use_cache=False).logits
+            _PLAIN_HEADS[model] = fits and torch.equal(output_head(model)(states), logits)
+    return _PLAIN_HEADS[model]
+
+
+def read_replies(
+    model: PreTrainedModel, input_ids: Tensor, starts: Tensor, mask: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Return what each reply token is chosen from: states (n, R, d) and logits (tokens of all replies, V).
+
+    The states are what the model's head reads, the logits are of the distribution that was sampled from. `input_ids`
+    (n, T) hold prompt and reply, right-padded; under causal attention that needs no mask. A reply starts at `starts`
+    (n,), so its first token is chosen one position earlier. States behind the reply's end mean nothing.
+    """
+    positions = starts[:, None] - 1 + torch.arange(mask.shape[1], device=starts.device)
     positions = positions.clamp(max=input_ids.shape[1] - 1)
-    return hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[-1]))
+    if has_plain_head(model):
+        states = _at(model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state, positions)
+        logits = _plain_logits(model, states[mask.bool()])
+    else:
+        states, logits = _own_pass(model, input_ids, positions, mask)
+    return states, logits if temperature == 1 else logits / temperature
 
 
-def reply_logits(model: PreTrainedModel, states: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Return the logits of the distribution that was sampled from, for reply tokens only: (tokens of all replies, V).
+def _at(states: Tensor, positions: Tensor) -> Tensor:
+    return states.gather(1, positions[..., None].expand(-1, -1, states.shape[-1]))
 
-    Leaving padding out here saves most of the vocabulary's cost.
-    """
-    chosen = states[mask.bool()]
+
+def _plain_logits(model: PreTrainedModel, chosen: Tensor) -> Tensor:
+    """Return the logits of these states only: leaving padding out saves most of the vocabulary's cost."""
     n = len(chosen)
     padded = functional.pad(chosen, (0, 0, 0, -n % TOKEN_STEP))
-    logits = model.get_output_embeddings()(padded)[:n].float()
-    return logits if temperature == 1 else logits / temperature
+    logits: Tensor = output_head(model)(padded)[:n].float()
+    return logits
+
+
+def _own_pass(model: PreTrainedModel, input_ids: Tensor, positions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Run the model's own forward pass from the first reply's start on, and look at what its head reads."""
+    first, read = int(positions[:, 0].min()), []
+    keep = {"logits_to_keep": input_ids.shape[1] - first} if "logits_to_keep" in accepted_arguments(model) else {}
+    hook = output_head(model).register_forward_pre_hook(lambda _, args: read.append(args[0]))
+    try:
+        logits = model(input_ids=input_ids, use_cache=False, **keep).logits
+    finally:
+        hook.remove()
+    (states,) = read
+    offset = input_ids.shape[1] - logits.shape[1]
+    rows = torch.arange(len(input_ids), device=input_ids.device)[:, None].expand_as(positions)
+    chosen = mask.bool()
+    return _at(states, positions - offset), logits[rows[chosen], (positions - offset)[chosen]].float()
 
 
 def chosen_logprobs(logits: Tensor, reply_ids: Tensor, mask: Tensor) -> Tensor:
@@ -55,12 +116,12 @@ def reply_logprobs(
     model: PreTrainedModel, input_ids: Tensor, starts: Tensor, reply_ids: Tensor, mask: Tensor, temperature: float
 ) -> Tensor:
     """Return the log-probability that a model gives each reply token, (n, R) in nats, 0 on padding."""
-    states = reply_states(model, input_ids, starts, mask.shape[1])
-    return chosen_logprobs(reply_logits(model, states, mask, temperature), reply_ids, mask)
+    _, logits = read_replies(model, input_ids, starts, mask, temperature)
+    return chosen_logprobs(logits, reply_ids, mask)
 
 
 class ActorCritic(nn.Module):
-    """The policy and a linear value head on its last hidden state, zero at the start.
+    """The policy and a linear value head on the states that its output head reads, zero at the start.
 
     In a small model the policy pays for trunk features that only the values need, hence `trunk_gradient`: the factor on
     what flows back from the values into the trunk.
@@ -70,7 +131,8 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.policy = policy
         self.trunk_gradient = trunk_gradient
-        self.value_head = nn.Linear(policy.config.get_text_config().hidden_size, 1)
+        # as wide as what the output head reads, which some families project down from the layers' states
+        self.value_head = nn.Linear(_width(policy), 1)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
 
@@ -82,8 +144,7 @@ class ActorCritic(nn.Module):
         self, input_ids: Tensor, starts: Tensor, reply_ids: Tensor, mask: Tensor, temperature: float, entropy: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return log-probabilities, values and, if asked for, entropies of the reply tokens, each (n, R)."""
-        states = reply_states(self.policy, input_ids, starts, mask.shape[1])
-        logits = reply_logits(self.policy, states, mask, temperature)
+        states, logits = read_replies(self.policy, input_ids, starts, mask, temperature)
         damped = self.trunk_gradient * states + (1 - self.trunk_gradient) * states.detach()
         values = self.value_head(damped).squeeze(-1).float()
         found = entropies(logits.detach(), mask) if entropy else torch.zeros_like(mask)
