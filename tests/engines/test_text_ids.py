@@ -1,11 +1,10 @@
 """Text is text: what spells a control token is tokenised like any other text."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from cai_kedro.core.conversation import user
 from cai_kedro.engines.prompt_ids import PromptIds

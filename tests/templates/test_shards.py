@@ -1,15 +1,12 @@
 """Shards belong to prompts: what is added, and what changes, touches as few of them as can be."""
 
-import inspect
-from types import ModuleType
-
 import pandas as pd
 import pytest
 
 from cai_kedro.core.conversation import user
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, quarantine_table
 from cai_kedro.templates import shards as room
-from cai_kedro.templates.shards import code_of, digest, plan_shards
+from cai_kedro.templates.shards import digest, plan_shards
 from tests.conftest import ScriptedEngine
 
 
@@ -61,7 +58,7 @@ def test_a_table_without_rows_is_one_empty_shard() -> None:
 
 def test_what_decides_is_named() -> None:
     plan = planned(3, 8, seed=1)
-    assert set(plan.decided_by) == {"model", "engine", "version", "seed"}
+    assert set(plan.decided_by) == {"model", "engine", "code", "version", "seed"}
     other = planned(3, 8, seed=2)
     assert {name for name in plan.decided_by if plan.decided_by[name] != other.decided_by[name]} == {"seed"}
 
@@ -71,13 +68,12 @@ def test_what_has_no_digest_is_refused() -> None:
         digest({"model": object()})
 
 
-def test_code_is_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = ["def f():\n    '''Say.'''\n    return 1  # why\n"]
-    monkeypatch.setattr(inspect, "getsource", lambda module: source[0])
-    before = code_of(ModuleType("m"))
-    source[0] = "def f():\n\n    '''Say it\n    otherwise.'''\n    return (1)\n"
-    assert code_of(ModuleType("m")) == before
-    source[0] = "def f():\n    return 2\n"
-    assert code_of(ModuleType("m")) != before
+def test_the_code_of_the_stage_and_of_the_engine_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = planned(3, 8).decided_by
+    for part, module in (("code", __name__), ("engine", ScriptedEngine.__module__)):
+        monkeypatch.setattr(room, "code_of", lambda *modules, other=module: {name: name == other for name in modules})
+        changed = planned(3, 8).decided_by
+        monkeypatch.setattr(room, "code_of", lambda *modules: dict.fromkeys(modules, False))
+        assert {name for name in changed if changed[name] != planned(3, 8).decided_by[name]} == {part}
     monkeypatch.undo()
-    assert digest(code_of(room)) == digest(code_of(room))
+    assert planned(3, 8).decided_by == before

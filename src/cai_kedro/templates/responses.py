@@ -1,7 +1,5 @@
 """Answers of one policy to a table of prompts."""
 
-import sys
-
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +10,7 @@ from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting, trouble_of
 from cai_kedro.templates.selection import choose
-from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
+from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
 
 ID_COLUMNS = ["prompt_id", "sample"]
 
@@ -51,7 +49,6 @@ def plan_responses(
             "params": params.model_dump(exclude={"prompts", "samples"}),
             "seed": seed,
             "layouts": [as_prompt(ANY_CONVERSATION), STOPS],
-            "code": code_of(sys.modules[__name__]),
         },
         kind="responses",
     )

@@ -1,18 +1,16 @@
 """How a stage cuts its rows into shards, and what it says a shard depends on."""
 
-import ast
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
 from cai_kedro import __version__
+from cai_kedro.core.code import code_of
 from cai_kedro.core.conversation import Message, assistant, user
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import Outcome, Shard, ShardParams, ShardPlan, ids_of
@@ -37,14 +35,21 @@ def plan_shards(
 
     `inputs` has one row per id and only columns that matter. The number of shards is a power of two, so a prompt that
     is added changes one shard and, when the number doubles, none. `decided_by` names everything else that a row depends
-    on, in values that JSON can hold; model, engine and version are added here.
+    on, in values that JSON can hold. Added here are the model, the version, and the code: that of the engine and of the
+    module where `make` is written, with every module of this package that they import.
     """
     by = "prompt_id" if "prompt_id" in inputs.columns else id_columns[0]
     shards = {
         name: Shard(tuple(ids_of(part, id_columns)), digest(part.to_dict("records")), partial(make, part))
         for name, part in _parts(inputs, by, params.prompts)
     }
-    decided = {"model": engine.fingerprint, "engine": type(engine).__name__, "version": __version__, **decided_by}
+    decided = {
+        "model": engine.fingerprint,
+        "engine": [type(engine).__name__, code_of(type(engine).__module__)],
+        "code": code_of(make.__module__),
+        "version": __version__,
+        **decided_by,
+    }
     return ShardPlan(
         ids=tuple(ids_of(inputs, id_columns)),
         id_columns=tuple(id_columns),
@@ -82,15 +87,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # NumPy's scalars and arrays
         return value.tolist()
     raise TypeError(f"a shard cannot depend on a {type(value).__name__}, which has no digest")
-
-
-def code_of(*modules: ModuleType) -> list[str]:
-    """Return what the code of some modules does: without comments, docstrings and layout."""
-    return [ast.dump(_Undocumented().visit(ast.parse(inspect.getsource(module)))) for module in modules]
-
-
-class _Undocumented(ast.NodeTransformer):
-    """Drops docstrings, and every other expression that is only a constant."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        return None if isinstance(node.value, ast.Constant) else node

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import sys
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +16,7 @@ from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
-from cai_kedro.templates.shards import code_of, plan_shards
+from cai_kedro.templates.shards import plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ def plan_red_team_prompts(
         shards,
         id_columns=["list"],
         engine=engine,
-        decided_by={"sampling": params.sampling, "seed": seed, "stops": STOPS, "code": code_of(sys.modules[__name__])},
+        decided_by={"sampling": params.sampling, "seed": seed, "stops": STOPS},
         kind=None,
         finish=lambda continued: _prompts_in(continued, known, params),
     )

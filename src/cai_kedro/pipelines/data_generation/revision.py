@@ -1,7 +1,6 @@
 """Critique and revision, round after round, and revision without a critique."""
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -11,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from cai_kedro.core.constitution import Constitution, CritiqueFewShot
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.pipelines.data_generation import critic as critic_module
-from cai_kedro.pipelines.data_generation import drafts as drafts_module
 from cai_kedro.pipelines.data_generation.critic import Critic, layouts
 from cai_kedro.pipelines.data_generation.drafts import (
     ID_COLUMNS,
@@ -21,7 +18,7 @@ from cai_kedro.pipelines.data_generation.drafts import (
     revision_rows,
     with_principles,
 )
-from cai_kedro.templates.shards import code_of, plan_shards
+from cai_kedro.templates.shards import plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +120,7 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
                 "few_shots": list(critic.few_shots),
                 "seed": seed,
                 "layouts": layouts(direct=direct),
-                "code": [revise.__name__, *code_of(sys.modules[__name__], critic_module, drafts_module)],
+                "revise": revise.__name__,
             },
             kind="revisions",
         )

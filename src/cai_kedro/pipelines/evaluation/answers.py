@@ -1,7 +1,6 @@
 """Every policy answers the same held-out prompts; the judge rates the answers."""
 
 import logging
-import sys
 from collections.abc import Callable
 
 import pandas as pd
@@ -15,7 +14,7 @@ from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.templates.selection import choose
-from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
+from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,6 @@ def answer_as(
                 "sampling": params.sampling,
                 "seed": seed,
                 "layouts": [as_prompt(ANY_CONVERSATION), STOPS],
-                "code": code_of(sys.modules[__name__]),
             },
             kind="responses",
         )

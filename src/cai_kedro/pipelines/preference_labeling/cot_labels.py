@@ -1,6 +1,5 @@
 """AI preference labels after a chain of thought."""
 
-import sys
 from typing import Literal, Self
 
 import numpy as np
@@ -15,9 +14,8 @@ from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Completion, Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting, trouble_of
 from cai_kedro.engines.letters import p_first
-from cai_kedro.pipelines.preference_labeling import options
 from cai_kedro.pipelines.preference_labeling.options import in_orders, principles_of, without_label
-from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
+from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
 
 
 class CotLabelParams(BaseModel):
@@ -81,7 +79,6 @@ def plan_cot_labels(
             "few_shots": list(constitution.few_shots.cots) if params.few_shots else [],
             "seed": seed,
             "layouts": _layouts(),
-            "code": code_of(sys.modules[__name__], options),
         },
         kind="comparisons",
         finish=lambda labelled: _clamped(labelled, params),

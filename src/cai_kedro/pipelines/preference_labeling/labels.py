@@ -1,7 +1,5 @@
 """AI preference labels straight from the comparison."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,9 +11,8 @@ from cai_kedro.core.seeding import rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.letters import p_first
-from cai_kedro.pipelines.preference_labeling import options
 from cai_kedro.pipelines.preference_labeling.options import Orders, in_orders, principles_of, without_label
-from cai_kedro.templates.shards import ANY_CONVERSATION, code_of, plan_shards
+from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
 
 
 class LabelParams(BaseModel):
@@ -89,7 +86,6 @@ def plan_labels(
             "few_shots": list(constitution.few_shots.comparisons) if params.few_shots else [],
             "seed": seed,
             "layouts": [comparison_prompt(ANY_CONVERSATION, "{a}", "{b}", "{question}", ["{example}"]), CHOICES],
-            "code": code_of(sys.modules[__name__], options),
         },
         kind="comparisons",
     )
