@@ -13,6 +13,7 @@ from trl import SFTTrainer
 
 from cai_kedro.core.conversation import user
 from cai_kedro.core.schemas import check_table
+from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
 from cai_kedro.learning.sft import SFTParams, fine_tune, sft_dataset
@@ -156,3 +157,9 @@ def test_long_rows_are_left_out_and_said(tiny_lm: LanguageModel, caplog: pytest.
 def test_no_rows(tiny_lm: LanguageModel) -> None:
     with pytest.raises(ValueError, match="there are no rows to fine-tune on"):
         fine_tune(tiny_lm, _rows().head(0), _params(), seed=1)
+
+
+def test_every_eos_of_the_model_is_kept(tiny_lm: LanguageModel) -> None:
+    tiny_lm.model.generation_config.eos_token_id = [1, 9]
+    trained, _ = fine_tune(tiny_lm, _rows(4), _params(epochs=1), seed=1)
+    assert eos_ids(trained) == (1, 9)

@@ -1,11 +1,16 @@
 """Asking an engine for a table's rows, where one row that is too long must not stop the others."""
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling, TextEngine
+from cai_kedro.engines.leaked_turns import without_leaked_turns
+
+logger = logging.getLogger(__name__)
 
 Asked = TypeVar("Asked")
 
@@ -17,13 +22,29 @@ EMPTY = "the completion is empty"
 def generate_fitting(
     engine: TextEngine, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
 ) -> list[Completion | None]:
-    """Sample as `engine.generate` does; None for a prompt that is over the context."""
+    """Sample as `engine.generate` does; None for a prompt that is over the context.
+
+    What a completion holds of a chat template's turns is cut off (`leaked_turns.py`), which a warning counts.
+    """
     said: list[Completion | None] = [None] * len(prompts)
     places, completions = _of_fitting(
         len(prompts), lambda at: engine.generate([prompts[i] for i in at], sampling, [seeds[i] for i in at], stop)
     )
+    leaked = []
     for i, completion in zip(places, completions or [], strict=True):
-        said[i] = completion
+        own = without_leaked_turns(completion.text)
+        if own == completion.text.strip():
+            said[i] = completion
+        else:
+            said[i] = replace(completion, text=own)
+            leaked.append(completion.text)
+    if leaked:
+        logger.warning(
+            "%d of %d completions held a turn of a chat template, such as %r: it was cut off",
+            len(leaked),
+            len(places),
+            leaked[0][:60],
+        )
     return said
 
 

@@ -44,11 +44,17 @@ def cut_at(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     return (text[: min(ends)], True) if ends else (text, False)
 
 
-def decode(tokenizer: PreTrainedTokenizerBase, rows: Sequence[list[int]]) -> list[str]:
-    """Return the text of each row of ids, without special tokens and otherwise as it was written."""
+def decode(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[list[int]], shown: frozenset[int] = frozenset()
+) -> list[str]:
+    """Return the text of each row of ids, without special tokens but those `shown`, and otherwise as it was written."""
     if not rows:  # batch_decode takes an empty list for one empty row
         return []
     texts: list[str] = tokenizer.batch_decode(list(rows), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    for row, ids in enumerate(rows):
+        if not shown.isdisjoint(ids):
+            kept = [i for i in ids if i in shown or i not in tokenizer.all_special_ids]
+            (texts[row],) = tokenizer.batch_decode([kept], clean_up_tokenization_spaces=False)
     return texts
 
 

@@ -14,6 +14,7 @@ from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.family_probe import batch_rules
 from cai_kedro.engines.fingerprint import model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.leaked_turns import turn_tokens
 from cai_kedro.engines.precision import DType, resolve_dtype
 from cai_kedro.engines.prompt_ids import PromptIds
 from cai_kedro.engines.sampling import context_length, sample_tokens
@@ -37,6 +38,7 @@ class TransformersEngine:
         self._max_batch_tokens = max_batch_tokens
         self.tokens_written = 0
         self._eos = frozenset(eos_ids(lm))
+        self._turns = turn_tokens(lm.tokenizer, self._eos)
         self._pad = next((i for i in (lm.tokenizer.pad_token_id, lm.tokenizer.eos_token_id) if i is not None), 0)
 
     @cached_property
@@ -66,9 +68,11 @@ class TransformersEngine:
         )
         self.tokens_written += sum(map(len, sampled))
         completions = []
-        for ids, text in zip(sampled, decode(self._tokenizer, sampled), strict=True):
+        ended = [ids[-1] in self._eos for ids in sampled]
+        written = [ids[:-1] if end else ids for ids, end in zip(sampled, ended, strict=True)]
+        for end, text in zip(ended, decode(self._tokenizer, written, self._turns), strict=True):
             kept, stopped = stops.cut(text)
-            completions.append(Completion(kept.strip(), "stop" if stopped or ids[-1] in self._eos else "length"))
+            completions.append(Completion(kept.strip(), "stop" if stopped or end else "length"))
         return completions
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:

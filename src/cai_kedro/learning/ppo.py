@@ -132,7 +132,7 @@ class PPOTrainer(Trainer):
         super().__init__(model=model, args=args, optimizers=(optimizer, scheduler))
         self.actor_critic = model
         self.tokenizer = policy.tokenizer
-        self.reader = ReplyReader(policy.tokenizer)
+        self.reader = ReplyReader(policy)
         self.reference = reference.to(args.device)  # type: ignore[arg-type]
         self.score, self.prompts, self.params, self.run_dir = score, prompts, params, run_dir
         self.run_seed = seed

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from cai_kedro.core.prompts import STOPS
+from cai_kedro.engines.eos import eos_ids
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.leaked_turns import turn_tokens, without_leaked_turns
 from cai_kedro.engines.sampling import sample_tokens
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
 from cai_kedro.learning.rl_params import RLParams
@@ -19,7 +22,7 @@ class Replies:
 
     A reply ends on EOS, on a stop string (somebody else's turn) or at the token limit. What is read has no stop string
     and always ends on EOS, where a preference model reads its score. `ended` (n,) is true for replies that end by
-    themselves, on EOS.
+    themselves, on any EOS of the model, and hold no turn of a chat template (`engines/leaked_turns.py`).
     """
 
     written: list[list[int]]
@@ -28,11 +31,19 @@ class Replies:
 
 
 class ReplyReader:
-    """Finds where replies end for those who read them, as the engines do; one per tokenizer."""
+    """Finds where replies end for those who read them, as the engines do; one per model."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.tokenizer = tokenizer
-        self.stops = StopStrings(tokenizer, STOPS, token_texts(tokenizer))
+    def __init__(self, lm: LanguageModel) -> None:
+        """Take a model with its tokenizer. Raises `ValueError` when no token ends an answer."""
+        self.tokenizer = lm.tokenizer
+        self.eos = eos_ids(lm)
+        if not self.eos:
+            raise ValueError(
+                "neither the tokenizer nor the model's generation config names an EOS token, so no reply would ever "
+                "end; set tokenizer.eos_token before saving the model"
+            )
+        self.turns = turn_tokens(lm.tokenizer, self.eos)
+        self.stops = StopStrings(lm.tokenizer, STOPS, token_texts(lm.tokenizer))
 
     def sample(
         self, policy: PreTrainedModel, prompts: Sequence[list[int]], seeds: Sequence[int], params: RLParams
@@ -45,7 +56,7 @@ class ReplyReader:
             top_p=1.0,
             max_new_tokens=params.max_new_tokens,
             seeds=seeds,
-            eos_token_id=self.tokenizer.eos_token_id,
+            eos_token_id=self.eos,
             pad_token_id=self.tokenizer.pad_token_id,
             max_batch_tokens=params.max_batch_tokens,
             stop=self.stops,
@@ -53,17 +64,25 @@ class ReplyReader:
         return self.read(written)
 
     def read(self, written: list[list[int]]) -> Replies:
-        """Cut written replies at their first stop string; a token that spans its beginning goes with it."""
-        eos = self.tokenizer.eos_token_id
+        """Cut written replies at their first stop string; a token that spans its beginning goes with it.
+
+        Whichever EOS ended a reply, the one that training writes is read.
+        """
         read, ended = [], []
-        for ids, text in zip(written, decode(self.tokenizer, written), strict=True):
+        finished = [bool(ids) and ids[-1] in self.eos for ids in written]
+        bodies = [ids[:-1] if end else ids for ids, end in zip(written, finished, strict=True)]
+        for body, end, text in zip(bodies, finished, decode(self.tokenizer, bodies, self.turns), strict=True):
             before, stopped = self.stops.cut(text)
-            ended.append(bool(ids) and ids[-1] == eos and not stopped)
-            read.append([*self._first_tokens(ids, len(before)), eos] if stopped else ids if ended[-1] else [*ids, eos])
+            ended.append(end and not stopped and without_leaked_turns(before) == before.strip())
+            read.append([*(self._first_tokens(body, len(before)) if stopped else body), self.eos[0]])
         return Replies(written, read, torch.tensor(ended, dtype=torch.bool))
+
+    def texts(self, read: list[list[int]]) -> list[str]:
+        """Return what people read of replies: a chat template's turns are cut off, as from what engines write."""
+        return [without_leaked_turns(text) for text in decode(self.tokenizer, read, self.turns)]
 
     def _first_tokens(self, ids: list[int], characters: int) -> list[int]:
         kept = len(ids)
-        while kept and len(decode(self.tokenizer, [ids[:kept]])[0]) > characters:
+        while kept and len(decode(self.tokenizer, [ids[:kept]], self.turns)[0]) > characters:
             kept -= 1
         return ids[:kept]

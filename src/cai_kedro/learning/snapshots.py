@@ -10,7 +10,6 @@ from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.sampling import context_length, evaluating
-from cai_kedro.engines.stopping import decode
 from cai_kedro.learning.encoding import check_same_tokenizer
 from cai_kedro.learning.ppo_math import sequence_kl
 from cai_kedro.learning.replies import ReplyReader
@@ -45,7 +44,7 @@ def snapshot_signals(
     device = torch.device(params.device)
     for model in (start.model, preference_model.model):
         model.to(device)  # type: ignore[arg-type]
-    reader = ReplyReader(start.tokenizer)
+    reader = ReplyReader(start)
     tables = []
     for step in (0, *snapshots):
         policy = snapshots[step] if step else start
@@ -71,7 +70,7 @@ def _signals(
         {
             "step": step,
             "prompt_id": prompts.prompt_ids,
-            "response": [text.strip() for text in decode(policy.tokenizer, replies.read)],
+            "response": reader.texts(replies.read),
             "tokens": [len(reply) for reply in replies.written],
             "ended": replies.ended.double().numpy(),
             "pm_score": score(prompts.token_ids, replies.read).double().numpy(),

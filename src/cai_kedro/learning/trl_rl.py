@@ -129,7 +129,7 @@ def _prompt_tokenizer(tokenizer: PreTrainedTokenizerBase, prompts: EncodedPrompt
 
 
 def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:
-    reader = ReplyReader(policy.tokenizer)
+    reader = ReplyReader(policy)
     units: ScoreUnits | None = None
 
     def preference_score(
