@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
+from cai_kedro.core.finite import check_weights
 from cai_kedro.engines.language_model import LanguageModel
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -115,7 +116,8 @@ def load_language_model(directory: Path) -> LanguageModel:
 
 
 def save_language_model(lm: LanguageModel, directory: Path) -> None:
-    """Write model (safetensors) and tokenizer into a directory."""
+    """Write model (safetensors) and tokenizer into a directory; raises `ValueError` for weights that are not finite."""
+    check_weights(f"the model for {directory}", lm.model.named_parameters(), "make it again with a lower learning rate")
     directory.mkdir(parents=True, exist_ok=True)
     lm.model.save_pretrained(directory)
     lm.tokenizer.save_pretrained(directory)
