@@ -27,7 +27,7 @@ import torch
 
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.loading import TransformersSettings, load_engine
-from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.ray_blocks import blocks_of
 from cai_kedro.engines.ray_settings import ClusterSettings
 from cai_kedro.microworld.shipped import shipped_directory

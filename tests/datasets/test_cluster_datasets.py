@@ -15,7 +15,7 @@ from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.datasets.ray_engine_dataset import RayEngineDataset
 from cai_kedro.datasets.vllm_engine_dataset import VLLMEngineDataset
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import ModelReference, reference_to
+from cai_kedro.engines.model_reference import ModelReference, reference_to
 from cai_kedro.engines.vllm_engine import VLLMSettings
 from cai_kedro.hooks.preflight import Preflight, PreflightError
 from tests.project_copy import PROJECT

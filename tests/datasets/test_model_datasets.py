@@ -15,7 +15,8 @@ from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.datasets.snapshots_dataset import SnapshotEnginesDataset, SnapshotsDataset
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import ModelReference, check_model_directory, load_language_model
+from cai_kedro.engines.model_files import check_model_directory, load_language_model
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.transformers_engine import TransformersEngine
 
 TOKENS = torch.tensor([[5, 9, 40, 7]])
@@ -129,7 +130,7 @@ def test_a_hub_reference_fetches_the_pinned_revision(
         asked.update(repo=repo, revision=revision, patterns=allow_patterns)
         return str(tmp_path / "cache")
 
-    monkeypatch.setattr("cai_kedro.engines.model_files.snapshot_download", fetch)
+    monkeypatch.setattr("cai_kedro.engines.model_reference.snapshot_download", fetch)
     assert ModelReference(repo="org/name", revision=COMMIT).directory() == tmp_path / "cache"
     assert (asked["repo"], asked["revision"]) == ("org/name", COMMIT)
     assert "*.py" not in asked["patterns"]

@@ -15,7 +15,8 @@ from cai_kedro.datasets.model_digest_dataset import ModelDigestDataset
 from cai_kedro.datasets.recorded_referee import RecordedReferee
 from cai_kedro.datasets.referee_dataset import RefereeDataset
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import ModelReference, weights_digest
+from cai_kedro.engines.model_reference import ModelReference
+from cai_kedro.engines.weight_files import weights_digest
 from cai_kedro.microworld.shipped import shipped_directory
 
 HEAD = "prompt_id,policy_a,policy_b,criterion,outcome\n"

@@ -33,7 +33,7 @@ from pathlib import Path
 import ray
 from cai_kedro.engines.base import PromptTooLongError, Sampling
 from cai_kedro.engines.loading import TransformersSettings
-from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.ray_cluster import ClusterError, connect
 from cai_kedro.engines.ray_engine import RayEngine
 from cai_kedro.engines.ray_settings import ClusterSettings

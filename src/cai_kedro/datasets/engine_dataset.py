@@ -10,7 +10,8 @@ from kedro.io import DatasetError, Version
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.model_files import load_language_model, resolve_directory
+from cai_kedro.engines.model_files import load_language_model
+from cai_kedro.engines.model_reference import resolve_directory
 from cai_kedro.engines.precision import DType
 from cai_kedro.engines.transformers_engine import TransformersEngine
 

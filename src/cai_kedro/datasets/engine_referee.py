@@ -14,9 +14,11 @@ from cai_kedro.core.prompts import comparison_prompt
 from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.letters import p_first
-from cai_kedro.engines.model_files import ModelReference, load_language_model, weights_digest
+from cai_kedro.engines.model_files import load_language_model
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.precision import DType
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from cai_kedro.engines.weight_files import weights_digest
 
 
 class EngineReferee:

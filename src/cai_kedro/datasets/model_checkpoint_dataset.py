@@ -6,13 +6,8 @@ from kedro.io import DatasetError
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import (
-    ModelReference,
-    load_language_model,
-    resolve_directory,
-    save_language_model,
-    write_reference,
-)
+from cai_kedro.engines.model_files import load_language_model, save_language_model
+from cai_kedro.engines.model_reference import ModelReference, resolve_directory, write_reference
 
 
 class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference, LanguageModel]):

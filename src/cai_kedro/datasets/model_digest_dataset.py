@@ -6,7 +6,9 @@ from typing import NoReturn
 from kedro.io import DatasetError
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
-from cai_kedro.engines.model_files import check_model_directory, resolve_directory, weights_digest
+from cai_kedro.engines.model_files import check_model_directory
+from cai_kedro.engines.model_reference import resolve_directory
+from cai_kedro.engines.weight_files import weights_digest
 
 
 class ModelDigestDataset(LocalVersionedDataset[NoReturn, str]):

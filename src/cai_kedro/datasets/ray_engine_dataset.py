@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.loading import EngineSettings, TransformersSettings, VLLMSettings
-from cai_kedro.engines.model_files import reference_to
+from cai_kedro.engines.model_reference import reference_to
 from cai_kedro.engines.ray_settings import ClusterSettings
 
 _MODEL: TypeAdapter[TransformersSettings | VLLMSettings] = TypeAdapter(EngineSettings)

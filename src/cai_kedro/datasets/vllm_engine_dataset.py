@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.model_files import check_model_directory, resolve_directory
+from cai_kedro.engines.model_files import check_model_directory
+from cai_kedro.engines.model_reference import resolve_directory
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
 
 

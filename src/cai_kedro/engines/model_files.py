@@ -1,60 +1,117 @@
-"""Models on disk in Hugging Face's format: check a directory, read it, write it, or point at one.
+"""Models on disk in Hugging Face's format: check a directory, read it, write it.
 
-Only safetensors, only pinned revisions, never code from a repository.
+Only safetensors, never code from a repository.
 """
 
-import hashlib
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+)
 
-from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
-from cai_kedro.core.finite import check_weights
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.tokenizer_files import fit_embeddings, read_tokenizer
+from cai_kedro.engines.weight_files import (
+    INDEX,
+    SINGLE,
+    check_report,
+    check_weights,
+    embedding_rows,
+    first_line,
+    on_meta,
+    weight_files,
+)
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS = (SINGLE, INDEX)
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
-REFERENCE_FILE = "reference.json"
-_HUB_FILES = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+_ADAPTER = "adapter_config.json"
 
 
-class ModelReference(BaseModel):
-    """A model that lies elsewhere: a directory, or a hub repository at one commit. Nothing is copied."""
+@dataclass(frozen=True)
+class _Checked:
+    """What a directory holds, but for the values of the weights.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    `renamed` maps names in the files (patterns) to names in the model: the text model inside a model of several kinds.
+    """
 
-    path: str | None = None
-    repo: str | None = None
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-
-    @model_validator(mode="after")
-    def _is_one_of_two(self) -> "ModelReference":
-        if (self.path is None) == (self.repo is None):
-            raise ValueError(f"a model reference needs either a path or a repo, got path={self.path}, repo={self.repo}")
-        if (self.repo is None) != (self.revision is None):
-            raise ValueError("a repo needs a revision, the 40 hexadecimal digits of one commit; a path has none")
-        return self
-
-    def directory(self) -> Path:
-        """Return the directory of the model, fetched first if it is on the hub; raises `ValueError` if incomplete."""
-        if self.path is not None:
-            return check_model_directory(Path(self.path))
-        assert self.repo is not None
-        fetched = snapshot_download(self.repo, revision=self.revision, allow_patterns=_HUB_FILES)
-        return check_model_directory(Path(fetched))
+    kind: Any
+    config: PretrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def check_model_directory(directory: Path) -> Path:
-    """Return the directory if it holds config, whole safetensors weights and tokenizer; else raise `ValueError`."""
+    """Return the directory if it holds config, tokenizer and all weights that the config asks for, as safetensors.
+
+    Nothing is loaded: names and shapes come from the headers of the weights. Raises `ValueError` with what is wrong.
+    """
+    _read(directory)
+    return directory
+
+
+def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer as `load_language_model` does; raises `ValueError` for an incomplete directory."""
+    return _read(directory).tokenizer
+
+
+def load_language_model(directory: Path) -> LanguageModel:
+    """Read model and tokenizer in float32: a preference model or a causal LM, as the config's architecture says.
+
+    Of a model of text and images the text model is taken. What a tokenizer lacks (padding, chat template) is added:
+    `tokenizer_files`. Raises `ValueError` for an incomplete directory or another architecture.
+    """
+    checked = _read(directory)
+    model, report = checked.kind.from_pretrained(
+        directory,
+        config=checked.config,
+        dtype="float32",
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **({"key_mapping": checked.renamed} if checked.renamed else {}),
+    )
+    if checked.renamed:  # the rest of a model of several kinds is left out, and its names are not written again
+        report["unexpected_keys"] = set()
+        model._weight_conversions = None
+    check_report(directory, report)
+    fit_embeddings(model, checked.tokenizer)
+    return LanguageModel(model=model.eval(), tokenizer=checked.tokenizer)
+
+
+def _read(directory: Path) -> _Checked:
+    _check_files(directory)
+    tensors = on_meta(weight_files(directory))
+    config = _read_config(directory)
+    kind, config, renamed = _architecture(directory, config)
+    if renamed:
+        tensors = {name: shape for name, shape in tensors.items() if _is_text(name)}
+    with torch.device("meta"):
+        try:
+            own = type(kind.from_config(config))
+        except Exception as error:
+            raise ValueError(
+                f"{directory / 'config.json'} describes no model that can be built ({first_line(error)}); correct it"
+            ) from error
+    model = check_weights(directory, own, config, tensors, renamed)
+    tokenizer = read_tokenizer(directory, config, read_generation_config(directory), embedding_rows(model))
+    return _Checked(kind, config, tokenizer, renamed)
+
+
+def _check_files(directory: Path) -> None:
     if not directory.is_dir():
         raise ValueError(
             f"there is no model directory {directory}; expected config.json, weights and a tokenizer in it"
         )
+    found = sorted(item.name for item in directory.iterdir())
     missing = [
         told
         for told, names in (
@@ -64,99 +121,75 @@ def check_model_directory(directory: Path) -> Path:
         )
         if not any((directory / name).is_file() for name in names)
     ]
-    if missing:
-        found = ", ".join(sorted(item.name for item in directory.iterdir())) or "nothing"
+    if _ADAPTER in found:
+        whole = "an adapter beside a whole model, and it is not clear which is meant" if not missing else "an adapter"
         raise ValueError(
-            f"the model directory {directory} misses {'; '.join(missing)}; it holds {found}. "
+            f"{directory} holds {whole} ({_ADAPTER}); merge the adapter into its base (peft: merge_and_unload), save "
+            f"that with save_pretrained into a directory of its own, and give that"
+        )
+    if missing:
+        raise ValueError(
+            f"the model directory {directory} misses {'; '.join(missing)}; it holds {', '.join(found) or 'nothing'}. "
             f"Write one with save_pretrained of model and tokenizer (safetensors), or correct the path"
         )
-    for weights in sorted(directory.glob("*.safetensors")):
-        _check_whole(weights)
-    return directory
 
 
-def _check_whole(weights: Path) -> None:
-    """Raise `ValueError` unless the file is as long as its header says; no weights are read."""
+def _read_config(directory: Path) -> PretrainedConfig:
+    file = directory / "config.json"
     try:
-        with safe_open(weights, framework="pt"):
-            pass
-    except SafetensorError as error:
-        raise ValueError(
-            f"the weights {weights} are cut off or damaged ({error}): remove this model and make or fetch it again"
-        ) from error
+        config: PretrainedConfig = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    except Exception as error:
+        raise ValueError(f"{file} cannot be read ({first_line(error)}); correct it or fetch it again") from error
+    if getattr(config, "quantization_config", None) is not None:
+        raise ValueError(f"{file} names quantised weights, which cannot be trained; give the model as it was before")
+    return config
 
 
-def load_language_model(directory: Path) -> LanguageModel:
-    """Read model and tokenizer in float32: a preference model or a causal LM, as the config's architecture says.
+def read_generation_config(directory: Path) -> GenerationConfig | None:
+    """Return what the directory says about generation, None if nothing; raises `ValueError` if it cannot be read."""
+    file = directory / "generation_config.json"
+    if not file.is_file():
+        return None
+    try:
+        return GenerationConfig(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} cannot be read ({error}); correct it or remove it") from error
 
-    A tokenizer without a chat template gets the Human/Assistant one, a tokenizer without padding pads with its end
-    of sequence. Raises `ValueError` for an incomplete directory or another architecture.
-    """
-    check_model_directory(directory)
-    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+
+def _architecture(directory: Path, config: PretrainedConfig) -> tuple[Any, PretrainedConfig, dict[str, str]]:
+    """Return the class that loads the model, its config, and how names of weights change (patterns)."""
     architecture = (config.architectures or ["none"])[0]
     if architecture.endswith("ForSequenceClassification"):
-        kind: Any = AutoModelForSequenceClassification
-    elif architecture.endswith(("ForCausalLM", "LMHeadModel")):
-        kind = AutoModelForCausalLM
-    else:
-        raise ValueError(
-            f"{directory / 'config.json'} names the architecture {architecture}; expected a causal LM "
-            f"(…ForCausalLM) or a preference model (…ForSequenceClassification)"
-        )
-    model = kind.from_pretrained(
-        directory, config=config, dtype="float32", use_safetensors=True, trust_remote_code=False
+        return AutoModelForSequenceClassification, config, {}
+    text = config.get_text_config(decoder=True)
+    if architecture.endswith("ForConditionalGeneration") and not config.is_encoder_decoder and text is not config:
+        if text.architectures is None:
+            text.architectures = [architecture.replace("ForConditionalGeneration", "ForCausalLM")]
+        text.eos_token_id = getattr(config, "eos_token_id", None) or text.eos_token_id
+        return AutoModelForCausalLM, text, _TEXT_MODEL
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+        return AutoModelForCausalLM, config, {}
+    raise ValueError(
+        f"{directory / 'config.json'} names the architecture {architecture}; expected a causal LM (…ForCausalLM, or "
+        f"the text model in a …ForConditionalGeneration that is no encoder-decoder) or a preference model "
+        f"(…ForSequenceClassification)"
     )
-    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = HH_CHAT_TEMPLATE
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return LanguageModel(model=model.eval(), tokenizer=tokenizer)
+
+
+#: Where models of text and images keep the text model: older files, then newer ones.
+_TEXT_MODEL = {
+    r"^language_model\.model\.": "model.",
+    r"^language_model\.lm_head\.": "lm_head.",
+    r"^model\.language_model\.": "model.",
+}
+
+
+def _is_text(name: str) -> bool:
+    return "language_model." in name or name.startswith("lm_head.")
 
 
 def save_language_model(lm: LanguageModel, directory: Path) -> None:
-    """Write model (safetensors) and tokenizer into a directory; raises `ValueError` for weights that are not finite."""
-    check_weights(f"the model for {directory}", lm.model.named_parameters(), "make it again with a lower learning rate")
+    """Write model (safetensors) and tokenizer into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     lm.model.save_pretrained(directory)
     lm.tokenizer.save_pretrained(directory)
-
-
-def write_reference(reference: ModelReference, directory: Path) -> None:
-    """Write where the model lies, in place of the model."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / REFERENCE_FILE).write_text(reference.model_dump_json(exclude_none=True, indent=2) + "\n")
-
-
-def resolve_directory(directory: Path) -> Path:
-    """Return the directory itself, or the one that its reference points at."""
-    file = directory / REFERENCE_FILE
-    return ModelReference.model_validate_json(file.read_text()).directory() if file.is_file() else directory
-
-
-def reference_to(directory: Path) -> ModelReference:
-    """Return the reference that lies in a directory, else one to the directory: what another machine needs to know."""
-    file = directory / REFERENCE_FILE
-    if not file.is_file():
-        return ModelReference(path=str(directory.resolve()))
-    reference = ModelReference.model_validate_json(file.read_text())
-    return reference if reference.path is None else ModelReference(path=str(Path(reference.path).resolve()))
-
-
-def weights_digest(directory: Path) -> str:
-    """Return the sha256 of names, types, shapes and values of all weights of a directory, without loading the model.
-
-    Copies of a model share it, however their weights are split into files. Another number type is another digest.
-    """
-    digest = hashlib.sha256()
-    where: dict[str, Path] = {}
-    for file in sorted(directory.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as tensors:
-            where |= dict.fromkeys(tensors.keys(), file)
-    for name, file in sorted(where.items()):
-        with safe_open(file, framework="pt") as tensors:
-            weights = tensors.get_tensor(name)
-        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\n".encode())
-        digest.update(weights.contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from cai_kedro.engines.base import PromptTooLongError
+from cai_kedro.engines.model_files import load_tokenizer
 from cai_kedro.engines.text_ids import text_ids
 
 
@@ -20,10 +21,10 @@ class PromptIds:
 
     @classmethod
     def of(cls, directory: Path) -> Self:
-        """Read tokenizer and config of a model directory."""
+        """Read tokenizer and config of a model directory; raises `ValueError` if it is incomplete."""
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
         limit = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-        return cls(AutoTokenizer.from_pretrained(directory, trust_remote_code=False), limit)
+        return cls(load_tokenizer(directory), limit)
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each prompt, behind the tokenizer's BOS if it has one; a prompt never holds it itself."""

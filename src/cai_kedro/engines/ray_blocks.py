@@ -8,7 +8,7 @@ import torch
 
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.loading import TransformersSettings, VLLMSettings, load_engine
-from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.engines.model_reference import ModelReference
 
 Row = TypeVar("Row")
 

@@ -12,7 +12,7 @@ from ray.data.checkpoint import CheckpointConfig
 from ray.exceptions import RayError
 
 from cai_kedro.engines.loading import TransformersSettings, VLLMSettings
-from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.ray_blocks import BlockWorker
 from cai_kedro.engines.ray_settings import ClusterSettings
 from cai_kedro.engines.ray_source import BlockSource

@@ -12,7 +12,7 @@ import numpy as np
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.fingerprint import directory_fingerprint
 from cai_kedro.engines.loading import TransformersSettings, VLLMSettings
-from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.prompt_ids import PromptIds
 from cai_kedro.engines.ray_blocks import asked_to_choose, asked_to_generate, blocks_of
 from cai_kedro.engines.ray_cluster import answers_of

@@ -17,7 +17,7 @@ def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[l
     """
     if not texts:
         return []
-    control = {i: tokenizer.convert_ids_to_tokens(i) for i in _control_ids(tokenizer)}
+    control = {i: str(tokenizer.convert_ids_to_tokens(i)) for i in _control_ids(tokenizer)}
     rows = _ids(tokenizer, texts)
     return [
         ids if control.keys().isdisjoint(ids) else _ids_without(tokenizer, text, control)
@@ -55,7 +55,7 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[
 
 
 def _ids_without(tokenizer: PreTrainedTokenizerBase, text: str, control: dict[int, str]) -> list[int]:
-    """Tokenise in two parts wherever a control token is spelled: some vocabularies hold it as an ordinary piece, too."""
+    """Tokenise in two parts wherever a control token is spelled: a vocabulary may hold it as a piece of text, too."""
     parts = [text]
     for name in control.values():
         cut: list[str] = []

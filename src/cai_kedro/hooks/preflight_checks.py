@@ -67,7 +67,8 @@ def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
 
 
 def _model_fault(name: str, dataset: AbstractVersionedDataset) -> Iterator[str]:
-    from cai_kedro.engines.model_files import check_model_directory, resolve_directory  # noqa: PLC0415 - transformers
+    from cai_kedro.engines.model_files import check_model_directory  # noqa: PLC0415 - transformers
+    from cai_kedro.engines.model_reference import resolve_directory  # noqa: PLC0415 - transformers
 
     try:
         check_model_directory(resolve_directory(Path(dataset._get_load_path())))

@@ -10,7 +10,8 @@ from kedro.io import DataCatalog
 
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import ModelReference, load_language_model
+from cai_kedro.engines.model_files import load_language_model
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
 from cai_kedro.planning.inputs import Material

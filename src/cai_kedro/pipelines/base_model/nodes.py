@@ -6,7 +6,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import ModelReference
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
 from cai_kedro.microworld.shipped import shipped_directory, training_log
 

@@ -1,0 +1,83 @@
+"""A model that lies elsewhere: in another directory, or on the hub at a pinned revision."""
+
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cai_kedro.engines.model_files import check_model_directory
+from cai_kedro.engines.weight_files import first_line
+
+REFERENCE_FILE = "reference.json"
+_SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
+_HUB_FILES = ["*.safetensors", *_SMALL_FILES]
+
+
+class ModelReference(BaseModel):
+    """A model that lies elsewhere: a directory, or a hub repository at one commit. Nothing is copied."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str | None = None
+    repo: str | None = None
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> "ModelReference":
+        if (self.path is None) == (self.repo is None):
+            raise ValueError(f"a model reference needs either a path or a repo, got path={self.path}, repo={self.repo}")
+        if (self.repo is None) != (self.revision is None):
+            raise ValueError("a repo needs a revision, the 40 hexadecimal digits of one commit; a path has none")
+        return self
+
+    def at(self, base: Path) -> "ModelReference":
+        """Return the reference with an absolute path: `~` is the home directory, a relative one starts at `base`."""
+        return self if self.path is None else ModelReference(path=str(base / Path(self.path).expanduser()))
+
+    def directory(self) -> Path:
+        """Return the directory of the model, fetched first if it is on the hub; raises `ValueError` if incomplete."""
+        return check_model_directory(self.locate())
+
+    def locate(self) -> Path:
+        """Return the directory without looking into it, fetched first if it is on the hub.
+
+        Raises `ValueError` where the hub cannot give it.
+        """
+        return Path(self.path).expanduser() if self.path is not None else self._fetch(_HUB_FILES)
+
+    def check_hub(self) -> None:
+        """Fetch all but the weights; raises `ValueError` where the hub cannot give that."""
+        if self.repo is not None:
+            self._fetch(_SMALL_FILES)
+
+    def _fetch(self, patterns: list[str]) -> Path:
+        assert self.repo is not None
+        try:
+            return Path(snapshot_download(self.repo, revision=self.revision, allow_patterns=patterns))
+        except (OSError, HfHubHTTPError) as error:  # also what is offline and not there yet: a FileNotFoundError
+            raise ValueError(
+                f"the model {self.repo} at {self.revision} cannot be fetched from the hub ({first_line(error)}); "
+                f"check network, name and HF_TOKEN, or copy it to this machine and use source: path"
+            ) from error
+
+
+def write_reference(reference: ModelReference, directory: Path) -> None:
+    """Write where the model lies, in place of the model."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / REFERENCE_FILE).write_text(reference.model_dump_json(exclude_none=True, indent=2) + "\n")
+
+
+def resolve_directory(directory: Path) -> Path:
+    """Return the directory itself, or the one that its reference points at, without looking into it."""
+    file = directory / REFERENCE_FILE
+    return ModelReference.model_validate_json(file.read_text()).locate() if file.is_file() else directory
+
+
+def reference_to(directory: Path) -> ModelReference:
+    """Return the reference that lies in a directory, else one to the directory: what another machine needs to know."""
+    file = directory / REFERENCE_FILE
+    if not file.is_file():
+        return ModelReference(path=str(directory.resolve()))
+    reference = ModelReference.model_validate_json(file.read_text())
+    return reference if reference.path is None else ModelReference(path=str(Path(reference.path).resolve()))
