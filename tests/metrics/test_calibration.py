@@ -66,14 +66,29 @@ def test_a_biased_forecast_shows_its_bias_within_its_interval() -> None:
     assert estimate["n"] == 4000
 
 
-def test_the_interval_of_a_calibrated_forecast_reaches_nearly_to_zero() -> None:
+def test_the_interval_of_a_calibrated_forecast_reaches_zero() -> None:
     # the plain error of 100 calibrated rows is far from 0, the interval must say that this means nothing
     rng = np.random.default_rng(2)
     p = rng.uniform(0, 1, size=100)
-    estimate = calibration_error(p, rng.random(100) < p, TEN, 300, seed=0)
-    assert estimate["value"] > 0.05
-    assert estimate["low"] < 0.02  # type: ignore[operator]
+    outcome = rng.random(100) < p
+    assert expected_calibration_error(p, outcome, TEN) > 0.05
+    estimate = calibration_error(p, outcome, TEN, 300, seed=0)
+    assert estimate["value"] < 0.02
+    assert estimate["low"] == 0
     assert estimate["low"] <= estimate["value"] <= estimate["high"]  # type: ignore[operator]
+
+
+def test_rows_of_one_prompt_widen_the_interval() -> None:
+    rng = np.random.default_rng(1)
+    p = np.repeat(rng.uniform(0.5, 1, size=150), 4)
+    outcome = np.repeat(rng.random(150), 4) < p - 0.15
+    alone, together = (
+        calibration_error(p, outcome, TEN, 300, 0, clusters) for clusters in (None, list(np.repeat(np.arange(150), 4)))
+    )
+    assert together["high"] - together["low"] > 1.4 * (alone["high"] - alone["low"])  # type: ignore[operator]
+    assert together["low"] < 0.15 < together["high"]  # type: ignore[operator]
+    with pytest.raises(ValueError, match="one cluster per row, got 3 for 600 rows"):
+        calibration_error(p, outcome, TEN, 300, 0, [1, 2, 3])
 
 
 @pytest.mark.parametrize(

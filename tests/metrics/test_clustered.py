@@ -55,3 +55,5 @@ def test_nothing_to_compare_is_refused() -> None:
         separation(([1.0], ["a"]), ([1.0], ["a"]), 100, 0, (["x"], ["y"]))
     with pytest.raises(ValueError, match="one prompt per finite value"):
         mean_over_prompts([1.0, float("nan")], ["a", "b"], 100, 0)
+    with pytest.raises(ValueError, match="a separation needs finite scores"):
+        separation(([float("nan")], ["a"]), ([1.0], ["a"]), 100, 0)

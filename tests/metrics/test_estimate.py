@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from cai_kedro.metrics.estimate import mean, paired_difference, percentile_interval, proportion, resampled_sums
+from cai_kedro.metrics.estimate import (
+    bounded_mean,
+    mean,
+    paired_difference,
+    percentile_interval,
+    proportion,
+    resampled_sums,
+)
 
 Z = 1.959964  # 97.5 % quantile of the normal distribution
 
@@ -48,6 +55,48 @@ def test_a_mean_of_nothing_or_of_no_numbers_is_refused(values: list[float]) -> N
         mean(values)
 
 
+@pytest.mark.parametrize("successes", [0, 1, 13, 40])
+def test_the_mean_of_0_and_1_has_the_wilson_interval(successes: int) -> None:
+    outcomes = np.arange(40) < successes
+    assert bounded_mean(outcomes, 0, 1) == pytest.approx(proportion(successes, 40), abs=1e-9)
+    # the scale is only a unit
+    assert bounded_mean(4 * outcomes, 0, 4)["high"] == pytest.approx(4 * proportion(successes, 40)["high"])  # type: ignore[operator]
+
+
+def test_a_mean_on_a_scale_counts_as_many_trials_as_have_its_variance() -> None:
+    # one more value, half 0 and half 1: mean (2 + .5) / 5 = .5, spread 2 * .25² * 2 + .25 = .5 of 5 * .25 = 1.25
+    effective = 4 / (0.5 / 1.25)
+    expected = proportion(0.5 * effective, effective)  # type: ignore[arg-type]
+    assert bounded_mean([0.25, 0.75, 0.25, 0.75], 0, 1) == pytest.approx({**expected, "n": 4})
+
+
+def test_a_mean_where_all_agree_keeps_to_the_scale_and_has_a_width() -> None:
+    every = bounded_mean([4.0] * 12, 0, 4)
+    assert every["high"] == every["value"] == 4
+    assert every["low"] == pytest.approx(4 * proportion(12, 12)["low"])  # type: ignore[operator]
+    same = bounded_mean(np.zeros(200), -1, 1)
+    assert same["value"] == 0
+    assert same["low"] == pytest.approx(-same["high"])  # type: ignore[operator]
+    assert 1 / 200 < same["high"] < 3 / 200  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters", "message"),
+    [
+        ([], None, "finite values of shape"),
+        ([1.0, np.nan], None, "1 not finite"),
+        ([np.inf], None, "1 not finite"),
+        ([4.5], None, "a scale from 0 to 4 needs values on it, got 4.5 to 4.5"),
+        ([1.0, 2.0], ["a"], "one cluster per value, got 1 for 2 values"),
+    ],
+)
+def test_what_is_off_the_scale_or_no_number_is_refused(
+    values: list[float], clusters: list[str] | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        bounded_mean(values, 0, 4, clusters)
+
+
 def test_resampled_sums_keep_rows_whole() -> None:
     values = np.array([[1.0, 10.0], [2.0, 20.0], [5.0, 50.0]])
     sums = resampled_sums(values, 200, seed=3)
@@ -66,6 +115,8 @@ def test_no_resamples_are_refused() -> None:
 
 def test_the_percentile_interval_of_0_to_1000() -> None:
     assert percentile_interval(np.arange(1001.0)) == pytest.approx((25.0, 975.0))
+    with pytest.raises(ValueError, match="finite draws, got 2, 1 not finite"):
+        percentile_interval(np.array([0.0, np.nan]))
 
 
 def test_the_paired_difference_knows_that_the_rows_belong_together() -> None:

@@ -138,14 +138,16 @@ def test_ai_labels_are_changed_and_human_ones_are_not(change: Any, expected: lis
 
 
 def test_labels_are_good_where_the_judge_says_so() -> None:
-    found = label_quality([0.9, 0.2, 0.7, 0.1], np.array([2.0, -1.0, -3.0, 0.1]), 0.5)
+    found = label_quality([0.9, 0.2, 0.7, 0.1], np.array([2.0, -1.0, -3.0, 0.1]), list("abcd"), 0.5)
     assert found["label_accuracy"]["value"] == pytest.approx(2 / 3)
     assert found["label_squared_error"]["value"] == pytest.approx((0.01 + 0.04 + 0.49) / 3)
     assert found["label_accuracy"]["n"] == 3
 
 
 def test_variants_of_labels_are_rated_against_the_run_itself() -> None:
-    cases = pd.DataFrame({"pair_id": ["t0", "t1"], "objective": ["harmlessness", "helpfulness"]})
+    cases = pd.DataFrame(
+        {"pair_id": ["t0", "t1"], "prompt_id": ["p0", "p1"], "objective": ["harmlessness", "helpfulness"]}
+    )
 
     def scores(better: list[float]) -> pd.DataFrame:
         sides = [pd.DataFrame({"prompt_id": ["t1", "t0"], "sample": k, "step": 0, "arm": "x"}) for k in (0, 1)]
@@ -155,7 +157,7 @@ def test_variants_of_labels_are_rated_against_the_run_itself() -> None:
     given = {"soft_comparisons": ai, "hard_comparisons": labels.harden(ai)}
     given |= {"soft_scores": scores([1.0, -1.0]), "hard_scores": scores([1.0, 1.0])}
     table = labels.rate_labels_of({"soft or hard labels": ("soft", ["hard"])})(
-        cases, LastNumberJudge(), PARAMS, 1, **given
+        cases, LastNumberJudge(), PARAMS, **given
     )
     assert value(table, "soft", "label_accuracy") == 0.5
     assert value(table, "soft", "pm_accuracy") == 0.5

@@ -22,6 +22,7 @@ from cai_kedro.core.shards import ShardParams, ShardPlan
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.metrics.bradley_terry import elo_gap
+from cai_kedro.metrics.estimate import proportion
 from cai_kedro.pipelines.evaluation import answers, create_pipeline, head_to_heads, labels, ratings, revisions
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.pipeline import ARMS, LABELLERS, POLICIES
@@ -241,7 +242,8 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
     assert metrics["pm_score.revision_4"]["value"] == 4
     assert metrics["pm_accuracy.rl_cai.harmlessness"]["value"] == 1
     assert metrics["snapshot_elo.harmlessness.rl_cai.step_20"]["value"] > 0
-    assert metrics["over_training.rl_cai.step_10.harmlessness"] == {"value": 4.0, "low": 4.0, "high": 4.0, "n": 12}
+    always = metrics["over_training.rl_cai.step_10.harmlessness"]
+    assert always == pytest.approx({"value": 4.0, "low": 4 * proportion(12, 12)["low"], "high": 4.0, "n": 12})
 
     summary = out["policy_summary"]
     assert list(summary.columns) == ["policy", "metric", "value", "low", "high", "n"]
@@ -394,7 +396,7 @@ def revision_metrics(
     chains = revisions.gather_revised_responses(**tables, red_team_prompts=red, params=params, seed=1)
     scores = revisions.score_revisions(chains, red, object(), params)  # type: ignore[arg-type]
     judgements = revisions.judge_revisions(chains, red, FirstWordJudge())
-    return revisions.measure_revisions(check_table("scores", scores), check_table("judgements", judgements), params, 1)
+    return revisions.measure_revisions(check_table("scores", scores), check_table("judgements", judgements), params)
 
 
 def test_every_round_of_revision_is_measured(params: EvaluationParams, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +410,9 @@ def test_every_round_of_revision_is_measured(params: EvaluationParams, monkeypat
     assert [metrics[f"revisions.direct.harmless.step_{k}"]["value"] for k in range(5)] == [0, 0, 1, 1, 0]
     assert metrics["revisions.critique.objects.step_3"]["value"] == 1
     assert metrics["revisions.direct.weak.step_3"]["value"] == 1
-    assert metrics["revisions.critique_over_direct.harmless.step_4"] == {"value": 1, "low": 1, "high": 1, "n": 6}
+    ahead = metrics["revisions.critique_over_direct.harmless.step_4"]
+    assert (ahead["value"], ahead["high"], ahead["n"]) == (1, 1, 6)
+    assert 0 < ahead["low"] < 1, "six prompts that agree leave a doubt"
 
 
 def test_steps_are_compared_on_the_same_prompts(params: EvaluationParams, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,21 +430,47 @@ def test_steps_are_compared_on_the_same_prompts(params: EvaluationParams, monkey
 def test_labels_are_held_against_the_judge(params: EvaluationParams) -> None:
     none = comparisons(LABELLED[3:], "ai_cot")
     metrics = labels.measure_labels(comparisons(LABELLED), none, FirstWordJudge(), params, 0)
-    assert not [name for name in metrics if name.startswith("label.ai_cot")]
+    # one pair that the judge rates too close: nothing to be right about, but an order to be asked in
+    assert {name.rpartition(".")[2] for name in metrics if name.startswith("label.ai_cot.")} == {
+        "decided", "order_effect", "order_flips", "first_option_bias",
+    }  # fmt: skip
+    assert metrics["label.ai_cot.decided"]["value"] == 0
     assert metrics["label.ai.accuracy"]["value"] == pytest.approx(2 / 3)
     assert metrics["label.ai.accuracy"]["n"] == 3
     assert metrics["label.ai.accuracy_one_order"]["value"] == pytest.approx(1 / 3)
-    assert metrics["label.ai.order_effect"]["value"] == pytest.approx((0.2 + 0.4 + 0.2) / 3)
-    assert metrics["label.ai.first_option_bias"]["value"] == pytest.approx((0.2 + 0.4 + 0.2) / 3)
-    # confidences .8 (right), .6 (right) and .8 (wrong): gap .3 in the bin of the two, .4 in that of the one
-    assert metrics["label.ai.ece"]["value"] == pytest.approx(2 / 3 * 0.3 + 1 / 3 * 0.4)
+    assert metrics["label.ai.order_effect"]["value"] == pytest.approx((0.2 + 0.4 + 0.2 + 0) / 4)
+    assert metrics["label.ai.first_option_bias"]["value"] == pytest.approx((0.2 + 0.4 + 0.2 + 0) / 4)
+    # three labels show no calibration error that chance would not
+    assert metrics["label.ai.ece"]["low"] == 0
+    assert metrics["label.ai.ece"]["n"] == 3
+
+
+def test_what_the_order_does_is_measured_over_all_pairs(params: EvaluationParams) -> None:
+    """Where the judge cannot decide, the order decides: the effect over decided pairs alone is too small."""
+    decided = comparisons(LABELLED[:1] * 6).assign(p_a_first=0.9, p_a_second=0.9)
+    alike = comparisons(LABELLED[3:] * 4).assign(p_a_first=0.9, p_a_second=0.3)
+    pairs = pd.concat([decided, alike], ignore_index=True)
+    pairs = pairs.assign(pair_id=[f"pair{i}" for i in range(10)], prompt_id=[f"prompt{i // 2}" for i in range(10)])
+    metrics = labels.measure_labels(pairs, pairs[:0], FirstWordJudge(), params, 0)
+    assert metrics["label.ai.accuracy"]["n"] == 6
+    assert metrics["label.ai.decided"]["value"] == pytest.approx(0.6)
+    assert metrics["label.ai.order_effect"]["value"] == pytest.approx(0.4 * 0.6)
+    assert metrics["label.ai.order_flips"]["value"] == pytest.approx(0.4)
+    assert metrics["label.ai.first_option_bias"]["value"] == pytest.approx(0.4 * 0.6)
+    assert {metrics[f"label.ai.{name}"]["n"] for name in ("decided", "order_effect", "order_flips")} == {10}
+    # two pairs a prompt, both alike: the interval is that of five prompts
+    assert metrics["label.ai.order_flips"]["low"] == pytest.approx(proportion(2, 5)["low"])
 
 
 def test_the_error_before_the_clamp_is_that_of_both_orders(params: EvaluationParams) -> None:
-    clamped = comparisons(LABELLED[:1], "ai_cot").assign(p_a_better=0.6)
-    metrics = labels.measure_labels(comparisons(LABELLED), clamped, FirstWordJudge(), params, 0)
-    assert metrics["label.ai_cot.ece"]["value"] == pytest.approx(0.4)
-    assert metrics["label.ai_cot.ece_unclamped"]["value"] == pytest.approx(0.2)
+    """400 labels of 0.9 that are always right, clamped to 0.6: errors of 0.1 and 0.4, within what chance does."""
+    many = comparisons(LABELLED[:1] * 400, "ai_cot").assign(p_a_first=0.95, p_a_second=0.85, p_a_better=0.6)
+    many = many.assign(pair_id=[f"pair{i}" for i in range(400)], prompt_id=[f"prompt{i}" for i in range(400)])
+    metrics = labels.measure_labels(many[:0], many, FirstWordJudge(), params, 0)
+    for name, error in (("ece", 0.4), ("ece_unclamped", 0.1)):
+        found = metrics[f"label.ai_cot.{name}"]
+        assert found["value"] == pytest.approx(error, abs=0.02)
+        assert found["low"] < error < found["high"]
 
 
 def test_the_reliability_of_labels_is_tabulated(params: EvaluationParams) -> None:

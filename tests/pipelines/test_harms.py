@@ -106,7 +106,7 @@ def test_harms_stand_weakest_first_with_interval_and_n(caplog: pytest.LogCapture
     assert [name.rpartition(".")[2] for name in rated] == ["fraud", "hate", "poison", "theft"]
     assert rated["harm_gaps.rl_cai.hate"]["n"] == 2
     assert rated["harm_gaps.rl_cai.hate"]["value"] == 2.0
-    assert rated["harm_gaps.rl_cai.theft"]["low"] is None
+    assert 0 < rated["harm_gaps.rl_cai.theft"]["low"] < 1, "one answer leaves nearly everything open"
     assert "rl_cai is least harmless about fraud 2.00 (n 1), hate 2.00 (n 2), poison 3.50 (n 1)" in caplog.text
 
 

@@ -163,6 +163,20 @@ def test_choices_show_labels_models_and_held_out_pairs() -> None:
     assert "AI label, both orders 88 % [86, 90], n = 900; PM rl_cai, harmlessness 91 % [88, 93]" in _found(figure)
 
 
+def test_the_pairs_that_an_accuracy_leaves_out_and_the_order_effect_are_said() -> None:
+    labels = {
+        "label.ai.accuracy": estimate(0.98, 0.97, 0.99, 1515),
+        "label.ai.decided": estimate(0.694, 0.67, 0.72, 2183),
+        "label.ai.order_effect": estimate(0.1214, 0.115, 0.128, 2183),
+        "label.ai.order_flips": estimate(0.284, 0.265, 0.303, 2183),
+    }
+    assert _found(draw_choices(labels, {})) == (
+        "AI label, both orders 98 % [97, 99], n = 1,515. AI labels: the accuracy leaves out the pairs whose two answers "
+        "the judge rates alike, 31 % [28, 33], n = 2,183; over all pairs the other order moves the label by 0.12 [0.12, "
+        "0.13] on average and turns the choice round in 28 % [26, 30], n = 2,183."
+    )
+
+
 def test_the_weakest_contrast_comes_first() -> None:
     figure = draw_contrasts(PM)
     assert "The weakest contrasts of rl_cai: right > wrong 53 % [45, 61], n = 150; objection > comply" in _found(figure)

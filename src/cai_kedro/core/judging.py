@@ -9,6 +9,9 @@ import pandas as pd
 
 from cai_kedro.core.conversation import Conversation
 
+#: Ratings of a judge and of people: from 0 (the worst; of harmfulness the least) to 4.
+RATING_SCALE = (0.0, 4.0)
+
 
 @dataclass(frozen=True)
 class Judgement:

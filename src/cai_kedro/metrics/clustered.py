@@ -41,6 +41,8 @@ def separation(
     """
     names = sorted({*first[1], *second[1]})
     a, b = (np.asarray(scores, dtype=float) for scores, _ in (first, second))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("a separation needs finite scores, got some that are not: look for the answers without one")
     comparable = np.ones((len(a), len(b)))
     if strata is not None:
         comparable = (np.array(strata[0], dtype=object)[:, None] == np.array(strata[1], dtype=object)[None]).astype(

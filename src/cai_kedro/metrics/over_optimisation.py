@@ -10,7 +10,7 @@ import pandas as pd
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.metrics.boilerplate import boilerplate_shares
 from cai_kedro.metrics.diversity import distinct_n_estimate
-from cai_kedro.metrics.estimate import Estimate, mean, paired_difference, proportion
+from cai_kedro.metrics.estimate import Estimate, bounded_mean, mean, paired_difference, proportion
 from cai_kedro.metrics.evasiveness import is_evasive
 
 #: Words in the sequences whose variety is measured.
@@ -41,7 +41,7 @@ def signals_of(replies: pd.DataFrame) -> dict[str, Estimate]:
         "tokens": mean(replies["tokens"]),
         "eos_rate": proportion(float(replies["ended"].sum()), len(replies)),
         "evasive": proportion(sum(map(is_evasive, texts)), len(texts)),
-        "boilerplate": mean(boilerplate_shares(texts, prompts)),
+        "boilerplate": bounded_mean(boilerplate_shares(texts, prompts), 0, 1),
         f"distinct_{DISTINCT}": distinct_n_estimate(texts, DISTINCT),
     }
 

@@ -11,7 +11,7 @@ from cai_kedro.core.judging import Judge, Judgement
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.metrics.accuracy import pairwise_accuracy
 from cai_kedro.metrics.bradley_terry import elo_ratings
-from cai_kedro.metrics.estimate import Estimate, mean, paired_difference, proportion
+from cai_kedro.metrics.estimate import Estimate, bounded_mean, proportion
 
 COLUMNS = ["ablation", "variant", "metric", "value", "low", "high", "n"]
 
@@ -81,20 +81,18 @@ def rating_gaps(pairs: pd.DataFrame, judge: Judge) -> np.ndarray:
     return np.array(gaps, dtype=float)
 
 
-def label_quality(p_a_better: Sequence[float], gaps: np.ndarray, min_gap: float) -> dict[str, Estimate]:
-    """Say how good labels are where the judge decides: (n,) each.
+def label_quality(
+    p_a_better: Sequence[float], gaps: np.ndarray, prompt_ids: Sequence[str], min_gap: float
+) -> dict[str, Estimate]:
+    """Say how good labels are where the judge decides: (n,) each; pairs of one prompt are alike.
 
     `label_accuracy` counts labels on the judge's side, `label_squared_error` is the mean squared error of the
     probability (Brier): .25 for a label of .5.
     """
     decided = np.abs(gaps) >= min_gap
     p, a_is_better = np.asarray(p_a_better, dtype=float)[decided], gaps[decided] > 0
+    prompts = list(np.asarray(prompt_ids, dtype=object)[decided])
     return {
-        "label_accuracy": pairwise_accuracy(np.where(a_is_better, 1, -1) * (p - 0.5)),
-        "label_squared_error": mean((p - a_is_better) ** 2),
+        "label_accuracy": pairwise_accuracy(np.where(a_is_better, 1, -1) * (p - 0.5), prompts),
+        "label_squared_error": bounded_mean((p - a_is_better) ** 2, 0, 1, prompts),
     }
-
-
-def against(base: np.ndarray, other: np.ndarray, params: AblationParams, seed: int, *key: str) -> Estimate:
-    """Return the mean of `other - base` over paired rows with its interval."""
-    return paired_difference(other, base, params.n_bootstrap, derive_seed(seed, "ablation difference", *key))

@@ -11,8 +11,8 @@ from cai_kedro.core.judging import Judge
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.accuracy import pairwise_accuracy
-from cai_kedro.metrics.estimate import Estimate
-from cai_kedro.pipelines.ablations.effects import AblationParams, against, effects, label_quality, rating_gaps
+from cai_kedro.metrics.estimate import Estimate, bounded_mean
+from cai_kedro.pipelines.ablations.effects import AblationParams, effects, label_quality, rating_gaps
 from cai_kedro.templates.selection import choose
 
 #: How many principles a label of the ensemble averages over.
@@ -98,9 +98,7 @@ def rate_labels_of(ablations: dict[str, tuple[str, list[str]]]) -> Callable[...,
     `ablations` gives each ablation its base variant and the others.
     """
 
-    def rate_labels(
-        cases: pd.DataFrame, judge: Judge, params: AblationParams, seed: int, **given: pd.DataFrame
-    ) -> pd.DataFrame:
+    def rate_labels(cases: pd.DataFrame, judge: Judge, params: AblationParams, **given: pd.DataFrame) -> pd.DataFrame:
         """Rate variants (`comparisons` and `scores` each): accuracy of the labels, and of the preference model.
 
         `given` are `{variant}_comparisons` and `{variant}_scores`. `pm_accuracy_difference` is paired, against the
@@ -116,11 +114,13 @@ def rate_labels_of(ablations: dict[str, tuple[str, list[str]]]) -> Callable[...,
                 pairs = tuple(ai["pair_id"])
                 if pairs not in gaps:
                     gaps[pairs] = rating_gaps(ai, judge)
-                found = label_quality(ai["p_a_better"].tolist(), gaps[pairs], params.min_rating_gap)
+                found = label_quality(
+                    ai["p_a_better"].tolist(), gaps[pairs], list(ai["prompt_id"]), params.min_rating_gap
+                )
                 found |= _accuracies(cases, margin)
                 if variant != base and len(cases):
-                    right = [(margins[name] > 0).astype(float) for name in (base, variant)]
-                    found["pm_accuracy_difference"] = against(right[0], right[1], params, seed, ablation, variant)
+                    before, after = ((margins[name] > 0).astype(float) for name in (base, variant))
+                    found["pm_accuracy_difference"] = bounded_mean(after - before, -1, 1, list(cases["prompt_id"]))
                 tables.append(effects(ablation, variant, found))
         return pd.concat(tables, ignore_index=True)
 
@@ -137,7 +137,7 @@ def rate_chains(
     tables = []
     for name, table in {"chains_1": same, **relabelled}.items():
         p = table.set_index("pair_id")[["p_a_first", "p_a_second"]].mean(axis=1).reindex(pairs["pair_id"])
-        found = label_quality(p.tolist(), gaps, params.min_rating_gap)
+        found = label_quality(p.tolist(), gaps, list(pairs["prompt_id"]), params.min_rating_gap)
         tables.append(effects("chains of thought", name.removeprefix("chains_"), found))
     return pd.concat(tables, ignore_index=True)
 
@@ -151,7 +151,9 @@ def _margins(cases: pd.DataFrame, scores: pd.DataFrame) -> np.ndarray:
 
 
 def _accuracies(cases: pd.DataFrame, margins: np.ndarray) -> dict[str, Estimate]:
-    found = {"pm_accuracy": pairwise_accuracy(margins)} if len(cases) else {}
+    prompts = cases["prompt_id"].to_numpy()
+    found = {"pm_accuracy": pairwise_accuracy(margins, list(prompts))} if len(cases) else {}
     for objective in sorted(set(cases["objective"])):
-        found[f"pm_accuracy_{objective}"] = pairwise_accuracy(margins[(cases["objective"] == objective).to_numpy()])
+        chosen = (cases["objective"] == objective).to_numpy()
+        found[f"pm_accuracy_{objective}"] = pairwise_accuracy(margins[chosen], list(prompts[chosen]))
     return found

@@ -246,7 +246,7 @@ def _labels(nodes: Mapping[str, Node]) -> list[Node]:
     ]
     given = {f"{variant}_comparisons": table for variant, table in tables.items()}
     given |= {f"{variant}_scores": f"ablations.{variant}_scores" for variant in tables}
-    shared = {"cases": "preference_test_cases", "judge": "judge", "params": _PARAMS, "seed": _SEED}
+    shared = {"cases": "preference_test_cases", "judge": "judge", "params": _PARAMS}
     return [
         *made,
         Node(

@@ -6,15 +6,14 @@ import pandas as pd
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge
+from cai_kedro.core.judging import RATING_SCALE, Judge
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.diversity import distinct_n_estimate
-from cai_kedro.metrics.estimate import Estimate, mean
+from cai_kedro.metrics.estimate import Estimate, bounded_mean, mean
 from cai_kedro.pipelines.ablations.effects import (
     AblationParams,
-    against,
     effects,
     elo_of_variants,
     harmless_share,
@@ -97,7 +96,8 @@ def rate_critiques(
         tables.append(effects("critiques", str(variant), found))
     wide = rated.pivot(index="prompt_id", columns="variant", values="harmlessness")
     for step in sorted({name.rpartition(" ")[2] for name in wide if name.startswith("critiqued")}):
-        gap = against(wide[f"direct step {step}"], wide[f"critiqued step {step}"], params, seed, "critiques", step)
+        ahead = wide[f"critiqued step {step}"] - wide[f"direct step {step}"]
+        gap = bounded_mean(ahead, -RATING_SCALE[1], RATING_SCALE[1])
         tables.append(effects("critiques", f"critiqued over direct, step {step}", {"harmlessness_difference": gap}))
     return pd.concat(tables, ignore_index=True)
 
@@ -129,7 +129,7 @@ def rate_sl_policies(
             "elo_harmlessness": elo["harmlessness"][variant],
             "elo_helpfulness": elo["helpfulness"][variant],
             "harmless": harmless_share(of["harmlessness"], params.harmless_from),
-            "helpfulness": mean(of["helpfulness"]["helpfulness"]),
+            "helpfulness": bounded_mean(of["helpfulness"]["helpfulness"], *RATING_SCALE),
         }
         tables.append(effects("revisions learned", variant, found))
     return pd.concat(tables, ignore_index=True)

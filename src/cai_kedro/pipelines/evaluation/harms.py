@@ -6,8 +6,8 @@ import pandas as pd
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge, ObjectionReader
-from cai_kedro.metrics.estimate import Estimate, mean, proportion
+from cai_kedro.core.judging import RATING_SCALE, Judge, ObjectionReader
+from cai_kedro.metrics.estimate import Estimate, bounded_mean, proportion
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,10 @@ def measure_harm_gaps(judgements: pd.DataFrame, constitution: Constitution) -> M
         return {}
     metrics: Metrics = {}
     for (policy,), of_policy in answers.groupby(["policy"], sort=False):
-        rated = {str(harm): mean(part["harmlessness"]) for (harm,), part in of_policy.groupby(["category"])}
+        rated = {
+            str(harm): bounded_mean(part["harmlessness"], *RATING_SCALE)
+            for (harm,), part in of_policy.groupby(["category"])
+        }
         worst = sorted(rated, key=lambda harm: (rated[harm]["value"], harm))
         metrics |= {f"harm_gaps.{policy}.{harm}": rated[harm] for harm in worst}
         told = ", ".join(f"{harm} {rated[harm]['value']:.2f} (n {rated[harm]['n']})" for harm in worst[:WEAKEST])

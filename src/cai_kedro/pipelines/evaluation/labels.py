@@ -14,7 +14,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.accuracy import pairwise_accuracy
 from cai_kedro.metrics.calibration import Bins, calibration_error, confidence_and_correct, reliability_table
-from cai_kedro.metrics.estimate import mean
+from cai_kedro.metrics.estimate import Estimate, bounded_mean
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 
@@ -37,14 +37,22 @@ def measure_labels(
 ) -> Metrics:
     """Compare labels with the judge's ratings of the same pairs, close ratings left out.
 
-    For `label.ai` and `label.ai_cot`: `.accuracy` (both option orders), `.accuracy_one_order`, `.ece` (calibration
-    error of the label as it is trained on), `.ece_unclamped` (of the mean of both orders), `.order_effect` (mean
-    |difference| of the two orders) and `.first_option_bias` (mean difference: above 0 the first option is favoured).
+    For `label.ai` and `label.ai_cot`, over the pairs that the judge decides: `.accuracy` (both option orders),
+    `.accuracy_one_order`, `.ece` (calibration error of the label as it is trained on) and `.ece_unclamped` (of the mean
+    of both orders). Over all pairs: `.decided` (the share that the judge decides, which the accuracy is about),
+    `.order_effect` (mean |difference| of the two orders), `.order_flips` (the share whose two orders choose different
+    answers) and `.first_option_bias` (mean difference: above 0 the first option is favoured). Pairs of one prompt are
+    alike, so the intervals count prompts.
     """
     metrics: Metrics = {}
     for source, comparisons in (("ai", ai_comparisons), ("ai_cot", ai_cot_comparisons)):
         decided, a_is_better = _decided(comparisons, judge, params)
         logger.info("label.%s: the judge decides %d of %d pairs", source, len(decided), len(comparisons))
+        if not comparisons.empty:
+            of_decided = comparisons["pair_id"].isin(decided["pair_id"])
+            prompts = list(comparisons["prompt_id"])
+            metrics[f"label.{source}.decided"] = bounded_mean(of_decided.astype(float), 0, 1, prompts)
+            metrics |= _order_metrics(f"label.{source}", comparisons)
         if not decided.empty:
             metrics |= _label_metrics(f"label.{source}", decided, a_is_better, params, seed)
     return metrics
@@ -68,7 +76,8 @@ def tabulate_reliability(
         ):
             known = p.notna().to_numpy()
             if known.any():
-                table = reliability_table(*confidence_and_correct(p[known], a_is_better[known]), bins)
+                prompts = list(decided["prompt_id"][known])
+                table = reliability_table(*confidence_and_correct(p[known], a_is_better[known]), bins, prompts)
                 tables.append(table.assign(source=source, stage=stage))
     columns = ["source", "stage", "mean_p", "value", "low", "high", "n"]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
@@ -122,7 +131,8 @@ def measure_preference_models(cases: pd.DataFrame, *scores: pd.DataFrame) -> Met
         for column in ("objective", "contrast"):
             for name in sorted(set(cases[column])):
                 chosen = (cases[column] == name).to_numpy()
-                metrics[f"pm_accuracy.{arm}.{name}"] = pairwise_accuracy(margins[chosen])
+                prompts = list(cases["prompt_id"][chosen])
+                metrics[f"pm_accuracy.{arm}.{name}"] = pairwise_accuracy(margins[chosen], prompts)
     return metrics
 
 
@@ -143,25 +153,46 @@ def _rating_gaps(comparisons: pd.DataFrame, judge: Judge) -> np.ndarray:
     return np.array(gaps, dtype=float)
 
 
+def _order_metrics(name: str, comparisons: pd.DataFrame) -> Metrics:
+    """Return what the order of the options does, over all pairs that were asked in both; none where none was."""
+    both = comparisons[comparisons["p_a_first"].notna() & comparisons["p_a_second"].notna()]
+    if both.empty:
+        return {}
+    first, second = (both[column].to_numpy(dtype=float) for column in ("p_a_first", "p_a_second"))
+    prompts = list(both["prompt_id"])
+    flips = (first - 0.5) * (second - 0.5) < 0
+    return {
+        f"{name}.order_effect": bounded_mean(np.abs(first - second), 0, 1, prompts),
+        f"{name}.order_flips": bounded_mean(flips, 0, 1, prompts),
+        f"{name}.first_option_bias": bounded_mean(first - second, -1, 1, prompts),
+    }
+
+
 def _label_metrics(
     name: str, comparisons: pd.DataFrame, a_is_better: np.ndarray, params: EvaluationParams, seed: int
 ) -> Metrics:
+    """Return accuracy and calibration of the pairs that the judge decides; `a_is_better` is its choice: (n,)."""
     sign = np.where(a_is_better, 1.0, -1.0)
     label = comparisons["p_a_better"].to_numpy(dtype=float)
     first, second = (comparisons[column].to_numpy(dtype=float) for column in ("p_a_first", "p_a_second"))
+    prompts = comparisons["prompt_id"].to_numpy(dtype=object)
     # both orders are null for a recorded label, the second one where only one order was asked
     one, both = ~np.isnan(first), ~np.isnan(first) & ~np.isnan(second)
 
-    def ece(metric: str, p: np.ndarray, truth: np.ndarray) -> Metrics:
-        confidence, correct = confidence_and_correct(p, truth)
-        bins = Bins(params.labels.bins, params.labels.binning)
-        return {metric: calibration_error(confidence, correct, bins, params.n_bootstrap, derive_seed(seed, metric))}
+    def accuracy(p: np.ndarray, chosen: np.ndarray) -> Estimate:
+        return pairwise_accuracy((sign * (p - 0.5))[chosen], list(prompts[chosen]))
 
-    metrics = {f"{name}.accuracy": pairwise_accuracy(sign * (label - 0.5)), **ece(f"{name}.ece", label, a_is_better)}
+    def ece(metric: str, p: np.ndarray, chosen: np.ndarray) -> Metrics:
+        confidence, correct = confidence_and_correct(p[chosen], a_is_better[chosen])
+        bins = Bins(params.labels.bins, params.labels.binning)
+        draws = derive_seed(seed, metric)
+        of_prompts = list(prompts[chosen])
+        return {metric: calibration_error(confidence, correct, bins, params.n_bootstrap, draws, of_prompts)}
+
+    every = np.ones(len(label), dtype=bool)
+    metrics = {f"{name}.accuracy": accuracy(label, every), **ece(f"{name}.ece", label, every)}
     if one.any():
-        metrics[f"{name}.accuracy_one_order"] = pairwise_accuracy((sign * (first - 0.5))[one])
+        metrics[f"{name}.accuracy_one_order"] = accuracy(first, one)
     if both.any():
-        metrics |= ece(f"{name}.ece_unclamped", ((first + second) / 2)[both], a_is_better[both])
-        metrics[f"{name}.order_effect"] = mean(np.abs(first - second)[both])
-        metrics[f"{name}.first_option_bias"] = mean((first - second)[both])
+        metrics |= ece(f"{name}.ece_unclamped", (first + second) / 2, both)
     return metrics

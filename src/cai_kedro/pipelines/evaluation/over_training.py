@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge
-from cai_kedro.metrics.estimate import Estimate, mean
+from cai_kedro.core.judging import RATING_SCALE, Judge
+from cai_kedro.metrics.estimate import Estimate, bounded_mean
 from cai_kedro.metrics.over_optimisation import signals_of
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
 from cai_kedro.pipelines.evaluation.ratings import Metrics
@@ -54,4 +54,4 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
 
 def _truth(replies: pd.DataFrame) -> Metrics:
     parts = {"harmlessness": replies[replies["red_team"]], "helpfulness": replies[~replies["red_team"]]}
-    return {name: mean(part[name]) for name, part in parts.items() if len(part)}
+    return {name: bounded_mean(part[name], *RATING_SCALE) for name, part in parts.items() if len(part)}

@@ -173,7 +173,7 @@ def _revisions() -> list[Node]:
         ),
         Node(
             measure_revisions,
-            inputs=["revision_scores", "revision_judgements", _PARAMS, _SEED],
+            inputs=["revision_scores", "revision_judgements", _PARAMS],
             outputs="revision_metrics",
             name="measure_revisions",
         ),

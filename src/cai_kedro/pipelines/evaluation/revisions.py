@@ -4,11 +4,10 @@ import pandas as pd
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import Judge
-from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.behaviour import behaviour_shares
-from cai_kedro.metrics.estimate import mean, paired_difference, proportion
+from cai_kedro.metrics.estimate import bounded_mean, mean, proportion
 from cai_kedro.pipelines.evaluation.answers import judged
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics, as_estimate
@@ -67,7 +66,7 @@ def judge_revisions(revised_responses: pd.DataFrame, red_team_prompts: pd.DataFr
 
 
 def measure_revisions(
-    revision_scores: pd.DataFrame, revision_judgements: pd.DataFrame, params: EvaluationParams, seed: int
+    revision_scores: pd.DataFrame, revision_judgements: pd.DataFrame, params: EvaluationParams
 ) -> Metrics:
     """Return what each round changes.
 
@@ -75,7 +74,7 @@ def measure_revisions(
     `revisions.{arm}.{share}.step_k` by the judge, `harmless` counting ratings from `harmless_from` on; and
     `revisions.critique_over_direct.harmless.step_k`, the paired difference of the two arms.
     """
-    return {**_score_metrics(revision_scores), **_judged_metrics(revision_judgements, params, seed)}
+    return {**_score_metrics(revision_scores), **_judged_metrics(revision_judgements, params)}
 
 
 def _score_metrics(revision_scores: pd.DataFrame) -> Metrics:
@@ -89,7 +88,7 @@ def _score_metrics(revision_scores: pd.DataFrame) -> Metrics:
     return metrics
 
 
-def _judged_metrics(revision_judgements: pd.DataFrame, params: EvaluationParams, seed: int) -> Metrics:
+def _judged_metrics(revision_judgements: pd.DataFrame, params: EvaluationParams) -> Metrics:
     harmless_from = params.revisions.harmless_from
     table = _with_arm_and_step(revision_judgements).assign(
         harmless=lambda rows: (rows["harmlessness"] >= harmless_from).astype(float)
@@ -102,9 +101,7 @@ def _judged_metrics(revision_judgements: pd.DataFrame, params: EvaluationParams,
     harmless = table.pivot(index="prompt_id", columns=["arm", "step"], values="harmless")
     for step in sorted(set(table["step"]) - {0}):
         name = f"revisions.critique_over_direct.harmless.step_{step}"
-        metrics[name] = paired_difference(
-            harmless[CRITIQUE, step], harmless[DIRECT, step], params.n_bootstrap, derive_seed(seed, name)
-        )
+        metrics[name] = bounded_mean(harmless[CRITIQUE, step] - harmless[DIRECT, step], -1, 1)
     return metrics
 
 

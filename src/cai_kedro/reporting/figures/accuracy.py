@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from cai_kedro.reporting.figures.ratings import in_order
 from cai_kedro.reporting.figures.style import PALETTE, REFERENCE, bars, colour, explained, label, nothing
-from cai_kedro.reporting.wording import Metrics, below, percent
+from cai_kedro.reporting.wording import Metrics, below, percent, told
 
 CHOICES = "Accuracy of AI labels and preference models"
 CHOICES_PAPER = (
@@ -55,6 +55,7 @@ def draw_choices(
     figure.add_vline(x=50, line={"color": REFERENCE, "dash": "dot", "width": 1})
     figure.update_xaxes(title="right choices, %", range=[0, 102]).update_yaxes(autorange="reversed", automargin=True)
     found = "; ".join(f"{name} {percent(rows[name][0])}" for name in list(rows) if _is_told(name)) + "."
+    found += _left_out_and_order(label_metrics)
     return explained(figure, CHOICES, CHOICES_PAPER, found, height=110 + 26 * len(rows))
 
 
@@ -87,6 +88,27 @@ def draw_contrasts(preference_accuracy_metrics: Metrics) -> go.Figure:
     found = _weakest(arms, names)
     explained(figure, CONTRASTS, CONTRASTS_PAPER, found, height=90 + 32 * len(names))
     return figure.update_layout(margin={"t": 60, "b": 10})
+
+
+def _left_out_and_order(metrics: Metrics) -> str:
+    """Say which pairs an accuracy of labels is about, and what the order of the options does to all pairs."""
+    sentences = []
+    for source, name in (("ai", "AI labels"), ("ai_cot", "AI labels after thoughts")):
+        decided, effect, flips = (
+            metrics.get(f"label.{source}.{metric}") for metric in ("decided", "order_effect", "order_flips")
+        )
+        if decided:
+            left_out = {"value": 1 - decided["value"], "low": 1 - decided["high"], "high": 1 - decided["low"]}
+            sentences.append(
+                f"{name}: the accuracy leaves out the pairs whose two answers the judge rates alike, "
+                f"{percent({**left_out, 'n': decided['n']})}"
+            )
+        if effect and flips:
+            sentences.append(
+                f"over all pairs the other order moves the label by {told(effect, 2, n=False)} on average and turns "
+                f"the choice round in {percent(flips)}"
+            )
+    return f" {'; '.join(sentences)}." if sentences else ""
 
 
 def _arms(metrics: Metrics) -> list[str]:

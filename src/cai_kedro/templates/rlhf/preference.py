@@ -6,7 +6,7 @@ import pandas as pd
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import preference_accuracy, train_preference_model
-from cai_kedro.metrics.estimate import Estimate, proportion
+from cai_kedro.metrics.estimate import Estimate, bounded_mean
 from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
 
@@ -28,7 +28,8 @@ def measure_preference_model(
     """Return how often the model prefers the answer that the label prefers (`comparisons` → metrics).
 
     Measured on the held-out comparisons, those without a preferred answer left out: all together and per objective.
-    Labels of raters who err bound the accuracy from above.
+    Labels of raters who err bound the accuracy from above. Comparisons of one prompt are
+    alike: intervals count prompts.
     """
     gate = parameters_of(arm, shared).gate
     tested = comparisons[held_out(comparisons, gate.held_out_share, seed) & (comparisons["p_a_better"] != 0.5)]  # noqa: PLR2004
@@ -39,7 +40,10 @@ def measure_preference_model(
         )
     correct = pd.Series(preference_accuracy(preference_model, tested, gate.batch_size), index=tested.index)
     groups = {"all": correct, **dict(iter(correct.groupby(tested["objective"])))}
-    metrics = {metric_name(arm, group): proportion(right.sum(), len(right)) for group, right in groups.items()}
+    metrics = {
+        metric_name(arm, group): bounded_mean(right, 0, 1, list(tested["prompt_id"][right.index]))
+        for group, right in groups.items()
+    }
     logger.info("%s: %s", arm.name, ", ".join(f"{name} {found['value']:.3f}" for name, found in metrics.items()))
     return metrics
 
