@@ -42,7 +42,16 @@ def test_the_highest_score_is_kept_while_it_clearly_rises() -> None:
     assert kept == 30
     assert why[30] == "kept: the best score within the limits"
     assert "below the best, step 30" in why[10]
-    assert why[0] == "start policy"
+    assert why[0].startswith("start policy; its score is 3.00")
+
+
+def test_the_start_policy_is_kept_where_training_brought_nothing() -> None:
+    kept, why = chosen(replies(0, 2.0), replies(15, 1.99), replies(30, 1.0))
+    assert kept == 0
+    assert why[0] == "start policy; kept: the best score within the limits"
+    kept, why = chosen(replies(0, 2.0), replies(10, 2.01 - 0.3 * NOISE.mean()), replies(20, 1.0))
+    assert kept == 0
+    assert why[0].startswith("start policy; kept: as good as the best: its score is")
 
 
 def test_the_earliest_is_kept_that_is_not_clearly_worse() -> None:
@@ -71,10 +80,19 @@ def test_evasion_counts_against_the_start_policy() -> None:
     assert chosen(replies(0, 0, evasive=0.2), replies(10, 1), replies(20, 9, evasive=0.3))[0] == 20
 
 
-def test_if_none_is_within_the_limits_the_least_drift_is_kept() -> None:
-    kept, why = chosen(replies(0, 0), replies(10, 1, kl=7.0), replies(20, 2, kl=6.0))
-    assert kept == 20
-    assert why[20] == "kept though no snapshot is within the limits: least KL; KL 6.00 above 5.0"
+def test_if_no_training_is_within_the_limits_the_start_policy_is_kept() -> None:
+    kept, why = chosen(replies(0, 0, kl=0), replies(10, 1, kl=7.0), replies(20, 2, kl=6.0))
+    assert kept == 0
+    assert why[20] == "KL 6.00 above 5.0"
+    kept, why = chosen(replies(0, 0, kl=0, ended=0.5), replies(10, 1, ended=0.5), replies(20, 2, kl=6.0))
+    assert kept == 0
+    assert why[0] == "start policy; kept though no policy is within the limits: least KL; EOS rate 0.50 below 0.9"
+
+
+def test_a_start_policy_beyond_a_limit_is_left_behind() -> None:
+    kept, why = chosen(replies(0, 9, ended=0.5), replies(10, 1))
+    assert kept == 10
+    assert why[0] == "start policy; EOS rate 0.50 below 0.9"
 
 
 def test_without_a_snapshot_there_is_nothing_to_keep() -> None:

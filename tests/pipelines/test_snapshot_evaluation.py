@@ -115,7 +115,7 @@ def test_the_report_sets_the_score_against_the_truth() -> None:
     assert [metrics[f"over_training.rl_cai.step_{k}.harmlessness"]["value"] for k in (0, 10, 20)] == [1, 4, 2]
     assert metrics["over_training.rl_cai.step_20.helpfulness"]["n"] == 4
     assert metrics["over_training.rl_cai.step_20.kl"]["value"] == 4
-    assert metrics["over_training.rl_cai.kept"] == {"value": 10, "low": None, "high": None, "n": 2}
+    assert metrics["over_training.rl_cai.kept"] == {"value": 10, "low": None, "high": None, "n": 3}
 
 
 RATED = pd.DataFrame(

@@ -125,6 +125,15 @@ def test_over_training_has_a_panel_a_signal_and_marks_the_snapshot_kept() -> Non
     assert "n = 48 replies a snapshot, of which rated n = 24" in _found(figure)
 
 
+def test_a_start_policy_that_is_kept_is_called_by_its_name() -> None:
+    choice = CHOICE.assign(kept=[True, False, False])
+    figure = over_training_of(("rl_cai",))(_signals(0.9, 2.0), choice)
+    assert {tuple(line.marker.symbol) for line in figure.data} == {("star", "circle", "circle")}
+    assert "rl_cai at rollouts 0 (start policy, kept), 40: PM score" in _found(figure)
+    assert "RL brought no clearly better policy in rl_cai: the start policy is kept." in _found(figure)
+    assert "the start policy is kept" not in _found(over_training_of(("rl_cai",))(_signals(0.9, 2.0), CHOICE))
+
+
 @pytest.mark.parametrize(
     ("last_score", "last_truth", "over"), [(0.9, 2.0, True), (0.9, 3.4, False), (0.9, 4.0, False), (0.2, 2.0, False)]
 )

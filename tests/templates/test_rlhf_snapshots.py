@@ -30,10 +30,11 @@ def signals(scores: dict[int, float], kl: dict[int, float]) -> pd.DataFrame:
 
 
 def kept(tiny_lm: LanguageModel, params: RLHFParams, differences: dict, **of: dict) -> tuple[int, pd.DataFrame]:
-    snapshots = {step: LanguageModel(tiny_lm.model, tiny_lm.tokenizer) for step in of["scores"] if step}
+    policies = {step: LanguageModel(tiny_lm.model, tiny_lm.tokenizer) for step in of["scores"]}
+    snapshots = {step: policy for step, policy in policies.items() if step}
     arm = ArmParams(name="rl_cai", differences={"snapshots": differences})
-    policy, choice = keep_snapshot(snapshots, signals(**of), params, arm, 1)
-    (step,) = [step for step, snapshot in snapshots.items() if snapshot is policy]
+    policy, choice = keep_snapshot(policies[0], snapshots, signals(**of), params, arm, 1)
+    (step,) = [step for step, snapshot in policies.items() if snapshot is policy]
     return step, choice
 
 
@@ -56,6 +57,16 @@ def test_an_arm_may_have_a_limit_of_its_own(tiny_lm: LanguageModel, rlhf_params:
     assert kept(tiny_lm, rlhf_params, {"max_kl": 3.0}, **of)[0] == 30
 
 
+def test_the_start_policy_may_win_and_that_is_said(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, caplog: pytest.LogCaptureFixture
+) -> None:
+    step, choice = kept(tiny_lm, rlhf_params, {}, scores={0: 0.636, 15: 0.633, 30: 0.5}, kl={})
+    assert step == 0
+    assert choice[choice["kept"]]["step"].tolist() == [0]
+    assert "rl_cai: RL brought no clearly better policy, so the start policy is kept as it was" in caplog.text
+    assert kept(tiny_lm, rlhf_params, {"keep": "last"}, scores={0: 0.636, 15: 0.633, 30: 0.5}, kl={})[0] == 30
+
+
 def test_the_last_one_on_request(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
     step, choice = kept(tiny_lm, rlhf_params, {"keep": "last"}, scores=SCORES, kl={})
     assert step == 30
@@ -67,7 +78,9 @@ def test_nobody_who_knows_the_truth_has_a_say() -> None:
     arm = create_pipeline("rl_cai", comparisons=["c"], start="s.model", red_team_prompts="r", helpful_prompts="h")
     parameters = {"params:rlhf", "params:rl_cai.arm", "params:seed"}
     by_name = {node.name: set(node.inputs) - parameters for node in arm.nodes}
-    assert by_name["rl_cai.keep_snapshot"] == {"rl_cai.snapshots@checkpoint", "rl_cai.snapshot_signals"}
+    assert by_name["rl_cai.keep_snapshot"] == {
+        "s.model@checkpoint", "rl_cai.snapshots@checkpoint", "rl_cai.snapshot_signals",
+    }  # fmt: skip
     assert by_name["rl_cai.measure_snapshots"] == {
         "s.model@checkpoint", "rl_cai.snapshots@checkpoint", "rl_cai.preference.model@checkpoint", "rl_cai.rl_prompts",
     }  # fmt: skip

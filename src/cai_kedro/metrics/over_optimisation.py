@@ -51,15 +51,16 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
 
     Of the snapshots within all limits, the earliest is kept whose score is not clearly below the best of them: the 95 %
     interval of the difference over the same prompts holds 0. What the preference model cannot tell apart is not worth
-    more training. If none is within the limits, the one with the least KL is kept.
+    more training. If none is within the limits, the one with the least KL is kept. Step 0, the start policy, is a
+    snapshot like the others: it is kept where no training brought a clearly better score within the limits.
 
-    Columns: `step`, the value of every signal, `kept`, `why`. Step 0, the start policy, is there to compare with.
+    Columns: `step`, the value of every signal, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
     """
     by_step = {int(step): part for (step,), part in replies.groupby(["step"], sort=True)}
     found = {step: signals_of(part) for step, part in by_step.items()}
-    faults = {step: _faults(found[step], found[0], limits) for step in found if step > 0}
-    if not faults:
+    if set(found) == {0}:
         raise ValueError("there is no snapshot to keep: lower rlhf.rl.snapshot_every or raise rlhf.rl.rollouts")
+    faults = {step: _faults(found[step], found[0], limits) for step in found}
     fine = [step for step, wrong in faults.items() if not wrong]
     why = {step: "; ".join(wrong) for step, wrong in faults.items()}
     if fine:
@@ -68,13 +69,14 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
         why |= told
     else:
         kept = min(faults, key=lambda step: (found[step]["kl"]["value"], step))
-        why[kept] = f"kept though no snapshot is within the limits: least KL; {why[kept]}"
+        why[kept] = f"kept though no policy is within the limits: least KL; {why[kept]}"
+    why[0] = f"start policy; {why[0]}"
     rows = [
         {
             "step": step,
             **{name: estimate["value"] for name, estimate in signals.items()},
             "kept": step == kept,
-            "why": why.get(step, "start policy"),
+            "why": why[step],
         }
         for step, signals in found.items()
     ]

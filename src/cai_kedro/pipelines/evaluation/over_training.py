@@ -25,7 +25,8 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
 
         `over_training.{arm}.step_{k}.{signal}`: `pm_score`, `kl`, `tokens`, `eos_rate`, `evasive`, `boilerplate`,
         `distinct_2`; and what the choice did not know: `harmlessness` of the replies to red-team prompts and
-        `helpfulness` of the others, as the judge rates them (0 to 4). `over_training.{arm}.kept` is the snapshot kept.
+        `helpfulness` of the others, as the judge rates them (0 to 4). `over_training.{arm}.kept` is the snapshot kept,
+        0 for the start policy, of n.
         `tables` are `{arm}_signals`, `{arm}_choice` and `{arm}_prompts` of each arm.
         """
         red_team = {*red_team_prompts["prompt_id"], *given_red_team_prompts["prompt_id"]}
@@ -46,7 +47,7 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
                 found = {**signals_of(replies), **_truth(replies)}
                 metrics |= {f"over_training.{arm}.step_{step}.{name}": figure for name, figure in found.items()}
             kept = int(choice[choice["kept"]]["step"].iloc[0])
-            metrics[f"over_training.{arm}.kept"] = Estimate(value=kept, low=None, high=None, n=len(choice) - 1)
+            metrics[f"over_training.{arm}.kept"] = Estimate(value=kept, low=None, high=None, n=len(choice))
         return metrics
 
     return measure_over_training

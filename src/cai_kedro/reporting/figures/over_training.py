@@ -29,6 +29,10 @@ PANELS = {
 }
 
 
+#: Behind the step that is kept: of a snapshot, and of the start policy.
+_KEPT = (" (kept)", " (start policy, kept)")
+
+
 def over_training_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
     """Return the function that draws every signal along RL (F12); one table of kind `snapshot_choice` an arm."""
 
@@ -75,7 +79,7 @@ def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mappin
     parts = []
     for arm, steps in scores.items():
         stops = sorted({min(steps), *(step for step in kept.get(arm, ()) if step in steps), max(steps)})
-        words = {step: " (kept)" if step in kept.get(arm, ()) else "" for step in stops}
+        words = {step: _KEPT[step == 0] if step in kept.get(arm, ()) else "" for step in stops}
         where = ", ".join(f"{step}{words[step]}" for step in stops)
         values = f"PM score {_values(steps, stops)}"
         if arm in truth:
@@ -84,7 +88,12 @@ def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mappin
     counts = observations([estimate for steps in scores.values() for estimate in steps.values()])
     of_truth = observations([estimate for steps in truth.values() for estimate in steps.values()])
     rated = f", of which rated {of_truth}, those to red-team prompts" if truth else ""
-    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). {_verdict(scores, truth, kept)}"
+    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). {_untrained(kept)}{_verdict(scores, truth, kept)}"
+
+
+def _untrained(kept: Mapping[str, list[int]]) -> str:
+    arms = [arm for arm, steps in kept.items() if 0 in steps]
+    return f"RL brought no clearly better policy in {listed(arms)}: the start policy is kept. " if arms else ""
 
 
 def _values(steps: Steps, stops: list[int]) -> str:

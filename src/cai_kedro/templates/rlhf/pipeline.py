@@ -94,7 +94,12 @@ def _policy(policy_start: str, red_team_prompts: str, helpful_prompts: str) -> l
         ),
         Node(
             keep_snapshot,
-            inputs={"snapshots": "snapshots@checkpoint", "signals": "snapshot_signals", **_PARAMS},
+            inputs={
+                "start": policy_start,
+                "snapshots": "snapshots@checkpoint",
+                "signals": "snapshot_signals",
+                **_PARAMS,
+            },
             outputs=["policy.model@checkpoint", "snapshot_choice"],
             name="keep_snapshot",
         ),

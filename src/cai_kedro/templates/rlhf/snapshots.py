@@ -31,11 +31,17 @@ def measure_snapshots(
 
 
 def keep_snapshot(
-    snapshots: Mapping[int, LanguageModel], signals: pd.DataFrame, shared: RLHFParams, arm: ArmParams, seed: int
+    start: LanguageModel,
+    snapshots: Mapping[int, LanguageModel],
+    signals: pd.DataFrame,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Return the snapshot to go on with, and what was known of each (`signals` → policy, choice).
 
-    Decided by the preference model's score and limits on drift, variety and evasion; no judge is asked.
+    Decided by the preference model's score and limits on drift, variety and evasion; no judge is asked. The start
+    policy, step 0, is one of them.
     """
     params = parameters_of(arm, shared).snapshots
     limits = Limits(params.max_kl, params.min_eos_rate, params.min_distinct, params.max_evasive_rise)
@@ -45,4 +51,7 @@ def keep_snapshot(
         choice = choice.assign(kept=last, why=choice["why"].where(~last, "kept: rlhf.snapshots.keep is last"))
     (kept,) = choice[choice["kept"]].itertuples()
     logger.info("%s: the policy after rollout %d of %d; %s", arm.name, kept.step, choice["step"].max(), kept.why)
+    if kept.step == 0:
+        logger.warning("%s: RL brought no clearly better policy, so the start policy is kept as it was", arm.name)
+        return start, choice
     return snapshots[kept.step], choice
