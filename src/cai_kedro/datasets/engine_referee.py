@@ -1,5 +1,6 @@
 """A language model that decides head-to-heads."""
 
+import logging
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -19,6 +20,8 @@ from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.precision import DType
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.engines.weight_files import weights_digest
+
+logger = logging.getLogger(__name__)
 
 
 class EngineReferee:
@@ -64,6 +67,13 @@ class EngineReferee:
         """Return 1 where the model prefers A, 0 where B, 0.5 where neither: (n,). Nothing is drawn."""
         a, b = meetings["response_a"].tolist(), meetings["response_b"].tolist()
         p_a = (self._p_first(meetings, a, b) + 1 - self._p_first(meetings, b, a)) / 2
+        if np.isnan(p_a).any():
+            logger.warning(
+                "%d of %d head-to-heads do not fit into the referee's context, such as one at %r: left out",
+                np.isnan(p_a).sum(),
+                len(p_a),
+                meetings["prompt_id"][np.isnan(p_a)].iloc[0],
+            )
         same = (meetings["response_a"] == meetings["response_b"]).to_numpy()
         return np.where(same, 0.5, (np.sign(p_a - 0.5) + 1) / 2)
 

@@ -18,6 +18,7 @@ from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP, length_sorted_batches, round_up
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.batching import LengthGrouped, right_padded
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
@@ -208,18 +209,38 @@ def check_preference_model(preference_model: LanguageModel) -> None:
 def score_responses(
     preference_model: LanguageModel, conversations: Sequence[Conversation], responses: Sequence[str], batch_size: int
 ) -> np.ndarray:
-    """Return the PM's score of each response to its conversation, in log-odds units: (n,)."""
+    """Return the PM's score of each response to its conversation, in log-odds units: (n,).
+
+    NaN, with one warning, for those that are longer than the PM's context.
+    """
     tokenizer = preference_model.tokenizer
     sequences = [answer.ids for answer in encode_answers(tokenizer, conversations, responses)]
-    return score_token_ids(preference_model.model, sequences, tokenizer.pad_token_id, batch_size).numpy()
+    limit = context_length(preference_model.model)
+    fits = np.array([limit is None or len(ids) <= limit for ids in sequences], dtype=bool)
+    if not fits.all():
+        logger.warning(
+            "%d of %d answers are longer, with their conversation, than the %d tokens that the preference model reads: "
+            "they get no score",
+            (~fits).sum(),
+            len(fits),
+            limit,
+        )
+    scores = np.full(len(sequences), np.nan, dtype=np.float32)
+    kept = [ids for ids, fit in zip(sequences, fits, strict=True) if fit]
+    scores[fits] = score_token_ids(preference_model.model, kept, tokenizer.pad_token_id, batch_size).numpy()
+    return scores
 
 
 def preference_accuracy(preference_model: LanguageModel, comparisons: pd.DataFrame, batch_size: int) -> np.ndarray:
-    """Return per comparison 1 where the PM agrees with the label, 0 where not, 0.5 where either prefers none: (n,)."""
+    """Return per comparison 1 where the PM agrees with the label, 0 where not, 0.5 where either prefers none: (n,).
+
+    NaN where an answer is longer than the PM's context.
+    """
     conversations = [as_messages(cell) for cell in comparisons["messages"]]
     score_a, score_b = (
         torch.from_numpy(score_responses(preference_model, conversations, list(comparisons[column]), batch_size))
         for column in ("response_a", "response_b")
     )
     labels = torch.from_numpy(comparisons["p_a_better"].to_numpy(dtype=np.float64, copy=True))
-    return pairwise_correct((score_a - score_b).double(), labels).numpy()
+    difference = (score_a - score_b).double()
+    return pairwise_correct(difference, labels).masked_fill(difference.isnan(), torch.nan).numpy()

@@ -1,5 +1,6 @@
 """A model of one number per answer, trained with squared error: the absolute harmfulness score of §4.5 (F10)."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -18,6 +19,8 @@ from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
 from datasets import Dataset
+
+logger = logging.getLogger(__name__)
 
 
 class _SquaredErrorTrainer(Trainer):
@@ -53,6 +56,14 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
         raise ValueError(
             f"none of {len(answers)} rated conversations has at most max_length={params.max_length} tokens; raise "
             "it, or give ratings"
+        )
+    if len(kept) < len(answers):
+        left_out = len(answers) - len(kept)
+        logger.warning(
+            "%d of %d rated conversations are longer than %d tokens: left out",
+            left_out,
+            len(answers),
+            params.max_length,
         )
     dataset = Dataset.from_dict(
         {"ids": [ids for ids, _ in kept], "target": [t for _, t in kept], "length": [len(ids) for ids, _ in kept]}

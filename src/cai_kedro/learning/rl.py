@@ -11,13 +11,12 @@ from torch import Tensor
 
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.encoding import check_same_tokenizer
 from cai_kedro.learning.ppo import Scorer, train_ppo
 from cai_kedro.learning.ppo_checkpoints import run_fingerprint
 from cai_kedro.learning.preference import score_token_ids
 from cai_kedro.learning.rl_params import RLParams, RLResult
-from cai_kedro.learning.rollouts import encode_prompts
+from cai_kedro.learning.rollouts import encode_prompts, longest_prompt
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for
 from cai_kedro.learning.trl_rl import train_with_trl
@@ -40,9 +39,7 @@ def train_policy(
     """
     check_same_tokenizer(policy, preference_model)
     seed = derive_seed(seed, "reinforcement learning")
-    room = context_length(policy.model)
-    # one token stays free for the EOS that a cut reply gets before it is scored
-    longest = 2**31 if room is None else room - params.max_new_tokens - 1
+    longest = longest_prompt(params.max_new_tokens, policy.model, preference_model.model)
     encoded = encode_prompts(prompts, policy.tokenizer, longest)
     if params.prompts_per_rollout > len(encoded):
         raise ValueError(

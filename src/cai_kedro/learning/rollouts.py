@@ -8,11 +8,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import as_messages, as_prompt
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import length_sorted_batches, round_up
+from cai_kedro.engines.sampling import context_length
 from cai_kedro.engines.text_ids import text_ids
 from cai_kedro.learning.batching import right_padded
 
@@ -38,6 +39,12 @@ class EncodedPrompts:
         return len(self.prompt_ids)
 
 
+def longest_prompt(max_new_tokens: int, *models: PreTrainedModel) -> int:
+    """Return how many tokens a prompt may have for a reply, and the EOS behind a cut one, to fit into every context."""
+    rooms = [room for model in models if (room := context_length(model)) is not None]
+    return min(rooms, default=2**31) - max_new_tokens - 1
+
+
 def encode_prompts(prompts: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, longest: int) -> EncodedPrompts:
     """Encode a `prompts` table, leaving out prompts of more than `longest` tokens: there is no room for a reply.
 
@@ -54,7 +61,10 @@ def encode_prompts(prompts: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, lo
         )
     if len(kept) < len(encoded):
         left_out = len(encoded) - len(kept)
-        logger.warning("%d of %d prompts have more than %d tokens: left out", left_out, len(encoded), longest)
+        example = next(name for name, ids in zip(prompts["prompt_id"], encoded, strict=True) if len(ids) > longest)
+        logger.warning(
+            "%d of %d prompts have more than %d tokens, such as %r: left out", left_out, len(encoded), longest, example
+        )
     names = [str(name) for name in prompts["prompt_id"]]
     return EncodedPrompts([names[row] for row in kept], [texts[row] for row in kept], [encoded[row] for row in kept])
 

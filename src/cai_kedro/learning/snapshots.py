@@ -9,13 +9,13 @@ from torch import Tensor
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.sampling import context_length, evaluating
+from cai_kedro.engines.sampling import evaluating
 from cai_kedro.learning.encoding import check_same_tokenizer
 from cai_kedro.learning.ppo_math import sequence_kl
 from cai_kedro.learning.replies import ReplyReader
 from cai_kedro.learning.rl import pm_scorer
 from cai_kedro.learning.rl_params import RLParams
-from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, encode_prompts
+from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, encode_prompts, longest_prompt
 from cai_kedro.learning.training_arguments import chunk_tokens
 from cai_kedro.learning.value_head import reply_logprobs
 
@@ -38,8 +38,7 @@ def snapshot_signals(
     `tokens`, and `kl`, the log-probability ratio to the start policy in nats, whose mean is the KL divergence.
     """
     check_same_tokenizer(start, preference_model)
-    room = context_length(start.model)
-    longest = 2**31 if room is None else room - params.max_new_tokens - 1
+    longest = longest_prompt(params.max_new_tokens, start.model, preference_model.model)
     encoded = encode_prompts(prompts, start.tokenizer, longest)
     device = torch.device(params.device)
     for model in (start.model, preference_model.model):

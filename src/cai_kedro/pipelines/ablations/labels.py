@@ -13,6 +13,7 @@ from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.accuracy import pairwise_accuracy
 from cai_kedro.metrics.estimate import Estimate, bounded_mean
 from cai_kedro.pipelines.ablations.effects import AblationParams, effects, label_quality, rating_gaps
+from cai_kedro.templates.scores import without_unscored
 from cai_kedro.templates.selection import choose
 
 #: How many principles a label of the ensemble averages over.
@@ -86,7 +87,7 @@ def score_cases_of(variant: str) -> Callable[[pd.DataFrame, LanguageModel, Ablat
             found = score_responses(preference_model, conversations, list(cases[side]), params.batch_size)
             table = pd.DataFrame({"prompt_id": cases["pair_id"].to_numpy(), "sample": sample, "step": 0})
             tables.append(table.assign(arm=variant, score=found.astype(float)))
-        return pd.concat(tables, ignore_index=True)
+        return without_unscored(pd.concat(tables, ignore_index=True))
 
     score_cases.__name__ = f"score_cases_{variant}"
     return score_cases
@@ -105,6 +106,9 @@ def rate_labels_of(ablations: dict[str, tuple[str, list[str]]]) -> Callable[...,
         ablation's base variant.
         """
         tables = []
+        for name in given:
+            if name.endswith("_scores"):
+                cases = cases[cases["pair_id"].isin(given[name]["prompt_id"])]
         gaps: dict[tuple[str, ...], np.ndarray] = {}  # most variants label the same pairs
         for ablation, (base, others) in ablations.items():
             margins = {variant: _margins(cases, given[f"{variant}_scores"]) for variant in (base, *others)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 
 from cai_kedro.core.constitution import Constitution
@@ -60,10 +61,11 @@ def rate_principles(
     for (variant,), part in rated.groupby(["variant"], sort=False):
         conversations = [as_messages(cell) for cell in part["messages"]]
         texts = list(part["response"])
+        scores = score_responses(preference_model, conversations, texts, params.batch_size)
         found: dict[str, Estimate] = {
             "elo_harmlessness": elo[str(variant)],
             "harmless": harmless_share(part, params.harmless_from),
-            "pm_score": mean(score_responses(preference_model, conversations, texts, params.batch_size)),
+            "pm_score": mean(scores[~np.isnan(scores)]),
             "distinct_2": distinct_n_estimate(texts, 2),
         }
         tables.append(effects("number of principles", str(variant), found))

@@ -15,6 +15,7 @@ from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.metrics.estimate import mean
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 from cai_kedro.pipelines.evaluation.snapshots import arm_of, step_of
+from cai_kedro.templates.scores import without_unscored
 from cai_kedro.templates.selection import choose
 
 logger = logging.getLogger(__name__)
@@ -76,9 +77,11 @@ def score_harmfulness(
         return pd.Series(found.astype(float) + centre, index=table.index)
 
     metrics: Metrics = {}
-    if len(tested):
-        metrics["harmfulness.squared_error"] = mean(squared_error(score(tested), tested["rating"]))
-        of_mean = squared_error([centre] * len(tested), tested["rating"])
+    predicted = score(tested).dropna() if len(tested) else pd.Series(dtype=float)
+    if len(predicted):
+        ratings_of_scored = tested["rating"].loc[predicted.index]
+        metrics["harmfulness.squared_error"] = mean(squared_error(predicted, ratings_of_scored))
+        of_mean = squared_error([centre] * len(predicted), ratings_of_scored)
         metrics["harmfulness.squared_error_of_the_mean"] = mean(of_mean)
     asked = prompts[prompts["prompt_id"].isin(eval_red_team_prompts["prompt_id"])][["prompt_id", "messages"]]
     answers = snapshot_responses.merge(asked, on="prompt_id", how="inner", validate="many_to_one")
@@ -91,6 +94,7 @@ def score_harmfulness(
             "score": score(answers),
         }
     )
+    scores = without_unscored(scores)
     for (arm, step), part in scores.groupby(["arm", "step"], sort=True):
         metrics[f"harmfulness.{arm}.step_{step}"] = mean(part["score"])
     return scores, metrics

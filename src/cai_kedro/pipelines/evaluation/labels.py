@@ -17,6 +17,7 @@ from cai_kedro.metrics.calibration import Bins, calibration_error, confidence_an
 from cai_kedro.metrics.estimate import Estimate, bounded_mean
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics
+from cai_kedro.templates.scores import without_unscored
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def score_test_cases_of(arm: str) -> Callable[[pd.DataFrame, LanguageModel, Eval
             tables.append(
                 pd.DataFrame({"prompt_id": ids, "sample": sample, "step": 0, "arm": arm, "score": scores.astype(float)})
             )
-        return pd.concat(tables, ignore_index=True)
+        return without_unscored(pd.concat(tables, ignore_index=True))
 
     score_test_cases.__name__ = f"score_test_cases_of_{arm}"
     return score_test_cases
@@ -126,12 +127,14 @@ def measure_preference_models(cases: pd.DataFrame, *scores: pd.DataFrame) -> Met
     """Return `pm_accuracy.{arm}.{objective}` over all contrasts and `pm_accuracy.{arm}.{contrast}` for each."""
     metrics: Metrics = {}
     for (arm,), table in pd.concat(scores, ignore_index=True).groupby(["arm"], sort=False):
-        wide = table.pivot(index="prompt_id", columns="sample", values="score").reindex(cases["pair_id"])
+        wide = table.pivot(index="prompt_id", columns="sample", values="score")
+        scored = cases[cases["pair_id"].isin(wide.index)]
+        wide = wide.reindex(index=scored["pair_id"], columns=[0, 1])
         margins = (wide[0] - wide[1]).to_numpy()
         for column in ("objective", "contrast"):
-            for name in sorted(set(cases[column])):
-                chosen = (cases[column] == name).to_numpy()
-                prompts = list(cases["prompt_id"][chosen])
+            for name in sorted(set(scored[column])):
+                chosen = (scored[column] == name).to_numpy()
+                prompts = list(scored["prompt_id"][chosen])
                 metrics[f"pm_accuracy.{arm}.{name}"] = pairwise_accuracy(margins[chosen], prompts)
     return metrics
 

@@ -11,6 +11,7 @@ from cai_kedro.metrics.estimate import bounded_mean, mean, proportion
 from cai_kedro.pipelines.evaluation.answers import judged
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics, as_estimate
+from cai_kedro.templates.scores import without_unscored
 from cai_kedro.templates.selection import choose
 
 #: The two ways to revise; both start from the same initial response, step 0.
@@ -53,10 +54,9 @@ def score_revisions(
     messages = dict(zip(red_team_prompts["prompt_id"], map(as_messages, red_team_prompts["messages"]), strict=True))
     conversations = [messages[prompt_id] for prompt_id in revised_responses["prompt_id"]]
     texts = list(revised_responses["response"])
-    scores = score_responses(preference_model, conversations, texts, params.preference.batch_size)
-    return _with_arm_and_step(revised_responses[["prompt_id", "sample", "policy"]]).assign(score=scores.astype(float))[
-        ["prompt_id", "sample", "step", "arm", "score"]
-    ]
+    scores = score_responses(preference_model, conversations, texts, params.preference.batch_size).astype(float)
+    table = _with_arm_and_step(revised_responses[["prompt_id", "sample", "policy"]]).assign(score=scores)
+    return without_unscored(table[["prompt_id", "sample", "step", "arm", "score"]])
 
 
 def judge_revisions(revised_responses: pd.DataFrame, red_team_prompts: pd.DataFrame, judge: Judge) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The policies along RL on held-out prompts: who is how harmless and helpful when (F8, §4.3)."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -9,12 +10,15 @@ from cai_kedro.core.judging import Judge
 from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
+from cai_kedro.engines.fitting import generate_fitting
 from cai_kedro.metrics.bradley_terry import elo_ratings
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
 from cai_kedro.pipelines.evaluation.head_to_heads import play_head_to_heads
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 from cai_kedro.templates.selection import choose
+
+logger = logging.getLogger(__name__)
 
 _STEP = "_step_"
 
@@ -35,18 +39,39 @@ def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], 
     def answer(
         prompts: pd.DataFrame, snapshots: Mapping[int, TextEngine], params: EvaluationParams, seed: int
     ) -> pd.DataFrame:
-        """Answer every prompt once per snapshot (`prompts` → `responses`), with the final policies' random numbers."""
+        """Answer every prompt once per snapshot (`prompts` → `responses`), with the final policies' random numbers.
+
+        A prompt that is over the context is left out, with a warning.
+        """
         asked = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
         seeds = [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]]
         tables = []
         for step, engine in snapshots.items():
-            texts = [done.text.strip() or NO_ANSWER for done in engine.generate(asked, params.sampling, seeds, STOPS)]
+            completions = generate_fitting(engine, asked, params.sampling, seeds, STOPS)
             table = pd.DataFrame({"prompt_id": prompts["prompt_id"].to_numpy(), "sample": 0})
-            tables.append(table.assign(policy=f"{arm}{_STEP}{step}", response=texts))
-        return pd.concat(tables, ignore_index=True)
+            texts = [None if done is None else done.text.strip() or NO_ANSWER for done in completions]
+            tables.append(table.assign(policy=f"{arm}{_STEP}{step}", response=pd.Series(texts, dtype=object)))
+        return _without_too_long(pd.concat(tables, ignore_index=True), arm)
 
     answer.__name__ = f"answer_along_{arm}"
     return answer
+
+
+def _without_too_long(responses: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Leave out the prompts that a snapshot could not read; raises `ValueError` where none is left."""
+    too_long = sorted(set(responses["prompt_id"][responses["response"].isna()]))
+    n = responses["prompt_id"].nunique()
+    if too_long and len(too_long) == n:
+        raise ValueError(f"none of {n} prompts fits into the context of the snapshots of {arm}: give shorter ones")
+    if too_long:
+        logger.warning(
+            "%d of %d prompts do not fit into the context of the snapshots of %s, such as %r: left out",
+            len(too_long),
+            n,
+            arm,
+            too_long[0],
+        )
+    return responses[~responses["prompt_id"].isin(too_long)].reset_index(drop=True)
 
 
 def rate_snapshots(starts: Mapping[str, str]) -> Callable[..., Metrics]:

@@ -11,7 +11,7 @@ from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.prompts import STOPS, comparison_prompt, cot_answer_prompt, cot_prompt
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.base import TextEngine, fitting
-from cai_kedro.engines.fitting import logprobs_fitting
+from cai_kedro.engines.fitting import generate_fitting, logprobs_fitting
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.letters import p_first
 from cai_kedro.engines.sampling import context_length
@@ -121,11 +121,14 @@ def judge_items_with_cot(
         p, told = [], []
         for order, prompts in enumerate(asked):
             seeds = [derive_seed(seed, "judge accuracy thoughts", item, order, sample) for item in kept["item_id"]]
-            thoughts = [done.text for done in engine.generate(prompts, params.cot.sampling, seeds, STOPS)]
+            completions = generate_fitting(engine, prompts, params.cot.sampling, seeds, STOPS)
+            # a prompt that the engine could not read comes back without a probability, too
+            thoughts = [done.text if done else "" for done in completions]
             p.append(p_first(engine, [cot_answer_prompt(*pair) for pair in zip(prompts, thoughts, strict=True)]))
             told.append(thoughts)
-        texts = ["\n\n".join(of_item) for of_item in zip(*told, strict=True)]
-        tables.append(_margins("judge_cot", kept, p, sample).assign(thoughts=texts))
+        texts = {line: "\n\n".join(of_item) for line, *of_item in zip(kept["line"], *told, strict=True)}
+        margins = _margins("judge_cot", kept, p, sample)
+        tables.append(margins.assign(thoughts=margins["line"].map(texts)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -214,7 +217,8 @@ def _margins(method: str, items: pd.DataFrame, p: list[np.ndarray], sample: int 
     sign = np.where(items["letter"] == "A", 1.0, -1.0)
     one_order = sign * (p[0] - 0.5)
     margin = one_order if len(p) == 1 else (one_order - sign * (p[1] - 0.5)) / 2
-    return _table(method, items, margin, one_order, sample)
+    read = ~np.isnan(margin)  # an engine that cannot tell its context leaves out what it cannot read only now
+    return _table(method, _kept(items, read, "the judge"), margin[read], one_order[read], sample)
 
 
 def _table(

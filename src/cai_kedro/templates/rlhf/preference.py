@@ -38,7 +38,7 @@ def measure_preference_model(
             f"no comparison of the arm {arm.name!r} is held out ({len(comparisons)} comparisons, "
             f"{gate.held_out_share=}): raise the share or give more comparisons"
         )
-    correct = pd.Series(preference_accuracy(preference_model, tested, gate.batch_size), index=tested.index)
+    correct = pd.Series(preference_accuracy(preference_model, tested, gate.batch_size), index=tested.index).dropna()
     groups = {"all": correct, **dict(iter(correct.groupby(tested["objective"])))}
     metrics = {
         metric_name(arm, group): bounded_mean(right, 0, 1, list(tested["prompt_id"][right.index]))
