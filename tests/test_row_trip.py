@@ -92,7 +92,7 @@ def tables() -> dict[str, pd.DataFrame]:
         sampling=SAMPLING,
     )
     generated = generate_red_team_prompts(given, held_out, principles, PRETRAINED, red_team, SEED)
-    made["red_team_prompts"] = gather_red_team_prompts(given, generated)
+    made["red_team_prompts"] = gather_red_team_prompts(given, generated, held_out, [])
     made["helpful_prompts"] = prompt_table(["How do I bake bread?", "How do I plant a tree?"], "h")
 
     # the helpful-only assistant answers; the answer is criticised and revised four times

@@ -278,7 +278,7 @@ def test_scaled_rewards_do_not_depend_on_the_size_of_scores(tiny_lm: LanguageMod
 
 
 def test_a_score_that_is_not_finite_stops_the_run(tiny_lm: LanguageModel) -> None:
-    with pytest.raises(ValueError, match="gave 8 of 8 replies a score that is not finite"):
+    with pytest.raises(ValueError, match="gave 8 of 8 answers a score that is not finite"):
         train(tiny_lm, settings(), lambda prompts, replies: torch.full((len(replies),), float("nan")))
 
 

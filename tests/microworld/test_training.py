@@ -6,6 +6,7 @@ from itertools import islice
 import pytest
 import torch
 import yaml
+from transformers import LlamaForCausalLM
 
 from cai_kedro.core.conversation import as_prompt, user
 from cai_kedro.microworld.documents import document
@@ -107,3 +108,18 @@ def test_training_lowers_the_loss_and_repeats_itself() -> None:
 def test_the_base_parameters_are_complete() -> None:
     with open("conf/base/parameters_base_model.yml") as file:
         PretrainingParams(**yaml.safe_load(file)["base_model"]["micro"])
+
+
+def test_pretraining_that_diverges_gives_no_model() -> None:
+    params = TINY.model_copy(update={"learning_rate": 1e37, "warmup_steps": 1, "steps": 3})
+    with pytest.raises(
+        ValueError, match=r"^pretraining: the (loss|gradient norm) is (nan|inf) at step 2 with learning"
+    ):
+        pretrain(params, seed=0)
+
+    def break_one(step: int, model: LlamaForCausalLM) -> None:
+        with torch.no_grad():
+            model.model.norm.weight[0] = float("nan")
+
+    with pytest.raises(ValueError, match=r"^pretraining: 1 of \d+ weights hold values that are not finite"):
+        pretrain(TINY, seed=0, on_step=break_one, stop_after=1)

@@ -10,7 +10,7 @@ import math
 import pandas as pd
 import pytest
 
-from cai_kedro.pipelines.data_generation.prompt_tables import clean_prompts, gather_red_team_prompts
+from cai_kedro.pipelines.data_generation.prompt_tables import gather_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import RevisionParams, critique_and_revise, revise_directly
 from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams, label_pairs_with_cot
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs
@@ -20,6 +20,7 @@ from cai_kedro.templates.responses import ResponseParams, sample_responses
 from cai_kedro.templates.rlhf.comparisons import held_out, mix_comparisons
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
 from cai_kedro.templates.rlhf.policy import gather_rl_prompts
+from cai_kedro.templates.training_prompts import training_prompts
 from tests.conftest import ScriptedEngine
 from tests.pipelines.builders import SAMPLING, constitution, prompt_table
 from tests.templates.conftest import SHARED
@@ -50,8 +51,8 @@ def _trip(n: int, position: slice) -> dict[str, pd.DataFrame]:
     asked = prompt_table([f"How do I buy {i} cars?" for i in range(n)], "help")[position].reset_index(drop=True)
     made: dict[str, pd.DataFrame] = {}
     generated = prompt_table(["How do I open a safe?"], "generated")
-    made["red"] = gather_red_team_prompts(given, generated)
-    made["helpful"] = clean_prompts(asked)
+    made["red"] = gather_red_team_prompts(given, generated, prompt_table([]), [])
+    made["helpful"] = training_prompts(asked, prompt_table([]), [])
     answers = ResponseParams(policy="helpful_rlhf", prompts=None, samples=2, sampling=SAMPLING)
     made["initial"] = sample_responses(made["red"], ENGINE, answers, SEED).rows
     made["helpful_answers"] = sample_responses(made["helpful"], ENGINE, answers, SEED).rows

@@ -23,6 +23,8 @@ GIVEN = {
     "given_red_team_prompts",
     "given_helpful_prompts",
     "eval_red_team_prompts",
+    "eval_helpful_prompts",
+    "held_out_phrases",
     "constitution",
     "human_raters",
     "pretrained.model",

@@ -104,14 +104,14 @@ def test_every_split_has_its_share_with_interval_and_count() -> None:
             "high": value + 0.1,
             "n": n,
         }
-        for policy, value in (("<b>", 0.2), ("rl_cai", 0.7))
+        for policy, value in (("helpful_rlhf", 0.2), ("rl_cai", 0.7))
         for split, n in (("combination", 200), ("object", 100))
     ]
     both = pd.concat([summary(), pd.DataFrame(rows)], ignore_index=True)
     assert summary_table(both) == summary_table(summary())
     words = " ".join(re.sub(r"<[^>]+>", " ", split_table(both)).replace("\xa0", " ").split())
     assert words == (
-        "share, held-out prompts &lt;b&gt; rl_cai "
+        "share, held-out prompts helpful_rlhf rl_cai "
         "objects, combination n = 200 20 % [10, 30] 70 % [60, 80] "
         "objects, object n = 100 20 % [10, 30] 70 % [60, 80]"
     )

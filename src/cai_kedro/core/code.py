@@ -40,7 +40,12 @@ def _read(source: str) -> tuple[str, tuple[_Import, ...]]:
     """Return the digest of a source and what it imports; the same source is parsed once."""
     tree = ast.parse(source)
     imports = tuple(written for node in ast.walk(tree) for written in _imports(node))
-    return hashlib.sha256(ast.dump(_Undocumented().visit(tree)).encode()).hexdigest(), imports
+    return source_digest(source), imports
+
+
+def source_digest(source: str) -> str:
+    """Return the sha256 of what a source does: comments, docstrings and layout do not count."""
+    return hashlib.sha256(ast.dump(_Undocumented().visit(ast.parse(source))).encode()).hexdigest()
 
 
 def _imports(node: ast.AST) -> Iterator[_Import]:

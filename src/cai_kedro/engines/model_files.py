@@ -18,13 +18,14 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from cai_kedro.core.finite import check_weights
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.tokenizer_files import fit_embeddings, read_tokenizer
 from cai_kedro.engines.weight_files import (
     INDEX,
     SINGLE,
+    check_fit,
     check_report,
-    check_weights,
     embedding_rows,
     first_line,
     on_meta,
@@ -101,7 +102,7 @@ def _read(directory: Path) -> _Checked:
             raise ValueError(
                 f"{directory / 'config.json'} describes no model that can be built ({first_line(error)}); correct it"
             ) from error
-    model = check_weights(directory, own, config, tensors, renamed)
+    model = check_fit(directory, own, config, tensors, renamed)
     tokenizer = read_tokenizer(directory, config, read_generation_config(directory), embedding_rows(model))
     return _Checked(kind, config, tokenizer, renamed)
 
@@ -189,7 +190,8 @@ def _is_text(name: str) -> bool:
 
 
 def save_language_model(lm: LanguageModel, directory: Path) -> None:
-    """Write model (safetensors) and tokenizer into a directory."""
+    """Write model (safetensors) and tokenizer into a directory; raises `ValueError` for weights that are not finite."""
+    check_weights(f"the model for {directory}", lm.model.named_parameters(), "make it again with a lower learning rate")
     directory.mkdir(parents=True, exist_ok=True)
     lm.model.save_pretrained(directory)
     lm.tokenizer.save_pretrained(directory)

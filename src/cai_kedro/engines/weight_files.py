@@ -70,7 +70,7 @@ def on_meta(files: list[Path]) -> dict[str, Tensor]:
     return tensors
 
 
-def check_weights(
+def check_fit(
     directory: Path, kind: Any, config: Any, tensors: Mapping[str, Tensor], renamed: dict[str, str]
 ) -> PreTrainedModel:
     """Return the model without values, built by `config` and filled with the shapes of `tensors`.

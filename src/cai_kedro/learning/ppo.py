@@ -18,18 +18,19 @@ from torch import Tensor, nn
 from transformers import (
     PreTrainedModel,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
 )
 
+from cai_kedro.core.finite import check_scores, check_weights
 from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning import ppo_math
+from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.ppo_checkpoints import (
     SNAPSHOTS,
     WEIGHTS,
@@ -41,7 +42,7 @@ from cai_kedro.learning.ppo_checkpoints import (
     weights_of,
 )
 from cai_kedro.learning.replies import Replies, ReplyReader
-from cai_kedro.learning.rewards import ScoreUnits, check_finite, reply_rewards
+from cai_kedro.learning.rewards import ScoreUnits, reply_rewards
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
@@ -62,7 +63,7 @@ def train_ppo(
     """Train the policy in place against a scorer, from the newest checkpoint in `run_dir` if there is one.
 
     The reference of the KL penalty is the policy as it comes. Deterministic for one machine: the same arguments give
-    the same weights and curves, interrupted or not.
+    the same weights and curves, interrupted or not. Raises `ValueError` at the first number that is not finite.
     """
     reference = copy.deepcopy(policy.model).requires_grad_(False).eval()
     with ExitStack() as loans:
@@ -90,8 +91,10 @@ def with_weights(model: PreTrainedModel, weights: dict[str, Tensor]) -> PreTrain
     return snapshot
 
 
-class PPOTrainer(Trainer):
+class PPOTrainer(FiniteTraining):
     """Collects a rollout at every epoch's start and learns from it; `progress` is all it remembers between epochs."""
+
+    training_name = "PPO"
 
     def __init__(
         self,
@@ -213,7 +216,7 @@ class PPOTrainer(Trainer):
         """Return the reward of each reply, (n,); the first rollout says in what units."""
         with self.accelerator.autocast():
             scores = self.score(prompts, replies.read).float().cpu()
-        check_finite(scores)
+        check_scores("the preference model", scores)
         if self.progress.units is None:
             self.progress.units = ScoreUnits.of(scores, self.params)
         self.note("pm_score", scores.mean())
@@ -257,11 +260,17 @@ class PPOTrainer(Trainer):
     # ---- figures and snapshots
 
     def note(self, metric: str, value: Tensor | float) -> None:
-        """Remember a figure of this rollout; several of one metric are averaged."""
-        self.figures.setdefault(metric, []).append(float(value.detach()) if isinstance(value, Tensor) else value)
+        """Remember a figure of this rollout; several of one metric are averaged. Raises `ValueError` if not finite."""
+        figure = float(value.detach()) if isinstance(value, Tensor) else value
+        self.check_figures({metric: figure})
+        self.figures.setdefault(metric, []).append(figure)
 
     def end_rollout(self, done: int) -> dict[str, float]:
-        """Move the figures to the curves, take a snapshot if it is time, and return the figures."""
+        """Move the figures to the curves, take a snapshot if it is time, and return the figures.
+
+        Raises `ValueError` where a weight is not finite, before snapshot or checkpoint is written.
+        """
+        check_weights(self.training_name, self.actor_critic.named_parameters())
         figures = {metric: sum(values) / len(values) for metric, values in self.figures.items()}
         self.progress.curve_rows += [(done, metric, value) for metric, value in figures.items()]
         self.figures = {}

@@ -15,12 +15,14 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from cai_kedro.core.conversation import Conversation, as_messages
+from cai_kedro.core.finite import check_scores
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP, length_sorted_batches, round_up
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.batching import LengthGrouped, right_padded
 from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, chunk_tokens, training_flags
@@ -49,8 +51,10 @@ class _SoftLabelCollator(DataCollatorForPreference):
         return batch
 
 
-class _SoftLabelTrainer(RewardTrainer):
+class _SoftLabelTrainer(FiniteTraining, RewardTrainer):
     """RewardTrainer whose loss is the cross-entropy against `p_a_better`, in batches of similar length."""
+
+    training_name = "preference model"
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         rows = cast(Dataset, train_dataset or self.train_dataset)
@@ -77,8 +81,8 @@ def train_preference_model(
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Train a PM from the base's trunk on a `comparisons` table; return it and its training curves (`curves`).
 
-    The base stays as it is. Raises `ValueError` without comparisons that fit, or for a tokenizer without a pad token
-    of its own.
+    The base stays as it is. Raises `ValueError` without comparisons that fit, for a tokenizer without a pad token of
+    its own, or when a number of the training is not finite.
     """
     seed = derive_seed(seed, "preference model")
     dataset = preference_dataset(base, comparisons, params.max_length)
@@ -91,7 +95,7 @@ def train_preference_model(
             train_dataset=dataset,
             processing_class=base.tokenizer,
         )
-        training_curves = run(trainer, "preference model", METRICS)
+        training_curves = run(trainer, METRICS)
     return LanguageModel(model=model, tokenizer=base.tokenizer), training_curves
 
 
@@ -161,7 +165,7 @@ def score_token_ids(
     """Return the PM's score of each token sequence, in log-odds units: (n,) float32, on the CPU.
 
     A sequence is BOS, prompt, answer and EOS, unpadded; its score is read at its last token. The order of the
-    sequences and what else is in the batch do not matter.
+    sequences and what else is in the batch do not matter. Raises `ValueError` for scores that are not finite.
     """
     if model.config.pad_token_id != pad_token_id:
         raise ValueError(
@@ -178,6 +182,7 @@ def score_token_ids(
             # padding stands to the right of causal attention, so the scores need no mask
             scores[rows] = model(input_ids=ids, use_cache=False).logits.squeeze(-1).float().cpu()
     model.train(was_training)
+    check_scores("the model of scores", scores)
     return scores
 
 

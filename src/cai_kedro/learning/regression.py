@@ -15,6 +15,7 @@ from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped, right_padded
 from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
@@ -23,8 +24,10 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 
-class _SquaredErrorTrainer(Trainer):
+class _SquaredErrorTrainer(FiniteTraining, Trainer):
     """Batches of similar length; the model's own loss would need its `problem_type` in the saved config."""
+
+    training_name = "harmfulness model"
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         rows = cast(Dataset, train_dataset or self.train_dataset)
@@ -42,7 +45,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
     """Train a head and a copy of the base on `messages`, `response` and `rating` (n rows): mean squared error.
 
     The base stays as it is. What the model learns is the difference to the mean rating; add that when scoring. Raises
-    `ValueError` where no row fits into `max_length` tokens.
+    `ValueError` where no row fits into `max_length` tokens, or when a number of the training is not finite.
     """
     seed = derive_seed(seed, "regression")
     answers = encode_answers(base.tokenizer, [as_messages(cell) for cell in rated["messages"]], list(rated["response"]))
@@ -76,7 +79,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
             data_collator=_collate(base.tokenizer.pad_token_id),
             train_dataset=dataset,
         )
-        run(trainer, "harmfulness model", ())
+        run(trainer, ())
     return LanguageModel(model=model, tokenizer=base.tokenizer)
 
 

@@ -6,7 +6,6 @@ for all of them only when it is weighed against a unit that they share.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from cai_kedro.learning.rl_params import RLParams
@@ -32,13 +31,3 @@ class ScoreUnits:
 def reply_rewards(scores: Tensor, ended: Tensor, units: ScoreUnits, missing_eos_penalty: float) -> Tensor:
     """Return (score - centre) / scale of each reply, less the penalty where it does not end by itself: (n,)."""
     return (scores - units.centre) / units.scale - missing_eos_penalty * (~ended).to(scores.dtype)
-
-
-def check_finite(scores: Tensor) -> None:
-    """Raise `ValueError` for scores that are no numbers."""
-    wrong = int((~torch.isfinite(scores)).sum())
-    if wrong:
-        raise ValueError(
-            f"the preference model gave {wrong} of {len(scores)} replies a score that is not finite; look at its "
-            "training curves"
-        )

@@ -13,6 +13,7 @@ from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
+from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
 from datasets import Dataset
@@ -27,8 +28,10 @@ class SFTParams(TrainingParams):
     """How to fine-tune. Rows longer than `max_length` are left out: cut answers would teach not to end."""
 
 
-class _AnswerTrainer(SFTTrainer):
+class _AnswerTrainer(FiniteTraining, SFTTrainer):
     """SFTTrainer on rows tokenised beforehand, in batches of similar length."""
+
+    training_name = "fine-tuning"
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         rows = cast(Dataset, train_dataset or self.train_dataset)
@@ -41,7 +44,8 @@ def fine_tune(
     """Fine-tune on a `rows` table; return the model and its training curves (`curves`).
 
     The base's weights change in place: it is the fresh object that the catalog gave, and a second copy of a large
-    model has no room. Raises `ValueError` when no row is left to train on.
+    model has no room. Raises `ValueError` when no row is left to train on, or when a number of the training is not
+    finite.
     """
     seed = derive_seed(seed, "sft")
     dataset = sft_dataset(base, rows, params.max_length)
@@ -58,7 +62,7 @@ def fine_tune(
             train_dataset=dataset,
             processing_class=base.tokenizer,
         )
-        training_curves = run(trainer, "fine-tuning", METRICS)
+        training_curves = run(trainer, METRICS)
     return LanguageModel(model=base.model, tokenizer=base.tokenizer), training_curves
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 from torch import Tensor
-from transformers import PreTrainedModel, PrinterCallback, Trainer
+from transformers import PreTrainedModel, PrinterCallback
 
 from cai_kedro.core.schemas import check_table
 from cai_kedro.learning.cpu_kernels import ATTENTION, lean_norms, set_attention
+from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.progress import ProgressCallback
 
 
@@ -46,10 +47,10 @@ def _forget_graphs(model: PreTrainedModel) -> None:
                 setattr(module, name, state.detach())
 
 
-def run(trainer: Trainer, name: str, metrics: Sequence[str]) -> pd.DataFrame:
+def run(trainer: FiniteTraining, metrics: Sequence[str]) -> pd.DataFrame:
     """Train to the end under progress lines and return the named metrics of the log (curves)."""
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(ProgressCallback(name))
+    trainer.add_callback(ProgressCallback(trainer.training_name))
     trainer.train()
     return curves(trainer.state.log_history, metrics)
 

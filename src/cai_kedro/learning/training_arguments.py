@@ -48,6 +48,7 @@ def device_flags(device: Device, dtype: DType, seed: int) -> dict[str, Any]:
         "disable_tqdm": True,
         "save_strategy": "no",
         "push_to_hub": False,
+        "logging_nan_inf_filter": False,  # which would log a mean of earlier losses in the place of NaN
     }
 
 

@@ -19,13 +19,15 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
+from cai_kedro.core.finite import check_scores, check_weights
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.ppo import Scorer, with_weights
 from cai_kedro.learning.ppo_checkpoints import weights_of
 from cai_kedro.learning.progress import ProgressCallback
 from cai_kedro.learning.replies import ReplyReader
-from cai_kedro.learning.rewards import ScoreUnits, check_finite, reply_rewards
+from cai_kedro.learning.rewards import ScoreUnits, reply_rewards
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts
 from cai_kedro.learning.trainer_run import on_loan
@@ -34,9 +36,18 @@ from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
+
+class _FiniteRLOO(FiniteTraining, RLOOTrainer):
+    training_name = "RLOO"
+
+
+class _FiniteGRPO(FiniteTraining, GRPOTrainer):
+    training_name = "GRPO"
+
+
 _TRAINERS: dict[str, tuple[type[Any], type[Any]]] = {
-    "rloo": (RLOOTrainer, RLOOConfig),
-    "grpo": (GRPOTrainer, GRPOConfig),
+    "rloo": (_FiniteRLOO, RLOOConfig),
+    "grpo": (_FiniteGRPO, GRPOConfig),
 }
 
 # TRL's names and ours
@@ -70,7 +81,7 @@ def train_with_trl(
                 args=config_class(output_dir=scratch, **_settings(params, seed)),
                 train_dataset=Dataset.from_dict({"prompt": prompts.texts, "prompt_token_ids": prompts.token_ids}),
                 processing_class=_prompt_tokenizer(policy.tokenizer, prompts),
-                callbacks=[snapshots, ProgressCallback(params.algorithm.upper())],
+                callbacks=[snapshots, ProgressCallback(trainer_class.training_name)],
             )
             trainer.remove_callback(PrinterCallback)
             trainer.train()
@@ -141,7 +152,7 @@ def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> 
         nonlocal units
         replies = reader.read(completion_ids)
         scores = score(prompt_token_ids, replies.read).float().cpu()
-        check_finite(scores)
+        check_scores("the preference model", scores)
         units = units or ScoreUnits.of(scores, params)
         log_metric("pm_score", scores.mean().item())
         log_metric("reward_scale", units.scale)
@@ -152,7 +163,7 @@ def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> 
 
 
 class _Snapshots(TrainerCallback):
-    """Keeps the policy's weights every k rollouts."""
+    """Keeps the policy's weights every k rollouts, and looks at them after each: nothing can be sampled from NaN."""
 
     def __init__(self, policy: LanguageModel, params: RLParams) -> None:
         self.policy, self.params = policy, params
@@ -160,6 +171,8 @@ class _Snapshots(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         done, rest = divmod(state.global_step, self.params.steps_per_rollout)
+        if rest == 0:
+            check_weights(self.params.algorithm.upper(), self.policy.model.named_parameters())
         if rest == 0 and done % self.params.snapshot_every == 0:
             self.weights[done] = weights_of(self.policy.model)
 

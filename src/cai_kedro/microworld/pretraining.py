@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from cai_kedro.core.finite import check_step, check_weights
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.microworld.documents import LESSON_MIX, Lesson, document
 from cai_kedro.microworld.lean_llama import last_hidden_states
@@ -111,7 +112,8 @@ def pretrain(
     """Train tokenizer and model from nothing.
 
     `on_step` sees the model after each step. `stop_after` ends behind so many steps (the schedule stays that of the
-    full run): what the test of the recorded loss curve does.
+    full run): what the test of the recorded loss curve does. Raises `ValueError` at the first number that is not
+    finite.
     """
     tokenizer = build_tokenizer(params, seed)
     model = build_model(params, tokenizer, seed)
@@ -132,7 +134,9 @@ def pretrain(
         )
         loss, losses = batch_loss(model, batch)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        figures = {"loss": loss.item(), "gradient norm": norm.item()}
+        check_step("pretraining", step + 1, optimizers[0][0].param_groups[0]["lr"], figures)
         for optimizer, _ in optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -144,6 +148,7 @@ def pretrain(
             on_step(step + 1, model)
         if stop_after == step + 1:
             break
+    check_weights("pretraining", model.named_parameters())
     return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
 
 

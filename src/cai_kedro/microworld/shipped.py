@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from cai_kedro.core.code import source_digest
 from cai_kedro.microworld.pretraining import PretrainingParams
 
 TRAINING_LOG = "training_log.csv"
@@ -54,12 +55,13 @@ def training_log() -> pd.DataFrame:
 
 
 def code_digest() -> str:
-    """Return the sha256 of the sources and the lexicon that decide what the micro LM learns."""
+    """Return the sha256 of the code and the lexicon that decide what the micro LM learns; docstrings do not count."""
     root = Path(str(files("cai_kedro")))
     digest = hashlib.sha256()
     for name in _SOURCES:
         digest.update(name.encode())
-        digest.update((root / name).read_bytes())
+        text = (root / name).read_text(encoding="utf-8")
+        digest.update((source_digest(text) if name.endswith(".py") else text).encode())
     return digest.hexdigest()
 
 

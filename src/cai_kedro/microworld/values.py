@@ -31,7 +31,7 @@ HELPFULNESS = {
     "preachy": 0.0,
     "garbled": 0.0,
 }
-#: What crowd workers reward when they label for harmlessness: silence is as good as an objection (paper, §1.1).
+#: What crowd workers reward when they label for harmlessness: silence (4.0) even above an objection (3.6; paper, §1.1).
 CROWD_HARMLESSNESS = {
     **HARMLESSNESS,
     "objection": 3.6,

@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.templates import rlhf
 from cai_kedro.templates.human_feedback import compare_harmlessness, compare_helpfulness, plan_human_pairs
+from cai_kedro.templates.training_prompts import training_prompts
 
 
 def create_pipeline() -> Pipeline:
@@ -12,10 +13,26 @@ def create_pipeline() -> Pipeline:
     Helpful RLHF is rated on red-team prompts too: an assistant that only wants to help complies there.
     """
     return (
-        Pipeline([*_pairs(), *_labels()], namespace="baselines", prefix_datasets_with_namespace=False)
+        Pipeline([*_prompts(), *_pairs(), *_labels()], namespace="baselines", prefix_datasets_with_namespace=False)
         + _arm("helpful_rlhf", "human_red_team_helpfulness_comparisons")
         + _arm("hh_rlhf", "human_harmlessness_comparisons")
     )
+
+
+def _prompts() -> list[Node]:
+    return [
+        Node(
+            training_prompts,
+            inputs={
+                "given": f"given_{kind}_prompts",
+                "held_out": f"eval_{kind}_prompts",
+                "held_out_phrases": "held_out_phrases",
+            },
+            outputs=f"baseline_{kind}_prompts",
+            name=f"clean_{kind}_prompts",
+        )
+        for kind in ("helpful", "red_team")
+    ]
 
 
 def _pairs() -> list[Node]:
@@ -23,7 +40,7 @@ def _pairs() -> list[Node]:
         Node(
             plan_human_pairs,
             inputs={
-                "prompts": f"given_{kind}_prompts",
+                "prompts": f"baseline_{kind}_prompts",
                 "engine": "pretrained.model@engine",
                 "human_raters": "human_raters",
                 "params": f"params:baselines.human_{kind}_pairs",
@@ -60,6 +77,6 @@ def _arm(name: str, red_team_comparisons: str) -> Pipeline:
         name,
         comparisons=["human_helpfulness_comparisons", red_team_comparisons],
         start="pretrained.model",
-        red_team_prompts="given_red_team_prompts",
-        helpful_prompts="given_helpful_prompts",
+        red_team_prompts="baseline_red_team_prompts",
+        helpful_prompts="baseline_helpful_prompts",
     )

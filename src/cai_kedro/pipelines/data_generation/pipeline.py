@@ -2,10 +2,11 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from cai_kedro.pipelines.data_generation.prompt_tables import clean_prompts, gather_red_team_prompts
+from cai_kedro.pipelines.data_generation.prompt_tables import gather_red_team_prompts
 from cai_kedro.pipelines.data_generation.red_team import plan_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, plan_of, revise_directly
 from cai_kedro.templates.responses import plan_responses
+from cai_kedro.templates.training_prompts import training_prompts
 
 
 def create_pipeline() -> Pipeline:
@@ -29,6 +30,7 @@ def _prompts() -> list[Node]:
                 "params": "params:data_generation.red_team",
                 "seed": "params:seed",
                 "shards": "params:shards",
+                "held_out_phrases": "held_out_phrases",
             },
             outputs="generated_red_team_prompts",
             name="generate_red_team_prompts",
@@ -36,11 +38,25 @@ def _prompts() -> list[Node]:
         ),
         Node(
             gather_red_team_prompts,
-            inputs=["given_red_team_prompts", "generated_red_team_prompts"],
+            inputs={
+                "given": "given_red_team_prompts",
+                "generated": "generated_red_team_prompts",
+                "held_out": "eval_red_team_prompts",
+                "held_out_phrases": "held_out_phrases",
+            },
             outputs="red_team_prompts",
             name="gather_red_team_prompts",
         ),
-        Node(clean_prompts, inputs="given_helpful_prompts", outputs="helpful_prompts", name="clean_helpful_prompts"),
+        Node(
+            training_prompts,
+            inputs={
+                "given": "given_helpful_prompts",
+                "held_out": "eval_helpful_prompts",
+                "held_out_phrases": "held_out_phrases",
+            },
+            outputs="helpful_prompts",
+            name="clean_helpful_prompts",
+        ),
     ]
 
 

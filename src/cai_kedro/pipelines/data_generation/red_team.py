@@ -17,6 +17,7 @@ from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
 from cai_kedro.templates.shards import plan_shards
+from cai_kedro.templates.training_prompts import human_turns, phrase_finder
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +46,18 @@ def generate_red_team_prompts(
     engine: TextEngine,
     params: RedTeamParams,
     seed: int,
+    held_out_phrases: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Let the pretrained model continue lists of red-team prompts (`prompts` → `prompts`; §3.2 and appendix).
 
-    Examples come from the given prompts of one turn and from the constitution's. Lines that are no prompt, or nearly
-    equal to a given, a held-out or an already kept one, are dropped. `prompt_id` is a hash of the text, so a prompt
-    keeps its id, and with it every later draw, whatever else is generated.
+    Examples come from the given prompts of one turn and from the constitution's. Lines are left out and counted that
+    are no prompt, nearly equal to a given or an already kept one, nearly equal to what a human says in a prompt of the
+    evaluation, or hold a held-out phrase. `prompt_id` is a hash of the text, so a prompt keeps its id, and with it
+    every later draw, whatever else is generated.
     """
     pool = _pool(given, constitution)
-    lists = _lists(pool, params, seed)
-    return _prompts_in(_continue(lists, engine, params.sampling, seed).rows, [*pool, *_single_turns(held_out)], params)
+    continued = _continue(_lists(pool, params, seed), engine, params.sampling, seed).rows
+    return _prompts_in(continued, pool, _asked_in(held_out), held_out_phrases, params)
 
 
 def plan_red_team_prompts(
@@ -65,10 +68,11 @@ def plan_red_team_prompts(
     params: RedTeamParams,
     seed: int,
     shards: ShardParams,
+    held_out_phrases: Sequence[str] = (),
 ) -> ShardPlan:
     """Plan what `generate_red_team_prompts` does: shards hold continued lists, prompts are picked from all of them."""
     pool = _pool(given, constitution)
-    known = [*pool, *_single_turns(held_out)]
+    evaluated = _asked_in(held_out)
     return plan_shards(
         _lists(pool, params, seed),
         lambda part: _continue(part, engine, params.sampling, seed),
@@ -77,7 +81,7 @@ def plan_red_team_prompts(
         engine=engine,
         decided_by={"sampling": params.sampling, "seed": seed, "stops": STOPS},
         kind=None,
-        finish=lambda continued: _prompts_in(continued, known, params),
+        finish=lambda continued: _prompts_in(continued, pool, evaluated, held_out_phrases, params),
     )
 
 
@@ -107,12 +111,32 @@ def _continue(lists: pd.DataFrame, engine: TextEngine, sampling: Sampling, seed:
     return settle(continued, ["list"])
 
 
-def _prompts_in(continued: pd.DataFrame, known: Sequence[str], params: RedTeamParams) -> pd.DataFrame:
+def _prompts_in(
+    continued: pd.DataFrame,
+    known: Sequence[str],
+    evaluated: Sequence[str],
+    held_out_phrases: Sequence[str],
+    params: RedTeamParams,
+) -> pd.DataFrame:
     """Pick the new prompts from continued lists (→ `prompts`)."""
     lines = [line for row in continued.itertuples() for line in _lines(row.text, row.finish_reason)]
     proper = [line for line in lines if params.min_words <= len(line.split()) <= params.max_words]
-    kept = _unlike(proper, known, params.max_similarity)[: params.keep]
-    logger.info("%d lines generated, %d kept as red-team prompts", len(lines), len(kept))
+    finds = phrase_finder(held_out_phrases)
+    free = [line for line in proper if not finds(line)]
+    apart = _unlike(free, evaluated, params.max_similarity, among_themselves=False)
+    new = _unlike(apart, known, params.max_similarity)
+    kept = new[: params.keep]
+    logger.info(
+        "%d lines generated, %d kept as red-team prompts; left out: %d too short or too long, %d with a held-out "
+        "phrase, %d like a prompt of the evaluation, %d like one that is there, %d beyond `keep`",
+        len(lines),
+        len(kept),
+        len(lines) - len(proper),
+        len(proper) - len(free),
+        len(free) - len(apart),
+        len(apart) - len(new),
+        len(new) - len(kept),
+    )
     return pd.DataFrame(
         {
             "prompt_id": [f"generated-{hashlib.blake2b(line.encode(), digest_size=6).hexdigest()}" for line in kept],
@@ -121,6 +145,11 @@ def _prompts_in(continued: pd.DataFrame, known: Sequence[str], params: RedTeamPa
             "split": "train",
         }
     )
+
+
+def _asked_in(prompts: pd.DataFrame) -> list[str]:
+    """Return all that humans say in these conversations."""
+    return [text for cell in prompts["messages"] for text in human_turns(as_messages(cell))]
 
 
 def _single_turns(prompts: pd.DataFrame) -> list[str]:
@@ -160,11 +189,14 @@ def _lines(continued: str, finish_reason: str) -> list[str]:
     return [text for line in lines if (text := " ".join(line.removeprefix("-").split()))]
 
 
-def _unlike(lines: Iterable[str], known: Sequence[str], max_similarity: float) -> list[str]:
-    """Keep the lines that are like none of the known ones and like none kept before."""
+def _unlike(
+    lines: Iterable[str], known: Sequence[str], max_similarity: float, *, among_themselves: bool = True
+) -> list[str]:
+    """Keep the lines that are like none of the known ones and, `among_themselves`, like none kept before."""
     seen, kept = [text.lower() for text in known], []
     for line in lines:
         if process.extractOne(line.lower(), seen, scorer=fuzz.ratio, score_cutoff=max_similarity) is None:
-            seen.append(line.lower())
             kept.append(line)
+            if among_themselves:
+                seen.append(line.lower())
     return kept

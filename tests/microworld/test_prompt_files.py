@@ -1,0 +1,67 @@
+"""The prompts of the micro world, and that what is trained on asks for nothing that is held out."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from cai_kedro.core.constitution_readers import read_constitution
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.datasets.phrases_dataset import PhrasesDataset
+from cai_kedro.datasets.prompts_dataset import PromptsDataset
+from cai_kedro.engines.loading import load_language_model
+from cai_kedro.engines.transformers_engine import TransformersEngine
+from cai_kedro.microworld.acts import act_table
+from cai_kedro.microworld.prompt_files import write_prompt_files
+from cai_kedro.microworld.shipped import shipped_directory
+from cai_kedro.pipelines.data_generation.red_team import RedTeamParams, generate_red_team_prompts
+from cai_kedro.templates.training_prompts import training_prompts
+
+PROJECT = Path(__file__).parents[2]
+RAW = PROJECT / "data" / "01_raw"
+
+
+def _prompts(name: str) -> pd.DataFrame:
+    return PromptsDataset(filepath=RAW / f"{name}.jsonl").load()
+
+
+def _held_out_phrases() -> list[str]:
+    return PhrasesDataset(filepath=RAW / "held_out_phrases.txt").load()
+
+
+def _held_out_acts(prompts: pd.DataFrame) -> list[str]:
+    """Return the held-out acts that humans ask for in these prompts."""
+    held_out = [act.text for act in act_table().acts if act.split != "train"]
+    asked = "\n".join(turn["content"].lower() for cell in prompts["messages"] for turn in as_messages(cell))
+    return [act for act in held_out if re.search(rf"\b{re.escape(act)}\b", asked)]
+
+
+def test_the_shipped_files_are_those_that_the_code_writes(tmp_path: Path) -> None:
+    write_prompt_files(tmp_path)
+    written = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert written == {name: (RAW / name).read_bytes() for name in written}
+    assert "held_out_phrases.txt" in written
+
+
+@pytest.mark.parametrize("kind", ["red_team", "helpful"])
+def test_no_given_prompt_asks_for_a_held_out_act(kind: str) -> None:
+    given = _prompts(f"given_{kind}_prompts")
+    assert len(given) == 900
+    assert _held_out_acts(given) == []
+    kept = training_prompts(given, _prompts(f"eval_{kind}_prompts"), _held_out_phrases())
+    assert kept["prompt_id"].tolist() == given["prompt_id"].tolist(), "nothing is left out of the shipped files"
+
+
+def test_no_prompt_that_the_shipped_model_writes_asks_for_a_held_out_act() -> None:
+    written = yaml.safe_load((PROJECT / "conf" / "base" / "parameters_data_generation.yml").read_text(encoding="utf-8"))
+    params = RedTeamParams.model_validate({**written["data_generation"]["red_team"], "lists": 30})
+    engine = TransformersEngine(load_language_model(shipped_directory()), max_batch_tokens=16384, dtype="auto")
+    given = (_prompts("given_red_team_prompts"), _prompts("eval_red_team_prompts"))
+    constitution = read_constitution(PROJECT / "conf" / "base" / "constitution")
+    free = generate_red_team_prompts(*given, constitution, engine, params, 0)
+    kept = generate_red_team_prompts(*given, constitution, engine, params, 0, _held_out_phrases())
+    assert len(_held_out_acts(free)) > 5, "the model writes them, so that the list is needed"
+    assert len(kept) > 20
+    assert _held_out_acts(kept) == []
