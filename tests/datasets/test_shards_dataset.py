@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -117,6 +118,13 @@ DAMAGES = {
     "deleted": ("parquet", Path.unlink, "No such file"),
     "no manifest": ("json", Path.unlink, "there is no manifest beside it"),
     "half a manifest": ("json", lambda file: file.write_text(file.read_text()[:90]), "its manifest is not whole"),
+    "another number in the manifest": (
+        "json",
+        lambda file: file.write_text(file.read_text().replace('"rows": ', '"rows": 1')),
+        "its manifest is not whole",
+    ),
+    "a list for a manifest": ("json", lambda file: file.write_text("[]"), "its manifest is not whole"),
+    "bytes for a manifest": ("json", lambda file: file.write_bytes(b"\xff\xfe"), "its manifest is not whole"),
     "an empty manifest": ("json", lambda file: file.write_text("{}"), "its manifest is not whole"),
 }
 
@@ -135,6 +143,25 @@ def test_a_damaged_shard_is_named_once_and_made_again(
     assert warning.getMessage().endswith("; this shard is made again")
     assert str(files(tmp_path, "parquet")[1]) in warning.getMessage()
     assert published(tmp_path, 2) == finished
+
+
+def test_any_flipped_bit_of_a_manifest_is_seen(tmp_path: Path) -> None:
+    """Also one in the reason of a row in quarantine, which no table has."""
+    dataset(tmp_path).save(plan(Maker(troubled=1), max_quarantined=0.1))
+    (file,) = [file for file in files(tmp_path, "json") if b"is empty" in file.read_bytes()]
+    whole, rng = file.read_bytes(), random.Random(0)
+    places = [whole.index(b"is empty") + 1, *rng.sample(range(len(whole)), 12)]
+    for version, place in enumerate(places, start=10):
+        content = bytearray(whole)
+        content[place] ^= 1 << rng.randrange(7)
+        if content.split() == whole.split():
+            continue
+        file.write_bytes(content)
+        again = Maker(troubled=1)
+        ShardsDataset(
+            filepath=tmp_path / "x_responses.parquet", kind="responses", version=Version(None, f"2026-01-{version}")
+        ).save(plan(again, max_quarantined=0.1))
+        assert again.shards == 1, (place, whole[place : place + 20])
 
 
 def test_a_manifest_of_another_shard_is_not_believed(tmp_path: Path, finished: bytes) -> None:

@@ -17,6 +17,8 @@ from cai_kedro.datasets.durable import remove_parts, write_durably
 
 logger = logging.getLogger(__name__)
 
+#: The field of a manifest that has the sha256 of all others.
+_SEAL = "manifest_sha256"
 _NAME = 12  # digits of a digest in a file's name; the manifest has all of them
 
 
@@ -67,9 +69,9 @@ class ShardStore:
             told: Any = json.loads(manifest.read_bytes())
         except ValueError as error:
             raise ValueError("its manifest is not whole") from error
-        if not isinstance(told, dict) or told.keys() != self._told(name, 0, "", []).keys():
+        if not isinstance(told, dict) or told.get(_SEAL) != _seal(told):
             raise ValueError("its manifest is not whole")
-        if any(told[key] != value for key, value in self._identity(name).items()):
+        if any(told.get(key) != value for key, value in self._identity(name).items()):
             raise ValueError("its manifest is that of another shard")
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() != told["sha256"]:
@@ -81,7 +83,8 @@ class ShardStore:
         """Return what a manifest holds."""
         decided_by = dict(self._plan.decided_by)
         made = {"ids": len(self._plan.shards[name].ids), "rows": rows, "sha256": sha256, "quarantine": quarantine}
-        return {**self._identity(name), **made, "decided_by": decided_by}
+        told = {**self._identity(name), **made, "decided_by": decided_by}
+        return {**told, _SEAL: _seal(told)}
 
     def _identity(self, name: str) -> dict[str, str]:
         return {"shard": name, "fingerprint": self._fingerprint, "inputs": self._plan.shards[name].inputs}
@@ -89,6 +92,12 @@ class ShardStore:
     def _files(self, name: str) -> tuple[Path, Path]:
         stem = f"{name}.{self._plan.shards[name].inputs[:_NAME]}"
         return self._folder / f"{stem}.parquet", self._folder / f"{stem}.json"
+
+
+def _seal(told: dict[str, Any]) -> str:
+    """Return the sha256 of a manifest without its seal."""
+    rest = {key: value for key, value in told.items() if key != _SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
