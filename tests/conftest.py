@@ -80,7 +80,11 @@ class ScriptedEngine:
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
         self.prompts.extend(prompts)
-        return np.array([self.prefer(p) for p in prompts], dtype=float)
+        scores = np.array([self.prefer(p) for p in prompts], dtype=float)
+        # scores above 0 are no log-probabilities: a test that gives some means what a softmax makes of them
+        above = (scores > 0).any(axis=-1)
+        scores[above] -= np.logaddexp.reduce(scores[above], axis=-1, keepdims=True)
+        return scores
 
 
 @pytest.fixture

@@ -115,3 +115,9 @@ def test_it_is_tried_out_once_a_model(tiny_lm: LanguageModel) -> None:
     tiny_lm.model.register_forward_hook(lambda *_: passes.append(1))
     batch_rules(tiny_lm.model)
     assert not passes
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mpt"])
+def test_a_prompt_beyond_the_context_is_told_in_every_family(family: str) -> None:
+    with pytest.raises(ValueError, match=r"the prompt of row 1 has 260 tokens .* the model's context is 256 tokens"):
+        greedy(family_model(family, VOCABULARY), [[2, 3], [2] * 260])

@@ -10,6 +10,7 @@ from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling
 from cai_kedro.engines.fitting import EMPTY, TOO_LONG, generate_fitting, logprobs_fitting, trouble_of
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from tests.conftest import ScriptedEngine
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8)
 LONG = "x" * 1100  # the context is 1,024 tokens, one a byte
@@ -80,3 +81,28 @@ def test_an_engine_may_name_rows_one_after_another(scripted_engine: type) -> Non
 def test_no_rows_are_no_trouble(engine: TransformersEngine) -> None:
     assert generate_fitting(engine, [], SAMPLING, []) == []
     assert logprobs_fitting(engine, [], (" (A)", " (B)")).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "message"),
+    [
+        ((-0.5,), r"Engine.choice_logprobs must return \(prompts, choices\) = \(2, 2\), got \(2, 1\)"),
+        (
+            (0.7, 0.3),
+            r"2 of 2 prompts what is no log-probability, first row 0: \[0\.7, 0\.3\]; expected nats, at most 0",
+        ),
+        ((-np.inf, -np.inf), r"first row 0: \[-inf, -inf\]; expected nats"),
+    ],
+)
+def test_what_is_no_log_probability_is_told(logprobs: tuple[float, ...], message: str) -> None:
+    class Engine(ScriptedEngine):
+        def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+            return np.array([logprobs] * len(prompts))
+
+    with pytest.raises(ValueError, match=message):
+        logprobs_fitting(Engine(), ["a", "b"], (" (A)", " (B)"))
+
+
+def test_an_impossible_choice_beside_a_possible_one_is_fine(scripted_engine: type[ScriptedEngine]) -> None:
+    read = logprobs_fitting(scripted_engine(prefer=lambda prompt: (0.0, -np.inf)), ["a"], (" (A)", " (B)"))
+    assert read.tolist() == [[0.0, -np.inf]]

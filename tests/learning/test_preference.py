@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AutoModelForSequenceClassification
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification
 
 from cai_kedro.core.conversation import user
 from cai_kedro.core.schemas import check_table
@@ -27,6 +27,7 @@ from cai_kedro.learning.preference import (
     train_preference_model,
     with_score_head,
 )
+from tests.engines.families import FAMILIES, family_model
 
 PAD = 0
 
@@ -236,3 +237,20 @@ def test_padding_must_not_be_eos(tiny_lm: LanguageModel) -> None:
     base = LanguageModel(tiny_lm.model, tokenizer)
     with pytest.raises(ValueError, match=r"needs a pad token that is not EOS, got pad_token_id=1"):
         train_preference_model(base, _comparisons(4), _params(), seed=1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_score_is_read_at_the_last_token_in_every_family(family: str, tiny_lm: LanguageModel) -> None:
+    base = LanguageModel(family_model(family, len(tiny_lm.tokenizer)), tiny_lm.tokenizer)
+    if type(base.model.config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        with pytest.raises(ValueError, match=r"no preference model .* for the family '\w+' of \w+; take a base model"):
+            with_score_head(base, 1.0, seed=1)
+        return
+    model = with_score_head(base, 1.0, seed=1)
+    # padding within a text, and before its end: only what stands behind the end is left out
+    sequences = [[5, 6, 7, 1], [*range(5, 40), 0, 8, 1], [9, 0, 0, 1], [4, 3, 2, *range(90, 100), 1]]
+    scores = score_token_ids(model, sequences, pad_token_id=0, batch_size=4)
+    with torch.no_grad():
+        expected = [float(model.score(model.base_model(torch.tensor([ids]))[0])[0, -1]) for ids in sequences]
+    assert scores.tolist() == pytest.approx(expected, abs=1e-5)
+    assert np.ptp(expected) > 0.1

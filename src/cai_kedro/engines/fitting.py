@@ -18,6 +18,8 @@ Asked = TypeVar("Asked")
 TOO_LONG = "the prompt does not fit into the model's context"
 EMPTY = "the completion is empty"
 
+ROUNDING = 1e-3  # a log-probability of a certain choice may come out this far above 0
+
 
 def generate_fitting(
     engine: TextEngine, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
@@ -51,16 +53,30 @@ def generate_fitting(
 def logprobs_fitting(engine: TextEngine, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
     """Return log-probabilities as `engine.choice_logprobs` does; NaN for a prompt that is over the context.
 
-    Raises `FloatingPointError` where the model itself gives no numbers.
+    Raises `FloatingPointError` where the model itself gives no numbers, `ValueError` for what is no log-probability.
     """
     places, read = _of_fitting(len(prompts), lambda at: engine.choice_logprobs([prompts[i] for i in at], choices))
-    if read is None:
+    if read is None or not places:
         return np.full((len(prompts), len(choices)), np.nan)
-    if np.isnan(read).any():
-        raise FloatingPointError("the model's log-probabilities are not numbers (NaN): its weights have diverged")
+    _check_logprobs(read, (len(places), len(choices)), engine)
     logprobs = np.full((len(prompts), len(choices)), np.nan, dtype=read.dtype)
     logprobs[places] = read
     return logprobs
+
+
+def _check_logprobs(read: np.ndarray, shape: tuple[int, int], engine: TextEngine) -> None:
+    """Raise unless these are log-probabilities: at most 0, and above minus infinity for some choice of each row."""
+    name = type(engine).__name__
+    if np.shape(read) != shape:
+        raise ValueError(f"{name}.choice_logprobs must return (prompts, choices) = {shape}, got {np.shape(read)}")
+    if np.isnan(read).any():
+        raise FloatingPointError("the model's log-probabilities are not numbers (NaN): its weights have diverged")
+    wrong = np.flatnonzero((read > ROUNDING).any(axis=1) | np.isneginf(read).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"{name}.choice_logprobs gave {len(wrong)} of {shape[0]} prompts what is no log-probability, first row "
+            f"{wrong[0]}: {read[wrong[0]].tolist()}; expected nats, at most 0, and finite for one choice at least"
+        )
 
 
 def _of_fitting(n: int, ask: Callable[[list[int]], Asked]) -> tuple[list[int], Asked | None]:

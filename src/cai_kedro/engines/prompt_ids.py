@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from transformers import AutoConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from cai_kedro.engines.base import PromptTooLongError
 from cai_kedro.engines.model_files import load_tokenizer
 from cai_kedro.engines.text_ids import text_ids
+
+
+def context_of(config: PretrainedConfig) -> int | None:
+    """Return how many tokens a model can read, None if it does not say; MPT has a name of its own for it."""
+    text = config.get_text_config(decoder=True)
+    return getattr(text, "max_position_embeddings", getattr(text, "max_seq_len", None))
 
 
 class PromptIds:
@@ -23,8 +29,7 @@ class PromptIds:
     def of(cls, directory: Path) -> Self:
         """Read tokenizer and config of a model directory; raises `ValueError` if it is incomplete."""
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        limit = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-        return cls(load_tokenizer(directory), limit)
+        return cls(load_tokenizer(directory), context_of(config))
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each prompt, behind the tokenizer's BOS if it has one; a prompt never holds it itself."""

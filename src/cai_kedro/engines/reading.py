@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from cai_kedro.engines.kv_cache import PreallocatedLayer, allocate_cache
 from cai_kedro.engines.prefix_tree import Level, one_level, plan_levels
+from cai_kedro.engines.prompt_ids import context_of
 from cai_kedro.engines.shared_prefix import SharedPrefix
 
 
@@ -30,8 +31,7 @@ def evaluating(model: PreTrainedModel) -> Iterator[None]:
 
 def context_length(model: PreTrainedModel) -> int | None:
     """Return how many tokens the model can read, None if it does not say."""
-    config = model.config.get_text_config(decoder=True)
-    return getattr(config, "max_position_embeddings", getattr(config, "max_seq_len", None))
+    return context_of(model.config)
 
 
 @dataclass(frozen=True)

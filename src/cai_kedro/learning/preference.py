@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch.utils.data import Sampler
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification, PreTrainedModel
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
@@ -150,6 +150,11 @@ def with_score_head(base: LanguageModel, head_std: float, seed: int) -> PreTrain
     config.num_labels = 1
     config.pad_token_id = tokenizer.pad_token_id
     config.tie_word_embeddings = False  # there is no output embedding to tie
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise ValueError(
+            f"transformers has no preference model (…ForSequenceClassification) for the family {config.model_type!r} "
+            f"of {type(base.model).__name__}; take a base model of another family"
+        )
     model = AutoModelForSequenceClassification.from_config(config, dtype=base.model.dtype)
     model.base_model.load_state_dict(base.model.base_model.state_dict())
     head = model.score.weight
