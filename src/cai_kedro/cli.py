@@ -1,20 +1,45 @@
-"""Commands of this project beside Kedro's own: `kedro estimate`."""
+"""Commands of this project: `kedro run` with an orderly end, and `kedro estimate`."""
 
 import logging
 from pathlib import Path
 from typing import Any, cast
 
 import click
-from kedro.framework.cli.project import run  # noqa: F401 - `python -m cai_kedro` looks for it here
+from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS, _split_params, env_option
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import DataCatalog, DatasetError
 
+from cai_kedro.hooks import RUN_STATUS
+from cai_kedro.hooks.ending import orderly
+from cai_kedro.hooks.terminal import prepare_terminal
+
 
 @click.group(context_settings=CONTEXT_SETTINGS, name=__file__)
 def cli() -> None:
     """Commands of this project."""
+
+
+class _Run(click.Command):
+    """Kedro's command; what ends it early is told in a line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run."""
+        with orderly(lambda: RUN_STATUS.stage):
+            return super().invoke(ctx)
+
+
+#: `python -m cai_kedro` looks for it here.
+run = _Run(
+    name="run",
+    context_settings=CONTEXT_SETTINGS,
+    callback=kedro_run.callback,
+    params=kedro_run.params,
+    help=kedro_run.help,
+    short_help=kedro_run.short_help,
+)
+cli.add_command(run)
 
 
 @cli.command()
@@ -37,6 +62,7 @@ def estimate(metadata: ProjectMetadata, env: str | None, params: dict[str, Any],
     """
     if (options["price_prompt"] is None) != (options["price_written"] is None):
         raise click.UsageError("give both --price-prompt and --price-written, or neither")
+    prepare_terminal()
     project = Path(metadata.project_path)
     with KedroSession.create(project, env=env, runtime_params=params) as session:
         context = cast(KedroSession, session).load_context()

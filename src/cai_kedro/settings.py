@@ -2,9 +2,8 @@
 
 import warnings
 
-from kedro.config import OmegaConfigLoader
-
 from cai_kedro.hooks import DISABLE_HOOKS_FOR_PLUGINS, HOOKS
+from cai_kedro.hooks.config_loader import ConfigLoader
 
 __all__ = ["CONFIG_LOADER_ARGS", "CONFIG_LOADER_CLASS", "DISABLE_HOOKS_FOR_PLUGINS", "HOOKS"]
 
@@ -12,7 +11,7 @@ __all__ = ["CONFIG_LOADER_ARGS", "CONFIG_LOADER_CLASS", "DISABLE_HOOKS_FOR_PLUGI
 warnings.filterwarnings("ignore", message="One or more dataset names contain")
 warnings.filterwarnings("ignore", message="register_new_resolver")
 
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -17,7 +17,8 @@ from cai_kedro.datasets.vllm_engine_dataset import VLLMEngineDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference, reference_to
 from cai_kedro.engines.vllm_engine import VLLMSettings
-from cai_kedro.hooks.preflight import Preflight, PreflightError
+from cai_kedro.hooks.faults import PreflightError
+from cai_kedro.hooks.preflight import Preflight
 from tests.project_copy import PROJECT
 
 NAME = "pretrained.model@engine"

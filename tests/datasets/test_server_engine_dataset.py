@@ -12,7 +12,8 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.datasets.server_engine_dataset import ServerEngineDataset
 from cai_kedro.engines.openai_engine import OpenAIEngine
-from cai_kedro.hooks.preflight import Preflight, PreflightError
+from cai_kedro.hooks.faults import PreflightError
+from cai_kedro.hooks.preflight import Preflight
 from cai_kedro.microworld.shipped import shipped_directory
 from tests.project_copy import PROJECT, copy_project, kedro_run
 from tests.servers import DO_SAMPLE, settings, transformers_serve

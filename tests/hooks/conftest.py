@@ -12,7 +12,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
-from cai_kedro.hooks.mlflow_run import open_experiment
+from cai_kedro.hooks.mlflow_store import open_experiment
 from cai_kedro.hooks.tracking import Tracking
 
 

@@ -7,15 +7,19 @@ import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from kedro.io import DataCatalog, MemoryDataset, Version
+from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.pandas import CSVDataset
 
 from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.hooks import preflight
-from cai_kedro.hooks.preflight import Preflight, PreflightError
+from cai_kedro.hooks.conf_checks import pipeline_faults
+from cai_kedro.hooks.config_loader import ConfigLoader
+from cai_kedro.hooks.faults import PreflightError
+from cai_kedro.hooks.preflight import Preflight
 from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults
+from cai_kedro.settings import CONFIG_LOADER_ARGS
 
 
 def _use(data: Any) -> Any:
@@ -109,12 +113,23 @@ def test_all_faults_are_told_at_once_and_nothing_runs(
     ]
 
 
-def test_parameters_are_checked_when_the_context_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def _context(project: Path, env: str = "local", **files: str) -> Any:
+    """A context of a project with these files in conf/local; conf/base has what a run needs."""
+    given = {"base/parameters": "seed: 0", "base/catalog": "{}", "base/mlflow": "{}"}
+    for name, text in {**given, **{f"local/{name}": text for name, text in files.items()}}.items():
+        file = project / "conf" / f"{name}.yml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode("latin-1"))
+    (project / "conf" / "local").mkdir(exist_ok=True)
+    return SimpleNamespace(config_loader=ConfigLoader(str(project / "conf"), env=env, **CONFIG_LOADER_ARGS))
+
+
+def test_parameters_are_checked_when_the_context_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def train(seed: int) -> int:
         return seed
 
     monkeypatch.setattr(preflight, "pipelines", {"__default__": Pipeline([Node(train, "params:seed", "out")])})
-    context: Any = SimpleNamespace(config_loader={"parameters": {"seed": "one"}})
+    context = _context(tmp_path, parameters="seed: one")
     with pytest.raises(PreflightError, match="nothing was run: parameter 'seed': input should be a valid integer"):
         Preflight().after_context_created(context)
 
@@ -133,3 +148,77 @@ def test_a_table_is_not_read_before_the_run(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_csv(tmp_path / "rows.csv")
     catalog = DataCatalog({"rows": CSVDataset(filepath=str(tmp_path / "rows.csv"), load_args={"no_such": 1})})
     assert list(input_faults(Pipeline([Node(_use, "rows", "out")]), catalog, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        (
+            {"parameters": "a: [1,\nb: 2\n"},
+            r"conf/local/parameters\.yml, line 3, column 1: did not find expected .*; correct it there",
+        ),
+        ({"catalog": "a: 1\na: 2\n"}, r"conf/local/catalog\.yml, line 2, column 1: found duplicate key"),
+        ({"catalog": "a: b: c\n"}, r"conf/local/catalog\.yml, line 1, column 5: mapping values are not allowed"),
+        ({"mlflow": "# é\n"}, r"conf/local/mlflow\.yml, line 1: this is no UTF-8; save it as UTF-8"),
+        ({"globals": "a: \x01\n"}, r"conf/local/globals\.yml: .*unacceptable character.*; correct it there"),
+        ({"parameters": "threads: ${globals:thread}\n"}, r"conf, parameters\*\.yml: .*'thread' not found.*"),
+        ({"globals": "device: gpuu\n"}, r"the dial 'device' .* is 'gpuu', expected cpu, cuda, .*; correct it there"),
+        ({"globals": "dtype: fp17\n"}, r"the dial 'dtype' .* is 'fp17', expected one of auto, float32, bfloat16, fl"),
+        ({"globals": "engine_dtype: 16\n"}, "the dial 'engine_dtype' .* is 16, expected one of auto"),
+        ({"globals": "seed: abc\n"}, "the dial 'seed' .* is 'abc', expected a whole number"),
+        ({"globals": "data: null\n"}, "the dial 'data' .* is None, expected a folder"),
+    ],
+)
+def test_conf_that_cannot_be_read_or_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], match: str
+) -> None:
+    monkeypatch.setattr(preflight, "pipelines", {"__default__": Pipeline([])})
+    with pytest.raises(PreflightError, match=f"^nothing was run: .*{match}"):
+        Preflight().after_context_created(_context(tmp_path, **files))
+
+
+def test_an_environment_that_is_not_there_and_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "pipelines", {"__default__": Pipeline([])})
+    with pytest.raises(
+        PreflightError, match=r"no environment 'locla' in .*conf; did you mean 'local'\? There are base, local$"
+    ):
+        Preflight().after_context_created(_context(tmp_path, env="locla"))
+    with pytest.raises(PreflightError, match=r"no environment 'x' in .*conf; there are base, local$"):
+        Preflight().after_context_created(_context(tmp_path, env="x"))
+
+
+def test_a_pipeline_that_is_not_there_and_the_nearest() -> None:
+    (fault,) = pipeline_faults(["evaluaton", "rl_cai"], ["evaluation", "rl_cai", "__default__"])
+    assert fault == "there is no pipeline 'evaluaton'; did you mean 'evaluation'? There are evaluation, rl_cai"
+    assert list(pipeline_faults(None, ["rl_cai"])) == []
+
+
+class Encoded(MemoryDataset):
+    """As our readers of files: an error of their own, the library's as its cause."""
+
+    def load(self) -> Any:
+        try:
+            return b"\xe9".decode()
+        except UnicodeDecodeError as error:
+            raise DatasetError("prompts.jsonl, line 3: this is no UTF-8; save it as UTF-8") from error
+
+
+def test_the_message_with_the_file_is_shown_and_not_its_cause() -> None:
+    (fault,) = input_faults(Pipeline([Node(_use, "judge", "out")]), DataCatalog({"judge": Encoded(1)}), {})
+    assert fault == "the dataset 'judge' cannot be read: prompts.jsonl, line 3: this is no UTF-8; save it as UTF-8"
+
+
+def test_an_error_of_a_library_comes_with_the_file_and_without_kedros_frame(tmp_path: Path) -> None:
+    (tmp_path / "referee.csv").write_bytes(b"a,b\n\xe9,1\n")
+    table = CSVDataset(filepath=str(tmp_path / "referee.csv"))
+    (fault,) = input_faults(Pipeline([Node(_use, "referee", "out")]), DataCatalog({"referee": table}), {})
+    assert fault.startswith(f"the dataset 'referee' cannot be read (looked at {tmp_path}/referee.csv): 'utf-8' codec")
+    assert "CSVDataset" not in fault
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal() -> None:
+    @click.command()
+    def run() -> None:
+        raise PreflightError("nothing was run: the prompt '\x1b[2Jp1\u202e' is there twice")
+
+    assert CliRunner().invoke(run).output == "Error: nothing was run: the prompt '\\x1b[2Jp1\\u202e' is there twice\n"

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from cai_kedro.core.constitution import NO_FEW_SHOTS, Constitution, CritiquePrinciple, PreferencePrinciple
 from cai_kedro.datasets.machine_dataset import MachineDataset
-from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, valid_name
+from cai_kedro.hooks.mlflow_run import MlflowRun, valid_name
+from cai_kedro.hooks.mlflow_store import absolute_uri
 from cai_kedro.hooks.provenance import HOST, PID, STARTED, process_tags
 from cai_kedro.hooks.tracking import Tracking
 

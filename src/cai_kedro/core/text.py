@@ -26,3 +26,12 @@ def for_spreadsheet(cell: object) -> object:
 def from_spreadsheet(cell: object) -> object:
     """Take off what `for_spreadsheet` put in front."""
     return cell.removeprefix("'") if isinstance(cell, str) else cell
+
+
+#: Control characters, changes of direction, foreign line ends, halves of characters.
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    r"""Write what a terminal would obey as what it is (an escape becomes `\x1b`), but for the characters to `keep`."""
+    return _HIDDEN.sub(lambda hit: hit[0] if hit[0] in keep else hit[0].encode("unicode_escape").decode("ascii"), text)

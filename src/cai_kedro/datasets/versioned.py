@@ -1,5 +1,6 @@
 """What our versioned datasets share: local paths, whole artifacts only, and a run that reads what it wrote."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ class LocalVersionedDataset(AbstractVersionedDataset[In, Out]):
         if "://" in path:
             raise DatasetError(f"{type(self).__name__} works on local or mounted disks, got the URL {path}")
         self.metadata = metadata
-        super().__init__(PurePosixPath(path), version)
+        super().__init__(PurePosixPath(path), version, glob_function=self._versions)
 
     def resolve_load_version(self) -> str | None:
         """Return the pinned version, else the one that this run saved, else the latest.
@@ -51,6 +52,11 @@ class LocalVersionedDataset(AbstractVersionedDataset[In, Out]):
             if self._exists_function(str(own)):
                 return str(self._version.save)
         return super().resolve_load_version()
+
+    def _versions(self, _: str) -> list[str]:
+        """Return every version's path. Kedro's pattern would read a folder's name such as `runs[1]` as a pattern."""
+        path = Path(self._filepath)
+        return [str(found) for found in path.glob(f"*/{glob.escape(path.name)}")]
 
     @contextmanager
     def _writing(self) -> Iterator[Path]:

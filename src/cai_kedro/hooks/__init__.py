@@ -11,8 +11,9 @@ from cai_kedro.hooks.tracking import Tracking
 
 ignore_known_warnings()
 
+RUN_STATUS = RunStatus()
 #: For `settings.py`, together with `DISABLE_HOOKS_FOR_PLUGINS`.
-HOOKS: tuple[object, ...] = (Preflight(), RunStatus(), Tracking(), EndSummary())
+HOOKS: tuple[object, ...] = (Preflight(), RUN_STATUS, Tracking(), EndSummary())
 
 #: `Tracking` takes the place of the plugin's hook, which logs every run parameter, `--params token=…` too.
 DISABLE_HOOKS_FOR_PLUGINS: tuple[str, ...] = ("kedro_mlflow",)

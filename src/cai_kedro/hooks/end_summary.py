@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 
+from cai_kedro.hooks.terminal import write_line
 from cai_kedro.reporting.summary import render_summary
 
 SUMMARY, REPORT, MACHINE = "policy_summary", "report", "machine"
@@ -21,7 +21,7 @@ SUMMARY, REPORT, MACHINE = "policy_summary", "report", "machine"
 class EndSummary:
     """Prints the policies' table and where the report is if the run made them, machine, time and memory, MLflow."""
 
-    def __init__(self, echo: Callable[[str], None] = click.echo, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, echo: Callable[[str], None] = write_line, now: Callable[[], float] = time.perf_counter) -> None:
         self._echo = echo
         self._now = now
         self._began = now()

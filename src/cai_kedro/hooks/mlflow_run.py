@@ -2,10 +2,8 @@
 
 import logging
 import re
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
@@ -20,59 +18,8 @@ logger = logging.getLogger(__name__)
 # what MLflow takes in one call
 METRICS_AT_ONCE, PARAMETERS_AT_ONCE, TAGS_AT_ONCE = 1000, 100, 100
 MAX_NAME, MAX_TAG = 250, 5000
-SQLITE = "sqlite:///"
 
 T = TypeVar("T")
-
-
-def absolute_uri(uri: str, project_path: Path) -> str:
-    """Let a relative sqlite path start at the project folder, wherever the command was typed."""
-    path = uri.removeprefix(SQLITE)
-    return f"{SQLITE}{project_path / path}" if uri.startswith(SQLITE) and not Path(path).is_absolute() else uri
-
-
-def open_experiment(uri: str, name: str, artifact_folder: Path | None) -> tuple["MlflowClient", str]:
-    """Return a client and the id of the experiment, made (or restored) if need be.
-
-    Raises `MlflowException` where the store cannot be opened.
-    """
-    from mlflow.tracking import MlflowClient  # noqa: PLC0415 - seconds
-
-    _prepare_sqlite(uri)
-    client = MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        location = artifact_folder.resolve().as_uri() if artifact_folder else None
-        return client, client.create_experiment(name, artifact_location=location)
-    if experiment.lifecycle_stage == "deleted":
-        client.restore_experiment(experiment.experiment_id)
-    return client, experiment.experiment_id
-
-
-def _prepare_sqlite(uri: str) -> None:
-    """Write ahead without a disk flush per call.
-
-    A third of the time of a new database and of small writes; the user interface can read during a run. The file
-    survives even a power cut, which may cost the last few writes.
-    """
-    if not uri.startswith(SQLITE):
-        return
-    from sqlalchemy import event  # noqa: PLC0415 - comes with MLflow
-    from sqlalchemy.engine import Engine  # noqa: PLC0415
-
-    if not event.contains(Engine, "connect", _flush_rarely):
-        event.listen(Engine, "connect", _flush_rarely)
-    path = Path(uri.removeprefix(SQLITE))
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-
-
-def _flush_rarely(connection: Any, _: Any) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def sweep(client: "MlflowClient", experiment_id: str) -> list[str]:

@@ -93,24 +93,29 @@ def is_used(path: str, used: Collection[str]) -> bool:
 
 
 def faults(
-    parameters: Mapping[str, Any], requested: Iterable[Pipeline], registered: Iterable[Pipeline]
+    parameters: Mapping[str, Any],
+    requested: Iterable[Pipeline],
+    registered: Iterable[Pipeline],
+    dials: Collection[str] = (),
 ) -> Iterator[str]:
     """Tell each parameter that is missing, of a wrong type or unknown, with what was expected and what to do.
 
     Types come from the annotations of the nodes of the requested pipelines; a key is unknown if no node of any
-    registered pipeline asks for it.
+    registered pipeline asks for it. `dials` are the names in `globals.yml`, which `--params` does not reach.
     """
     for path, annotation in _annotated(requested).items():
         value = find(parameters, path)
         if value is _MISSING:
             leaves = flatten(parameters)
-            yield f"parameter {path!r} is missing; {_near(path, [*leaves, *parameters], 'add it to conf')}"
+            yield f"parameter {path!r} is missing; {near(path, [*leaves, *parameters], 'add it to conf')}"
         else:
             yield from _type_faults(path, value, annotation)
     used = used_by(registered)
     for path in flatten(parameters):
-        if not is_used(path, used):
-            yield f"parameter {path!r} is unknown: no pipeline reads it; {_near(path, used, 'remove it')}"
+        if not is_used(path, used) and path in dials:
+            yield f"parameter {path!r} is a dial of conf/*/globals.yml, which --params does not turn; set it there"
+        elif not is_used(path, used):
+            yield f"parameter {path!r} is unknown: no pipeline reads it; {near(path, used, 'remove it')}"
 
 
 _MISSING = object()
@@ -159,7 +164,7 @@ def _type_faults(path: str, value: Any, annotation: Any) -> Iterator[str]:
             where = ".".join([path, *map(str, fault["loc"])])
             if fault["type"] == "extra_forbidden":
                 known = _fields(annotation, fault["loc"][:-1])
-                yield f"parameter {where!r} is unknown; {_near(str(fault['loc'][-1]), known, 'remove it')}"
+                yield f"parameter {where!r} is unknown; {near(str(fault['loc'][-1]), known, 'remove it')}"
             elif fault["type"] == "missing":
                 yield f"parameter {where!r} is missing; add it to conf"
             elif fault["type"] == "value_error":  # a check of our own, which says what it got and what to do
@@ -179,6 +184,7 @@ def _fields(annotation: Any, path: Iterable[str | int]) -> list[str]:
     return list(getattr(annotation, "model_fields", {}))
 
 
-def _near(wanted: str, known: Collection[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(wanted, sorted(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise
+def near(wanted: str, known: Collection[str], otherwise: str) -> str:
+    """Ask whether the known name that is most like the wanted one was meant; else say what to do."""
+    matches = difflib.get_close_matches(wanted, sorted(known), n=1)
+    return f"did you mean {matches[0]!r}?" if matches else otherwise

@@ -1,11 +1,12 @@
 """Checks everything that can be checked before the first node runs, and says all that is wrong at once."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from kedro.config import AbstractConfigLoader, MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
@@ -13,13 +14,11 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from cai_kedro.hooks import parameters as checks
+from cai_kedro.hooks.conf_checks import dial_faults, environment_faults, file_faults, pipeline_faults
+from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults, server_faults, thread_faults
 
 logger = logging.getLogger(__name__)
-
-
-class PreflightError(click.ClickException):
-    """What is wrong before a run, one line each. The command line shows the lines without a traceback."""
 
 
 class Preflight:
@@ -27,20 +26,25 @@ class Preflight:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the parameters, before Kedro does with a long traceback."""
+        """Check conf and the parameters, before Kedro does with a long traceback."""
         if not _starts_a_run():
             return
         registered = dict(pipelines)
-        requested = getattr(pipelines, "_requested_pipelines", None) or list(registered)
-        parameters = context.config_loader["parameters"]
-        wanted = [registered[name] for name in requested if name in registered]
-        _raise_if_any([*checks.faults(parameters, wanted, registered.values()), *thread_faults(parameters)])
+        requested = getattr(pipelines, "_requested_pipelines", None)
+        loader = context.config_loader
+        raise_if_any([*environment_faults(loader), *pipeline_faults(requested, registered)])
+        raise_if_any(file_faults(loader))
+        parameters, dials = loader["parameters"], _dials(loader)
+        raise_if_any(dial_faults(dials))
+        wanted = [registered[name] for name in requested or registered]
+        faults = checks.faults(parameters, wanted, registered.values(), dials)
+        raise_if_any([*faults, *thread_faults(parameters)])
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Check what the run reads and where it writes, before MLflow opens a run."""
         project = Path(run_params["project_path"])
-        _raise_if_any(
+        raise_if_any(
             [
                 *disk_faults(project / "data"),
                 *input_faults(pipeline, catalog, dict(pipelines)),
@@ -48,6 +52,13 @@ class Preflight:
                 *server_faults(pipeline, catalog),
             ]
         )
+
+
+def _dials(loader: AbstractConfigLoader) -> Mapping[str, Any]:
+    try:
+        return loader["globals"] or {}
+    except MissingConfigException:
+        return {}
 
 
 def _starts_a_run() -> bool:
@@ -63,11 +74,3 @@ def _base_model_faults(pipeline: Pipeline, catalog: CatalogProtocol, project: Pa
         if name.startswith("params:base_model") and name in catalog
         for fault in model_faults(catalog.load(name), project)
     ]
-
-
-def _raise_if_any(faults: Iterable[str]) -> None:
-    found = list(dict.fromkeys(faults))
-    if len(found) == 1:
-        raise PreflightError(f"nothing was run: {found[0]}")
-    if found:
-        raise PreflightError("nothing was run, there is more than one fault:\n" + "\n".join(f"- {f}" for f in found))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset, AbstractVersionedDataset, CatalogProtocol
+from kedro.io import AbstractDataset, AbstractVersionedDataset, CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
@@ -17,6 +17,8 @@ from cai_kedro.hooks.run_names import artifact, is_parameter
 #: A whole run on the micro world writes about 200 MB.
 MIN_FREE_BYTES = 500_000_000
 
+#: What Kedro begins its message with where a dataset raises anything.
+_FRAME = "Failed while loading data from dataset"
 #: What people give beside prompts; all of it is quick to read.
 _GIVEN = ("constitution", "human_raters", "judge", "referee", "comparison_items")
 
@@ -62,8 +64,24 @@ def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
     try:
         dataset.load()
     except Exception as error:  # whatever a dataset raises is for the reader to see, once
-        cause = error.__cause__ or error
-        yield f"the dataset {name!r} cannot be read: {cause}"
+        text = _message(error)
+        path = getattr(dataset, "_filepath", None)
+        place = _place(dataset) if path and Path(path).name not in text else ""
+        yield f"the dataset {name!r} cannot be read{place}: {text}"
+
+
+def _message(error: BaseException) -> str:
+    """Return what the outermost error with words of its own says.
+
+    Our datasets say what is wrong and where, and keep the library's error as the cause; Kedro puts a frame around the
+    error of any other dataset, which holds the whole entry.
+    """
+    cause = error.__cause__
+    if cause is not None and str(error).startswith(_FRAME):
+        return _message(cause)
+    text = str(error)
+    told = isinstance(error, ValueError | DatasetError | OSError) and text
+    return text if told else f"{type(error).__name__}: {text}"
 
 
 def _model_fault(name: str, dataset: AbstractVersionedDataset) -> Iterator[str]:
@@ -72,7 +90,7 @@ def _model_fault(name: str, dataset: AbstractVersionedDataset) -> Iterator[str]:
 
     try:
         check_model_directory(resolve_directory(Path(dataset._get_load_path())))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, DatasetError) as error:
         yield f"the model {artifact(name)!r} cannot be read: {error}"
 
 

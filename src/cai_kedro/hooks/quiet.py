@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 #: Not set where the user has set them. They work before the library is imported.
@@ -24,8 +24,25 @@ _TALKATIVE = ("kedro.io", "kedro.runner", "kedro.pipeline", "kedro_mlflow", "mlf
 
 
 def ignore_known_warnings() -> None:
-    """Silence what Kedro 1.7 makes OmegaConf say on every run; before the configuration is read."""
+    """Silence what two libraries say on every run: before conf is read, and before kedro-mlflow is imported.
+
+    Kedro 1.7 makes OmegaConf speak; kedro-mlflow 2.0 defines a model class without type hints, and MLflow says so in
+    colour.
+    """
     warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
+    if not isinstance(warnings.showwarning, _ShowWarning):
+        warnings.showwarning = _ShowWarning(warnings.showwarning)
+
+
+class _ShowWarning:
+    """Shows every warning but one. MLflow overrules any filter for it."""
+
+    def __init__(self, show: Callable[..., None]) -> None:
+        self._show = show
+
+    def __call__(self, message: Warning | str, *arguments: Any, **named: Any) -> None:
+        if "Add type hints to the `predict` method" not in str(message):
+            self._show(message, *arguments, **named)
 
 
 def quieten() -> None:

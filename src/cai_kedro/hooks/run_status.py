@@ -28,15 +28,21 @@ class RunStatus:
         self._begun: dict[str, tuple[int, float]] = {}
         self._unsaved: dict[str, set[str]] = {}
 
+    @property
+    def stage(self) -> str | None:
+        """The stage that began last, `stage 7 of 41: sl_cai.fine_tune`; None before the first."""
+        name = next(reversed(self._begun), None)
+        return None if name is None else f"stage {self._of(self._begun[name][0])}: {name}"
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Quieten libraries before the pipelines import them."""
+        """Quieten libraries before the pipelines import them; no stage has begun."""
+        self._begun, self._unsaved = {}, {}  # one object serves every session of a process
         quieten()
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Count the stages, set the threads."""
-        self._begun, self._unsaved = {}, {}  # one object serves every session of a process
         self._total = len(pipeline.nodes)
         quieten()
         threads = wanted_threads(catalog.load("parameters") if "parameters" in catalog else {})

@@ -7,6 +7,7 @@ Takes the place of the hook of kedro-mlflow, whose configuration file and comman
 import atexit
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from kedro.pipeline import Pipeline
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.datasets.csv_dataset import as_csv
-from cai_kedro.hooks.mlflow_run import MlflowRun, absolute_uri, open_experiment, sweep
+from cai_kedro.hooks.faults import PreflightError
+from cai_kedro.hooks.mlflow_run import MlflowRun, sweep
+from cai_kedro.hooks.mlflow_store import absolute_uri, move_artifacts, open_experiment, store_fault
 from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
 from cai_kedro.hooks.provenance import machine_tags, run_tags, version_tags
 from cai_kedro.hooks.quiet import wanted_threads
@@ -36,18 +39,32 @@ MACHINE = "machine"
 REPORT = "report"
 #: What MLflow shows on top of a run's page, as Markdown.
 DESCRIPTION = "mlflow.note.content"
+#: So often in a row may MLflow fail; then the rest of a run is not recorded.
+MAX_FAILURES = 3
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without the statement and the link that SQLAlchemy adds."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def without_user(uri: str) -> str:
+    """Return an address without the user and the password that it may hold."""
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 class Tracking:
     """Opens one MLflow run per Kedro run, publishes what nodes save, and closes it, whatever happens.
 
-    Once a run is open, a fault of MLflow is a warning: hours of training outlive a full disk or a locked database.
+    What keeps a run from being recorded is told before the first node. Once a run is open, a fault of MLflow is a
+    warning: hours of training outlive a full disk or a locked database. After some faults in a row nothing more is
+    sent, because each of them may wait.
     """
 
     def __init__(self) -> None:
         self._settings: Any = None
         self._run: MlflowRun | None = None
-        self._pid = 0
+        self._pid = self._failures = 0
         self._loaded: dict[str, None] = {}
         self._saved: dict[str, None] = {}
         self._noted: set[str] = set()
@@ -72,16 +89,8 @@ class Tracking:
         tracking = self._settings.tracking
         if set(pipeline_names(run_params)) <= set(tracking.disable_tracking.pipelines):
             return
-        folder = tracking.experiment.create_experiment_kwargs.artifact_location
-        client, experiment_id = open_experiment(
-            self._settings.server.mlflow_tracking_uri,
-            tracking.experiment.name,
-            Path(run_params["project_path"]) / folder if folder else None,
-        )
-        for run_id in sweep(client, experiment_id):
-            logger.info("MLflow run %s was killed earlier and is now marked so", run_id)
-        self._run = MlflowRun(client, experiment_id, run_name(run_params), run_tags(run_params))
-        self._pid = os.getpid()
+        self._run = self._opened(run_params)
+        self._pid, self._failures = os.getpid(), 0
         atexit.register(self._close, "KILLED")  # Ctrl-C is no exception for Kedro
         used = used_by([pipeline])
         parameters = catalog.load("parameters") if "parameters" in catalog else {}
@@ -89,8 +98,9 @@ class Tracking:
             # the threads are set by another hook, maybe after this one
             facts = {**catalog.load(MACHINE), "threads": str(wanted_threads(parameters))}
             self._publish(self._run.set_tags, machine_tags(facts))
-        self._run.log_parameters(
-            loggable({path: value for path, value in flatten(parameters).items() if is_used(path, used)})
+        self._publish(
+            self._run.log_parameters,
+            loggable({path: value for path, value in flatten(parameters).items() if is_used(path, used)}),
         )
 
     @hook_impl
@@ -129,6 +139,31 @@ class Tracking:
         """Write the versions and the error, close the run as failed."""
         self._close("FAILED", catalog, error)
 
+    def _opened(self, run_params: dict[str, Any]) -> MlflowRun:
+        """Open the store, the experiment and a run; raises `PreflightError` where one of them cannot be opened."""
+        uri, experiment = self._settings.server.mlflow_tracking_uri, self._settings.tracking.experiment
+        project = Path(run_params["project_path"])
+        given = experiment.create_experiment_kwargs.artifact_location
+        artifacts = project / given if given and "://" not in given else given
+        if fault := store_fault(uri):
+            raise PreflightError(f"nothing was run: {fault}")
+        try:
+            client, experiment_id = open_experiment(uri, experiment.name, artifacts)
+            for run_id in sweep(client, experiment_id):
+                logger.info("MLflow run %s was killed earlier and is now marked so", run_id)
+            if isinstance(artifacts, Path) and (elsewhere := move_artifacts(uri, experiment_id, artifacts, project)):
+                logger.warning(
+                    "the experiment %r kept its files in %s; from now on runs keep theirs in %s",
+                    experiment.name, elsewhere, artifacts,
+                )  # fmt: skip
+            return MlflowRun(client, experiment_id, run_name(run_params), run_tags(run_params))
+        except Exception as error:  # MLflow, SQLAlchemy, sqlite3 and requests raise their own
+            logger.debug("MLflow cannot be opened", exc_info=True)
+            raise PreflightError(
+                f"nothing was run: MLflow cannot record a run at {without_user(uri)}: {first_line(error)}; correct "
+                f"mlflow.yml"
+            ) from error
+
     def _log_metrics(self, name: str, estimates: Mapping[str, Mapping[str, float | None]]) -> None:
         assert self._run is not None
         self._run.log_estimates(estimates)
@@ -148,14 +183,17 @@ class Tracking:
 
     def _publish(self, write: Any, *arguments: Any) -> None:
         """Write; only in the process that opened the run, because a connection does not outlive a fork."""
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-        if os.getpid() != self._pid:
+        if os.getpid() != self._pid or self._failures >= MAX_FAILURES:
             return
         try:
             write(*arguments)
-        except (MlflowException, OSError) as error:
-            logger.warning("MLflow did not take %s: %s", write.__name__.lstrip("_"), error)
+        except Exception as error:  # MLflow, SQLAlchemy, sqlite3 and requests raise their own: none may cost a table
+            self._failures += 1
+            logger.warning("MLflow did not take %s: %s", write.__name__.lstrip("_"), first_line(error))
+            if self._failures == MAX_FAILURES:
+                logger.warning("MLflow failed %d times in a row: from here on nothing is recorded there", MAX_FAILURES)
+        else:
+            self._failures = 0
 
     def _close(self, status: str, catalog: CatalogProtocol | None = None, error: Exception | None = None) -> None:
         run = self._run

@@ -1,0 +1,45 @@
+"""Kedro's reader of conf, for projects whose folder has a name with `[`, `*` or `?` in it."""
+
+import glob
+from typing import Any
+
+import yaml
+from fsspec import AbstractFileSystem
+from kedro.config import OmegaConfigLoader
+
+from cai_kedro.hooks.conf_checks import syntax_faults
+from cai_kedro.hooks.faults import raise_if_any
+
+
+class ConfigLoader(OmegaConfigLoader):
+    """Takes the path of conf as it is; Kedro joins it with patterns and so reads it as one.
+
+    Raises `PreflightError` for a `globals.yml` that cannot be read: Kedro reads it before any hook can check it.
+    """
+
+    def __init__(self, conf_source: str, env: str | None = None, **others: Any) -> None:
+        try:
+            super().__init__(conf_source, env=env, **others)
+        except yaml.YAMLError as error:
+            raise_if_any(syntax_faults(conf_source, env or others.get("default_run_env")))
+            raise error
+
+    @staticmethod
+    def _initialise_filesystem_and_protocol(conf_source: str) -> tuple[Any, str]:
+        files, protocol = OmegaConfigLoader._initialise_filesystem_and_protocol(conf_source)
+        return _LiteralPrefix(files, str(conf_source)), protocol
+
+
+class _LiteralPrefix:
+    """A file system that matches patterns below a folder whose own name is no pattern."""
+
+    def __init__(self, files: AbstractFileSystem, folder: str) -> None:
+        self._files, self._folder = files, folder
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the paths that match."""
+        rest = pattern.removeprefix(self._folder)
+        return self._files.glob(glob.escape(self._folder) + rest if rest != pattern else pattern)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)
