@@ -17,6 +17,7 @@ from cai_kedro.hooks import parameters as checks
 from cai_kedro.hooks.conf_checks import dial_faults, environment_faults, file_faults, pipeline_faults
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults, server_faults, thread_faults
+from cai_kedro.hooks.preflight_data import example_faults, version_faults
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Preflight:
             [
                 *disk_faults(project / "data"),
                 *input_faults(pipeline, catalog, dict(pipelines)),
+                *version_faults(run_params.get("load_versions"), catalog),
+                *example_faults(pipeline, catalog),
                 *_base_model_faults(pipeline, catalog, project),
                 *server_faults(pipeline, catalog),
             ]

@@ -38,6 +38,8 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
         dataset = catalog.get(name)
         if dataset is None:
             yield f"the dataset {name!r} is not in the catalog; add it to conf, or correct its name in the pipeline"
+        elif _is_pinned(dataset):
+            continue  # `version_faults` tells which versions there are
         elif _tells_existence(dataset) and not dataset.exists():
             step = f"make it with `kedro run --pipelines={maker}`" if maker else "put it there or correct conf"
             yield f"the dataset {name!r} is not there{_place(dataset)}; {step}"
@@ -96,6 +98,12 @@ def _model_fault(name: str, dataset: AbstractVersionedDataset) -> Iterator[str]:
 
 def _tells_existence(dataset: AbstractDataset) -> bool:
     return type(dataset)._exists is not AbstractDataset._exists
+
+
+def _is_pinned(dataset: AbstractDataset) -> bool:
+    """Tell whether `--load-versions` asks for a version that is not there."""
+    version = getattr(dataset, "_version", None)
+    return bool(version and version.load) and not dataset.exists()
 
 
 def _place(dataset: AbstractDataset) -> str:

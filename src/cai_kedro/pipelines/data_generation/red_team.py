@@ -85,6 +85,11 @@ def plan_red_team_prompts(
     )
 
 
+def check_examples(given: pd.DataFrame, constitution: Constitution, params: RedTeamParams) -> None:
+    """Raise `ValueError` where there are fewer prompts to show than a list needs."""
+    _ring(_pool(given, constitution), params.examples)
+
+
 def _pool(given: pd.DataFrame, constitution: Constitution) -> list[str]:
     return [*_single_turns(given), *constitution.few_shots.red_team_prompts]
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution, CritiqueFewShot
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
+from cai_kedro.core.worked_examples import CritiqueShots
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.pipelines.data_generation.critic import Critic, layouts
 from cai_kedro.pipelines.data_generation.drafts import (
@@ -30,7 +31,7 @@ class RevisionParams(BaseModel):
 
     critic: Literal["pretrained", "helpful_rlhf"] = Field(description="who critiques and revises")
     rounds: int = Field(ge=1)
-    few_shots: int = Field(ge=0, description="how many of the constitution's worked examples stand in front")
+    few_shots: CritiqueShots = Field(description="how many of the constitution's worked examples stand in front")
     sampling: Sampling
 
 

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cai_kedro.core.worked_examples import ComparisonShots, CotShots
 from cai_kedro.engines.base import Sampling
 
 
@@ -11,7 +12,7 @@ class CotParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     samples: int = Field(ge=1)
-    few_shots: int = Field(ge=0)
+    few_shots: CotShots
     leave_out: tuple[str, ...] = Field(description="items that are worked examples elsewhere, by item_id")
     sampling: Sampling
 
@@ -26,7 +27,7 @@ class JudgeAccuracyParams(BaseModel):
     preference_model: str
     question: str = Field(min_length=1, description="asked where the file has no question")
     both_orders: bool
-    few_shots: int = Field(ge=0)
+    few_shots: ComparisonShots
     items: int | None = Field(ge=1, description="at most so many items, chosen by their hash; null for all")
     cot: CotParams
     batch_size: int = Field(ge=1, description="answers that the preference model scores at once")

@@ -11,6 +11,7 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.prompts import CHOICES, STOPS, cot_answer_prompt, cot_prompt
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
+from cai_kedro.core.worked_examples import CotShots
 from cai_kedro.engines.base import Completion, Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting, trouble_of
 from cai_kedro.engines.letters import p_first
@@ -25,7 +26,7 @@ class CotLabelParams(BaseModel):
 
     thinker: Literal["pretrained", "helpful_rlhf"] = Field(description="who thinks and answers")
     both_orders: bool
-    few_shots: int = Field(ge=0)
+    few_shots: CotShots
     samples: int = Field(ge=1, description="chains of thought per option order, averaged as probabilities")
     clamp: tuple[float, float] = Field(description="bounds of the label")
     sampling: Sampling

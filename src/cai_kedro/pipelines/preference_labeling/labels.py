@@ -9,6 +9,7 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.prompts import CHOICES, comparison_prompt
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
+from cai_kedro.core.worked_examples import ComparisonShots
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.letters import p_first
 from cai_kedro.pipelines.preference_labeling.options import Orders, in_orders, principles_of, without_label
@@ -21,7 +22,7 @@ class LabelParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     both_orders: bool = Field(description="average both option orders; false is the paper's single order")
-    few_shots: int = Field(ge=0, description="how many worked comparisons stand in front")
+    few_shots: ComparisonShots = Field(description="how many worked comparisons stand in front")
 
 
 def label_pairs(

@@ -1,0 +1,111 @@
+"""Worked examples that the constitution lacks, and versions that are not there, are told before the first node."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DataCatalog, MemoryDataset, Version
+from kedro.pipeline import Node, Pipeline
+from pydantic import BaseModel
+
+from cai_kedro.core.worked_examples import ExamplesOf
+from cai_kedro.datasets.csv_dataset import CsvDataset
+from cai_kedro.hooks.preflight import Preflight, PreflightError
+from cai_kedro.hooks.preflight_checks import input_faults
+from cai_kedro.hooks.preflight_data import example_faults, version_faults
+from cai_kedro.hooks.run_names import is_parameter
+from tests.pipelines.builders import constitution, prompt_table
+
+PROJECT = Path(__file__).parents[2]
+#: Each parameter that counts worked examples: its pipeline, and the kind it draws.
+COUNTS = {
+    "data_generation.revision.few_shots": ("data_generation", "critiques"),
+    "preference_labeling.labels.few_shots": ("preference_labeling", "comparisons"),
+    "preference_labeling.cot_labels.few_shots": ("preference_labeling", "cots"),
+    "judge_accuracy.few_shots": ("judge_accuracy", "comparisons"),
+    "judge_accuracy.cot.few_shots": ("judge_accuracy", "cots"),
+}
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+@pytest.mark.parametrize("path", COUNTS)
+def test_examples_that_the_constitution_has_not_are_told_before_the_run(path: str) -> None:
+    bootstrap_project(PROJECT)
+    pipeline, kind = COUNTS[path]
+    with KedroSession.create(PROJECT, env="base", runtime_params=nested(path, 77)) as session:
+        catalog = session.load_context().catalog
+        told = rf"{path} is 77, but the constitution has \d+ worked {kind}: lower the number, or add examples to its"
+        with pytest.raises(PreflightError, match=told):
+            Preflight().before_pipeline_run({"project_path": str(PROJECT)}, pipelines[pipeline], catalog)
+
+
+def test_every_parameter_named_few_shots_is_marked() -> None:
+    """A new one that is not marked would fail after hours of training."""
+    bootstrap_project(PROJECT)
+    with KedroSession.create(PROJECT, env="base") as session:
+        catalog = session.load_context().catalog
+        names = {name for pipeline in pipelines.values() for name in pipeline.inputs() if is_parameter(name)}
+        marked = {path for name in names for path in counts(catalog.load(name), name.removeprefix("params:"))}
+    assert marked == set(COUNTS)
+
+
+def counts(value: Any, path: str) -> list[str]:
+    if not isinstance(value, BaseModel):
+        return []
+    paths = [p for name in type(value).model_fields for p in counts(getattr(value, name), f"{path}.{name}")]
+    for name, field in type(value).model_fields.items():
+        if name == "few_shots":
+            assert any(isinstance(mark, ExamplesOf) for mark in field.metadata), f"{path}.{name}"
+            paths.append(f"{path}.{name}")
+    return paths
+
+
+def test_a_list_of_more_prompts_than_there_are_is_told() -> None:
+    from tests.pipelines.test_red_team import params  # noqa: PLC0415 - the same small parameters
+
+    catalog = DataCatalog(
+        {
+            "constitution": MemoryDataset(constitution(), copy_mode="assign"),
+            "given_red_team_prompts": MemoryDataset(prompt_table(["How?", "How?", "Why?"])),
+            "params:data_generation.red_team": MemoryDataset(params(examples=3), copy_mode="assign"),
+        }
+    )
+    inputs = ["constitution", "given_red_team_prompts", "params:data_generation.red_team"]
+    (fault,) = example_faults(Pipeline([Node(lambda *given: given, inputs, "out", name="n")]), catalog)
+    assert fault.startswith("a list needs 3 different red-team prompts of one turn, there are 2: give more prompts")
+
+
+def test_a_version_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    there = [f"2026-01-0{day}T00.00.00.000Z" for day in range(1, 8)]
+    for version in there:
+        CsvDataset(filepath=tmp_path / "t.csv", version=Version(None, version)).save(pd.DataFrame({"a": [1]}))
+    pinned = CsvDataset(filepath=tmp_path / "t.csv", version=Version("2025-12-31T00.00.00.000Z", there[0]))
+    none = CsvDataset(filepath=tmp_path / "u.csv", version=Version(there[0], there[0]))
+    catalog = DataCatalog({"t": pinned, "u": none, "raw": MemoryDataset(1)})
+    of_t, of_u, of_raw = sorted(
+        version_faults({"t": "2025-12-31T00.00.00.000Z", "u": there[0], "raw": "x"}, catalog), key=len, reverse=True
+    )
+    newest = ", ".join(there[:1:-1])
+    assert of_t == (
+        f"--load-versions names t:2025-12-31T00.00.00.000Z, which is not there; under {tmp_path}/t.csv are {newest} "
+        f"and 2 older ones"
+    )
+    assert of_u.endswith(f"under {tmp_path}/u.csv is no version yet: make it first")
+    assert of_raw == "--load-versions names 'raw', which has no versions; leave it out"
+    assert not list(
+        version_faults(
+            {"t": there[0]},
+            DataCatalog({"t": CsvDataset(filepath=tmp_path / "t.csv", version=Version(there[0], there[1]))}),
+        )
+    )
+    reads_t = Pipeline([Node(lambda table: table, "t", "out", name="n")])
+    assert not list(input_faults(reads_t, catalog, {})), "one fault, told once"
