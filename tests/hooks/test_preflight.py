@@ -11,6 +11,7 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.pandas import CSVDataset
 
+from cai_kedro.datasets.constitution_dataset import ConstitutionDataset
 from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.hooks import preflight
@@ -18,7 +19,7 @@ from cai_kedro.hooks.conf_checks import pipeline_faults
 from cai_kedro.hooks.config_loader import ConfigLoader
 from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.preflight import Preflight
-from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults
+from cai_kedro.hooks.preflight_checks import constitution_warnings, disk_faults, input_faults, model_faults
 from cai_kedro.settings import CONFIG_LOADER_ARGS
 
 
@@ -222,3 +223,29 @@ def test_control_characters_of_names_do_not_reach_the_terminal() -> None:
         raise PreflightError("nothing was run: the prompt '\x1b[2Jp1\u202e' is there twice")
 
     assert CliRunner().invoke(run).output == "Error: nothing was run: the prompt '\\x1b[2Jp1\\u202e' is there twice\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "warned"),
+    [
+        ("hub", "conf/base/constitution", True),
+        ("path", "conf/base/constitution", True),
+        ("hub", "conf/hub/constitution", False),
+        ("shipped", "conf/base/constitution", False),
+        ("micro", "conf/base/constitution", False),
+    ],
+)
+def test_a_model_of_ones_own_under_the_micro_worlds_constitution(
+    tmp_path: Path, source: str, folder: str, warned: bool
+) -> None:
+    catalog = DataCatalog(
+        {
+            "constitution": ConstitutionDataset(filepath=tmp_path / folder),
+            "parameters": MemoryDataset({"base_model": {"source": source}}),
+        }
+    )
+    reads = Pipeline([Node(_use, "constitution", "out")])
+    warnings = list(constitution_warnings(reads, catalog, tmp_path))
+    assert len(warnings) == warned
+    assert all("is worded for the micro world, and base_model.source is" in each for each in warnings)
+    assert list(constitution_warnings(Pipeline([Node(_use, "other", "out")]), catalog, tmp_path)) == []

@@ -254,3 +254,14 @@ def test_a_score_is_read_at_the_last_token_in_every_family(family: str, tiny_lm:
         expected = [float(model.score(model.base_model(torch.tensor([ids]))[0])[0, -1]) for ids in sequences]
     assert scores.tolist() == pytest.approx(expected, abs=1e-5)
     assert np.ptp(expected) > 0.1
+
+
+def test_a_batch_in_parts_teaches_what_the_whole_batch_teaches(tiny_lm: LanguageModel) -> None:
+    one_step = {"epochs": 1, "batch_size": 16, "warmup_steps": 0, "log_every": 1, "head_std": 0.5}
+    curves = [
+        train_preference_model(tiny_lm, _comparisons(16), _params(**one_step, device_batch_size=size), 0)[1]
+        for size in (None, 4)
+    ]
+    for metric in ("loss", "grad_norm"):
+        value, same = (float(each[each["metric"] == metric]["value"].iloc[0]) for each in curves)
+        assert same == pytest.approx(value, rel=1e-3), metric

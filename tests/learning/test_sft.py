@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 from trl import SFTTrainer
 
@@ -163,3 +164,19 @@ def test_every_eos_of_the_model_is_kept(tiny_lm: LanguageModel) -> None:
     tiny_lm.model.generation_config.eos_token_id = [1, 9]
     trained, _ = fine_tune(tiny_lm, _rows(4), _params(epochs=1), seed=1)
     assert eos_ids(trained) == (1, 9)
+
+
+def test_a_batch_in_parts_teaches_what_the_whole_batch_teaches(tiny_lm: LanguageModel) -> None:
+    # one step of the optimiser, answers of unlike lengths; plain gradient size shows in the weights' first change
+    rows = _rows(8).assign(response=[f"I say {'so ' * (i % 4)}{chr(97 + i)}." for i in range(8)])
+    one_step = {"epochs": 1, "batch_size": 8, "warmup_steps": 0, "log_every": 1}
+    whole, curves = fine_tune(copy.deepcopy(tiny_lm), rows, _params(**one_step), 0)
+    parts, curves_of_parts = fine_tune(copy.deepcopy(tiny_lm), rows, _params(**one_step, device_batch_size=2), 0)
+    for name, first in whole.model.state_dict().items():
+        torch.testing.assert_close(parts.model.state_dict()[name], first, atol=2e-4, rtol=0)
+    for metric in ("loss", "grad_norm"):
+        (value,) = curves[curves["metric"] == metric]["value"]
+        (same,) = curves_of_parts[curves_of_parts["metric"] == metric]["value"]
+        assert same == pytest.approx(value, rel=1e-3), metric
+    with pytest.raises(ValidationError, match="device_batch_size must divide batch_size, got 3 and 8"):
+        _params(batch_size=8, device_batch_size=3)

@@ -16,7 +16,14 @@ from kedro.pipeline import Pipeline
 from cai_kedro.hooks import parameters as checks
 from cai_kedro.hooks.conf_checks import dial_faults, environment_faults, file_faults, pipeline_faults
 from cai_kedro.hooks.faults import raise_if_any
-from cai_kedro.hooks.preflight_checks import disk_faults, input_faults, model_faults, server_faults, thread_faults
+from cai_kedro.hooks.preflight_checks import (
+    constitution_warnings,
+    disk_faults,
+    input_faults,
+    model_faults,
+    server_faults,
+    thread_faults,
+)
 from cai_kedro.hooks.preflight_data import example_faults, version_faults
 
 logger = logging.getLogger(__name__)
@@ -55,6 +62,8 @@ class Preflight:
                 *server_faults(pipeline, catalog),
             ]
         )
+        for warning in constitution_warnings(pipeline, catalog, project):
+            logger.warning("%s", warning)
 
 
 def _dials(loader: AbstractConfigLoader) -> Mapping[str, Any]:

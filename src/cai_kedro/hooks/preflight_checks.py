@@ -19,6 +19,10 @@ MIN_FREE_BYTES = 500_000_000
 
 #: What Kedro begins its message with where a dataset raises anything.
 _FRAME = "Failed while loading data from dataset"
+
+#: The principles of the micro world, in its few hundred words.
+SHIPPED_CONSTITUTION = "conf/base/constitution"
+
 #: What people give beside prompts; all of it is quick to read.
 _GIVEN = ("constitution", "human_raters", "judge", "referee", "comparison_items")
 
@@ -136,6 +140,24 @@ def _field(block: Any, name: str) -> Any:
     """Return a leaf of that name, wherever it stands in the block."""
     fields = flatten(block.model_dump() if isinstance(block, BaseModel) else block)
     return next((value for path, value in fields.items() if path.rpartition(".")[2] == name), None)
+
+
+def constitution_warnings(pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path) -> Iterator[str]:
+    """Tell when a model of the user's own reads the constitution that is worded for the micro world."""
+    dataset = catalog.get("constitution") if "constitution" in pipeline.inputs() else None
+    parameters = catalog.load("parameters") if "parameters" in catalog else {}
+    source = _field(parameters.get("base_model", {}), "source")
+    shipped = (project_path / SHIPPED_CONSTITUTION).resolve()
+    if (
+        source in ("path", "hub")
+        and dataset is not None
+        and Path(getattr(dataset, "_filepath", "")).resolve() == shipped
+    ):
+        yield (
+            f"the constitution in force, {SHIPPED_CONSTITUTION}, is worded for the micro world, and base_model.source "
+            f"is {source!r}: give one in the words of your model, in conf/<environment>/constitution, and name it in "
+            f"the catalog entry `constitution` (docs/guides/own_constitution.md)"
+        )
 
 
 def thread_faults(parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """What every trainer is told, decided by device in one place."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.engines.precision import DType, resolve_dtype
 from cai_kedro.learning.cpu_kernels import ATTENTION
@@ -15,6 +15,9 @@ CPU_CHUNK_TOKENS = 2048  # half and twice as many are about as fast for the micr
 class TrainingParams(BaseModel):
     """What fine-tuning and the preference model have in common. Lengths are in tokens; `log_every` in steps.
 
+    A step of the optimiser learns from `batch_size` rows. At most `device_batch_size` of them are on the device at a
+    time, and their gradients are added up; null reads a whole batch at once.
+
     `dtype` is that of the matrix products (engines.precision); weights and optimiser stay in float32.
     """
 
@@ -24,12 +27,27 @@ class TrainingParams(BaseModel):
     dtype: DType
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    device_batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=0)
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     max_length: int = Field(ge=2)
     log_every: int = Field(ge=1)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows on the device at a time."""
+        return min(self.device_batch_size or self.batch_size, self.batch_size)
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> Self:
+        if self.batch_size % self.rows_at_once:
+            raise ValueError(
+                f"device_batch_size must divide batch_size, got {self.device_batch_size} and {self.batch_size}: "
+                f"change one of them"
+            )
+        return self
 
 
 def device_flags(device: Device, dtype: DType, seed: int) -> dict[str, Any]:
@@ -57,7 +75,8 @@ def training_flags(params: TrainingParams, seed: int) -> dict[str, Any]:
     return {
         **device_flags(params.device, params.dtype, seed),
         "num_train_epochs": params.epochs,
-        "per_device_train_batch_size": params.batch_size,
+        "per_device_train_batch_size": params.rows_at_once,
+        "gradient_accumulation_steps": params.batch_size // params.rows_at_once,
         "learning_rate": params.learning_rate,
         "lr_scheduler_type": "linear",
         "warmup_steps": params.warmup_steps,
