@@ -161,7 +161,7 @@ CSV = "prompt_id,prompt\n"
         ("\n\n", r" is empty; expected a CSV file with the columns prompt"),
         (
             CSV + "p1,How do I, my friend, burn it?\n",
-            r": line 2 has 4 cells for 2 columns \(prompt_id, prompt\), the last",
+            r": line 2 has 4 cells for 2 columns \('prompt_id', 'prompt'\), the last",
         ),
         (CSV + "p0,x\n\np1\n", r": line 4 has 1 cells for 2 columns .* fill in what is missing"),
         (CSV + 'p1,"open\np2,fine\n', r": the row that starts at line 2 is no CSV .* close its quotes"),

@@ -201,7 +201,7 @@ def test_rows_in_quarantine_are_counted_and_listed(tmp_path: Path, caplog: pytes
     listed = tmp_path / "x_responses.parquet" / "2026-01-01" / "quarantine.csv"
     assert pd.read_csv(listed).to_dict("list") == {"id": ["p0", "p1"], "reason": ["the completion is empty"] * 2}
     assert caplog.messages[0] == "x_responses: 0 rows reused, 40 made, 2 quarantined"
-    assert "2 × the completion is empty (such as p0)" in caplog.messages[1]
+    assert "2 × the completion is empty (such as 'p0')" in caplog.messages[1]
 
 
 def test_too_much_in_quarantine_stops_as_soon_as_it_is_known_and_nothing_is_published(tmp_path: Path) -> None:

@@ -49,24 +49,27 @@ def with_plain_line_ends(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def plain_text(text: str) -> str:
+def plain_text(text: str, where: str = "a text") -> str:
     """Return a text with LF for line ends; raises `ValueError` for half a character or NUL."""
-    found = _BROKEN.search(text)
-    if found is not None:
-        what = "a NUL character" if found[0] == "\0" else f"half a character, the lone surrogate {found[0]!r},"
-        shown = text[max(0, found.start() - 20) : found.end() + 20]
-        raise ValueError(f"holds {what} at character {found.start() + 1} of a text (…{shown!r}…); correct or remove it")
+    broken = _BROKEN.search(text)
+    if broken is not None:
+        what = "a NUL character" if broken[0] == "\0" else f"half a character, the lone surrogate {broken[0]!r},"
+        shown = text[max(0, broken.start() - 20) : broken.end() + 20]
+        raise ValueError(
+            f"holds {what} at character {broken.start() + 1} of {where} (…{shown!r}…); correct or remove it"
+        )
     return with_plain_line_ends(text)
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: Any, where: str = "") -> Any:
     """Return what a JSON or CSV file held, every text of it as by `plain_text`."""
     if isinstance(value, str):
-        return plain_text(value)
+        return plain_text(value, where or "a text")
+    inside = f"{where}, " if where else ""
     if isinstance(value, list):
-        return [plain_value(part) for part in value]
+        return [plain_value(part, f"{inside}entry {place}") for place, part in enumerate(value, start=1)]
     if isinstance(value, dict):
-        return {plain_text(key): plain_value(part) for key, part in value.items()}
+        return {plain_text(key, f"{inside}a key"): plain_value(part, f"{inside}{key!r}") for key, part in value.items()}
     return value
 
 

@@ -181,7 +181,7 @@ def _csv_row(names: list[str], cells: list[str]) -> Row:
     if len(cells) != len(names):
         kind = "put quotes round a cell that holds a comma" if len(cells) > len(names) else "fill in what is missing"
         raise RowError(
-            f"has {len(cells)} cells for {len(names)} columns ({', '.join(names)}), the last is {cells[-1][:40]!r}; "
-            f"{kind}"
+            f"has {len(cells)} cells for {len(names)} columns ({', '.join(map(repr, names))}), the last is "
+            f"{cells[-1][:40]!r}; {kind}"
         )
     return {name: cell for name, cell in zip(names, cells, strict=True) if name and cell}

@@ -67,7 +67,7 @@ class ShardStore:
             raise ValueError("there is no manifest beside it, so it was not finished")
         try:
             told: Any = json.loads(manifest.read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError("its manifest is not whole") from error
         if not isinstance(told, dict) or told.get(_SEAL) != _seal(told):
             raise ValueError("its manifest is not whole")

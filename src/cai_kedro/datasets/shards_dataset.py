@@ -81,4 +81,4 @@ def _reasons(quarantine: pd.DataFrame) -> str:
     """Count the reasons, most frequent first, each with an example."""
     examples = dict(zip(quarantine["reason"][::-1], quarantine["id"][::-1], strict=True))
     counted = Counter(quarantine["reason"]).most_common(3)
-    return "; ".join(f"{n} × {reason} (such as {examples[reason]})" for reason, n in counted)
+    return "; ".join(f"{n} × {reason} (such as {examples[reason]!r})" for reason, n in counted)
