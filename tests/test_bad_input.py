@@ -152,6 +152,20 @@ def test_a_model_directory_without_weights(project: Path, tiny_lm: LanguageModel
     assert "Write one with save_pretrained" in told
 
 
+def test_a_model_directory_whose_config_wants_more_than_there_is(project: Path, tiny_lm: LanguageModel) -> None:
+    tiny_lm.model.save_pretrained(project / "my_model")
+    tiny_lm.tokenizer.save_pretrained(project / "my_model")
+    config = project / "my_model" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"num_hidden_layers": 3}))
+    told = _refused(project, "--params=base_model.source=path,base_model.path=my_model")
+    assert f"the weights in {project / 'my_model'} do not fit its config.json: 9 missing, such as model" in told
+
+
+def test_a_setting_of_the_engines_that_is_none(project: Path) -> None:
+    (project / "conf" / "smoke" / "globals.yml").write_text("data: data/smoke\nmax_batch_tokens: abc\n")
+    assert "max_batch_tokens Input should be a valid integer" in _refused(project)
+
+
 def test_a_shell_sees_one_line_and_an_exit_code(project: Path) -> None:
     """As the tests above, but typed into a shell: nothing of the process itself adds to the message."""
     done = kedro_run(project, "--env=smoke", "--params=rlhf.rl.rollouts=many")

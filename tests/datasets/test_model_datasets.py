@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -236,3 +237,75 @@ def test_weights_that_were_cut_off_are_refused_before_they_are_read(
     ):
         with pytest.raises(DatasetError, match="cut off or damaged"):
             dataset.load()
+
+
+# where references point
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_lm: LanguageModel) -> Path:
+    """A folder that is a Kedro project, with a model in `models/mine`."""
+    folder = tmp_path / "project"
+    (folder / "docs").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text('[tool.kedro]\npackage_name = "p"\nproject_name = "p"\n')
+    ModelCheckpointDataset(filepath=folder / "models" / "mine").save(tiny_lm)
+    return folder
+
+
+@pytest.mark.parametrize("start", ["project", "project/docs", "."])
+def test_a_relative_path_starts_at_the_project(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    monkeypatch.chdir(tmp_path / start)
+    dataset = ModelCheckpointDataset(filepath=project / "data" / "pretrained")
+    dataset.save(ModelReference(path="models/mine"))
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(dataset.load(), LanguageModel)
+
+
+def test_a_path_may_start_at_home(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(project))
+    dataset = ModelCheckpointDataset(filepath=project / "data" / "pretrained")
+    dataset.save(ModelReference(path="~/models/mine"))
+    assert isinstance(dataset.load(), LanguageModel)
+    assert ModelReference(path="~/models/mine").directory() == project / "models" / "mine"
+
+
+def test_a_hub_that_is_out_of_reach_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    reference = ModelReference(repo="org/name", revision=COMMIT)
+    for ask in (reference.check, reference.directory):
+        with pytest.raises(ValueError, match=rf"org/name at {COMMIT} cannot be fetched from the hub \(LocalEntryNot"):
+            ask()
+    dataset = ModelCheckpointDataset(filepath=tmp_path / "m", version=Version(None, "v1"))
+    # not Kedro's "a file with the same name already exists", which it makes of every file that is not found
+    with pytest.raises(DatasetError, match="check network, name and HF_TOKEN, or copy it to this machine"):
+        dataset.save(reference)
+    assert not dataset.exists()
+    assert [file for file in (tmp_path / "m").rglob("*") if file.is_file()] == []
+
+
+# settings of engines
+
+
+@pytest.mark.parametrize("kind", [EngineDataset, SnapshotEnginesDataset])
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (
+            {"max_batch_tokens": "abc"},
+            r"max_batch_tokens Input should be a valid integer.*\(got 'abc'\); correct the entry",
+        ),
+        ({"max_batch_tokens": 0}, r"max_batch_tokens Input should be greater than or equal to 1 \(got 0\)"),
+        ({"dtype": "float8"}, r"dtype Input should be 'auto', 'float32' or 'bfloat16' \(got 'float8'\)"),
+        ({"device": "gpu"}, r"device String should match pattern .*cuda.* \(got 'gpu'\)"),
+    ],
+)
+def test_settings_of_engines_are_checked_by_name(
+    tmp_path: Path, kind: type[EngineDataset], settings: dict[str, Any], fault: str
+) -> None:
+    right: dict[str, Any] = {"device": "cpu", "dtype": "float32", "max_batch_tokens": "512"}
+    with pytest.raises(DatasetError, match=f"the engine's {fault}"):
+        kind(filepath=tmp_path / "m", **(right | settings))
+    kind(filepath=tmp_path / "m", **right)

@@ -104,7 +104,8 @@ def test_the_dry_run_needs_no_model(metadata: ProjectMetadata) -> None:
     assert "── a critique under harm-identify" in done.output
     missing = CliRunner().invoke(cli, ["estimate", f"--params={nowhere}"], obj=metadata)
     assert missing.exit_code == 1
-    assert "Error: nothing was estimated: there is no model directory nowhere" in missing.output
+    assert "Error: nothing was estimated: there is no model directory " in missing.output
+    assert "/nowhere;" in missing.output
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 import torch
 from kedro.io import DatasetError, Version
 
+from cai_kedro.datasets.entry_faults import local_settings
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import resolve_directory
 from cai_kedro.engines.precision import DType
-from cai_kedro.engines.transformers_engine import TransformersEngine
 
 
 class EngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
@@ -29,7 +29,7 @@ class EngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Nothing is read yet.
+        """Nothing is read yet. Raises `DatasetError` for a setting that is none.
 
         Args:
             filepath: path of the model directory.
@@ -40,16 +40,12 @@ class EngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
             metadata: for plugins such as kedro-viz.
         """
         super().__init__(filepath=filepath, version=version, metadata=metadata)
-        self._device = device
-        self._dtype: DType = dtype
-        self._max_batch_tokens = max_batch_tokens
+        self._settings = local_settings(device=device, dtype=dtype, max_batch_tokens=max_batch_tokens)
 
     def load(self) -> TextEngine:
         """Return an engine; raises `DatasetError` that says which files a directory misses."""
         try:
-            lm = load_language_model(resolve_directory(Path(self._get_load_path())))
-            torch.nn.Module.to(lm.model, self._device)  # the type of the override knows no device
-            return TransformersEngine(lm, max_batch_tokens=self._max_batch_tokens, dtype=self._dtype)
+            return self._settings.engine_on(load_language_model(resolve_directory(Path(self._get_load_path()))))
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 
@@ -64,5 +60,4 @@ class EngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
             torch.cuda.empty_cache()
 
     def _describe(self) -> dict[str, Any]:
-        settings = {"device": self._device, "dtype": self._dtype, "max_batch_tokens": self._max_batch_tokens}
-        return {**super()._describe(), **settings}
+        return {**super()._describe(), **self._settings.model_dump()}

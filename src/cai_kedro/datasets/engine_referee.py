@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from kedro.utils import find_kedro_project
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.prompts import comparison_prompt
 from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.letters import p_first
+from cai_kedro.engines.loading import LocalSettings
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.precision import DType
-from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.engines.weight_files import weights_digest
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class EngineReferee:
             device: where the model computes, `cpu` or `cuda`.
             dtype: precision it computes in.
             max_batch_tokens: how many tokens, padding included, one batch may hold.
-            path: the model's directory, or
+            path: the model's directory, relative to the project, or
             repo: a repository of the hub and
             revision: the 40 digits of one commit of it.
         """
@@ -56,8 +56,9 @@ class EngineReferee:
         if missing:
             raise ValueError(f"a referee needs a question for each criterion, there is none for {missing}; add it")
         self._questions = dict(questions)
-        self._directory: Path = ModelReference(path=path and os.fspath(path), repo=repo, revision=revision).directory()
-        self._device, self._dtype, self._max_batch_tokens = device, dtype, max_batch_tokens
+        reference = ModelReference(path=path and os.fspath(path), repo=repo, revision=revision)
+        self._directory = reference.at(find_kedro_project(Path.cwd()) or Path.cwd()).directory()
+        self._settings = LocalSettings(device=device, dtype=dtype, max_batch_tokens=max_batch_tokens)
 
     def digest(self) -> str:
         """Return the digest of the weights."""
@@ -79,9 +80,7 @@ class EngineReferee:
 
     @cached_property
     def _engine(self) -> TextEngine:
-        lm = load_language_model(self._directory)
-        torch.nn.Module.to(lm.model, self._device)  # the type of the override knows no device
-        return TransformersEngine(lm, max_batch_tokens=self._max_batch_tokens, dtype=self._dtype)
+        return self._settings.engine_on(load_language_model(self._directory))
 
     def _p_first(self, meetings: pd.DataFrame, first: list[str], second: list[str]) -> np.ndarray:
         shown = zip(meetings["messages"], first, second, meetings["criterion"], strict=True)

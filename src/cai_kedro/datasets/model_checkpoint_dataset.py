@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kedro.io import DatasetError
+from kedro.utils import find_kedro_project
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.language_model import LanguageModel
@@ -24,7 +25,10 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
             raise DatasetError(f"{self._filepath}: {error}") from error
 
     def save(self, data: LanguageModel | ModelReference) -> None:
-        """Write the model, or check what a reference points at and write the reference."""
+        """Write the model, or check what a reference points at and write the reference.
+
+        A relative path starts at the project, wherever the command was given.
+        """
         if isinstance(data, ModelReference):
             self._save_reference(data)
         elif isinstance(data, LanguageModel):
@@ -34,6 +38,8 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
             raise DatasetError(f"{self._filepath} takes a LanguageModel or a ModelReference, got {type(data).__name__}")
 
     def _save_reference(self, reference: ModelReference) -> None:
+        own = Path(str(self._filepath)).absolute()
+        reference = reference.at(find_kedro_project(own) or find_kedro_project(Path.cwd()) or Path.cwd())
         try:
             reference.directory()
         except ValueError as error:

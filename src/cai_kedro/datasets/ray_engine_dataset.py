@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from kedro.io import DatasetError, Version
 from pydantic import TypeAdapter, ValidationError
 
+from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.loading import EngineSettings, TransformersSettings, VLLMSettings
@@ -49,7 +50,7 @@ class RayEngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
             self._worker = _MODEL.validate_python(dict(worker))
             self._cluster = ClusterSettings.model_validate(dict(cluster))
         except ValidationError as error:
-            raise DatasetError(f"the entry of {self._filepath} on a cluster: {error}") from error
+            raise DatasetError(f"the entry of {self._filepath} on a cluster: {entry_faults(error)}") from error
         self._scratch = Path(scratch)
 
     def load(self) -> TextEngine:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 from pydantic import ValidationError
 
+from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.engines.base import TextEngine
 
 
@@ -34,7 +35,7 @@ class ServerEngineDataset(AbstractDataset[NoReturn, TextEngine]):
         try:
             self._settings = ServerSettings(**settings)
         except ValidationError as error:
-            raise DatasetError(f"the entry of a model on a server: {_faults(error)}") from None
+            raise DatasetError(f"the entry of a model on a server: {entry_faults(error, values=False)}") from None
         if credentials is not None and set(credentials) != {"api_key"}:
             raise DatasetError(
                 f"the credentials of a model on a server are one `api_key`, got {', '.join(map(repr, credentials))}"
@@ -68,12 +69,3 @@ class ServerEngineDataset(AbstractDataset[NoReturn, TextEngine]):
 
     def _describe(self) -> dict[str, Any]:
         return self._settings.model_dump(include={"base_url", "model", "api", "logprobs"})
-
-
-def _faults(error: ValidationError) -> str:
-    """Tell each fault by its field, without the values: somebody may have put a key there."""
-    told = {"extra_forbidden": "is unknown", "missing": "is missing"}
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))} {told.get(fault['type'], fault['msg'])}".strip()
-        for fault in error.errors(include_input=False, include_url=False)
-    )

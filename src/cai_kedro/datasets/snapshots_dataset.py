@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
-import torch
 from kedro.io import DatasetError, Version
 
+from cai_kedro.datasets.entry_faults import local_settings
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.engines.precision import DType
-from cai_kedro.engines.transformers_engine import TransformersEngine
 
 _INDEX = "steps.json"
 
@@ -70,7 +69,7 @@ class SnapshotEnginesDataset(LocalVersionedDataset[NoReturn, LazySnapshots[TextE
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Nothing is read yet.
+        """Nothing is read yet. Raises `DatasetError` for a setting that is none.
 
         Args:
             filepath: path of the directory of snapshots.
@@ -81,7 +80,7 @@ class SnapshotEnginesDataset(LocalVersionedDataset[NoReturn, LazySnapshots[TextE
             metadata: for plugins such as kedro-viz.
         """
         super().__init__(filepath=filepath, version=version, metadata=metadata)
-        self._device, self._dtype, self._max_batch_tokens = device, dtype, max_batch_tokens
+        self._settings = local_settings(device=device, dtype=dtype, max_batch_tokens=max_batch_tokens)
 
     def load(self) -> LazySnapshots[TextEngine]:
         """Return the engines without reading a model yet."""
@@ -92,9 +91,7 @@ class SnapshotEnginesDataset(LocalVersionedDataset[NoReturn, LazySnapshots[TextE
         raise DatasetError(f"{self._filepath} is read as engines; save the snapshots as @checkpoint")
 
     def _engine(self, directory: Path) -> TextEngine:
-        lm = load_language_model(directory)
-        torch.nn.Module.to(lm.model, self._device)  # the type of the override knows no device
-        return TransformersEngine(lm, max_batch_tokens=self._max_batch_tokens, dtype=self._dtype)
+        return self._settings.engine_on(load_language_model(directory))
 
 
 def _directories(directory: Path) -> dict[int, Path]:

@@ -9,9 +9,9 @@ import torch
 from kedro.io import DatasetError, Version
 from pydantic import ValidationError
 
+from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.model_files import check_model_directory
 from cai_kedro.engines.model_reference import resolve_directory
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
 
@@ -42,13 +42,12 @@ class VLLMEngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
         try:
             self._settings = VLLMSettings(kind="vllm", **settings)
         except ValidationError as error:
-            raise DatasetError(f"the entry of {self._filepath} on vLLM: {error}") from error
+            raise DatasetError(f"the entry of {self._filepath} on vLLM: {entry_faults(error)}") from error
 
     def load(self) -> TextEngine:
         """Return an engine; raises `DatasetError` that says which files a directory, or what this machine, misses."""
         try:
-            directory = check_model_directory(resolve_directory(Path(self._get_load_path())))
-            return VLLMEngine(directory, self._settings)
+            return VLLMEngine(resolve_directory(Path(self._get_load_path())), self._settings)
         except ModuleNotFoundError as error:
             raise DatasetError(f"a model on vLLM needs the package {error.name!r}: pip install -e '.[gpu]'") from error
         except ValueError as error:

@@ -46,9 +46,11 @@ class ModelReference(BaseModel):
         """
         return Path(self.path).expanduser() if self.path is not None else self._fetch(_HUB_FILES)
 
-    def check_hub(self) -> None:
-        """Fetch all but the weights; raises `ValueError` where the hub cannot give that."""
-        if self.repo is not None:
+    def check(self) -> None:
+        """Check a directory, or fetch all but the weights from the hub; raises `ValueError` if that cannot be."""
+        if self.repo is None:
+            self.directory()
+        else:
             self._fetch(_SMALL_FILES)
 
     def _fetch(self, patterns: list[str]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from cai_kedro.hooks.parameters import flatten
 from cai_kedro.hooks.quiet import wanted_threads
@@ -54,12 +54,19 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
 
 
 def server_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
-    """Tell what the servers of models do not do that their entries promise; each is asked for a little."""
+    """Tell which entries of models cannot be used, and what servers do not do that their entries promise."""
+    faults: dict[str, list[str]] = {}
     for name in sorted({name for node in pipeline.nodes for name in node.inputs if _is_model(name)}):
-        check = getattr(catalog.get(name), "check", None)
-        fault = check() if check else None
+        try:
+            check = getattr(catalog.get(name), "check", None)
+            fault = check() if check else None
+        except DatasetError as error:
+            fault = str(error.__cause__ or error)
         if fault:
-            yield f"the model {name!r}: {fault}"
+            faults.setdefault(fault, []).append(name)
+    for fault, names in faults.items():  # most entries share their settings
+        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        yield f"the model {names[0]!r}{others}: {fault}"
 
 
 def _is_model(name: str) -> bool:
@@ -119,21 +126,32 @@ def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
     """Tell what keeps the pretrained model from being loaded: of a path the files, of the hub the pinned revision."""
     source = _field(base_model, "source")
     if source == "path":
-        from cai_kedro.engines.model_files import check_model_directory  # noqa: PLC0415 - imports transformers
-
         path = _field(base_model, "path")
         if not path:
             yield "base_model.source is 'path', but base_model.path is empty; give the model's directory"
             return
-        try:
-            check_model_directory(project_path / Path(path).expanduser())
-        except ValueError as error:
-            yield f"base_model.path: {error}"
-    elif source == "hub" and not (_field(base_model, "repo") and _field(base_model, "revision")):
-        yield (
-            "base_model.source is 'hub', but base_model.repo or base_model.revision is empty; "
-            "give the repository and one commit of it, 40 hexadecimal digits"
-        )
+        yield from _reference_fault("base_model.path", project_path, path=path)
+    elif source == "hub":
+        repo, revision = _field(base_model, "repo"), _field(base_model, "revision")
+        if not repo or not revision:
+            yield (
+                "base_model.source is 'hub', but base_model.repo or base_model.revision is empty; "
+                "give the repository and one commit of it, 40 hexadecimal digits"
+            )
+            return
+        yield from _reference_fault("base_model.repo", project_path, repo=repo, revision=revision)
+
+
+def _reference_fault(name: str, project_path: Path, **given: str) -> Iterator[str]:
+    """Tell what is wrong with a model that lies elsewhere; of the hub, all but its weights is fetched."""
+    from cai_kedro.engines.model_reference import ModelReference  # noqa: PLC0415 - imports transformers
+
+    try:
+        ModelReference(**given).at(project_path).check()
+    except ValidationError as error:
+        yield f"{name}: {'; '.join(fault['msg'] for fault in error.errors())}"
+    except ValueError as error:
+        yield f"{name}: {error}"
 
 
 def _field(block: Any, name: str) -> Any:

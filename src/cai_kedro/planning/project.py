@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from kedro.io import DataCatalog
+from kedro.utils import find_kedro_project
 
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.loading import LocalSettings
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import ModelReference
-from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
 from cai_kedro.planning.inputs import Material
 
@@ -63,7 +63,7 @@ def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Callable
     if params.source != "micro":
         reference, _ = provide_pretrained(params, parameters["seed"])
         assert isinstance(reference, ModelReference)
-        directory: Path = reference.directory()
+        directory = reference.at(find_kedro_project(Path.cwd()) or Path.cwd()).directory()
         return lambda: load_language_model(directory)
     if not catalog.exists(f"{PRETRAINED}@checkpoint"):
         raise ValueError(
@@ -77,6 +77,4 @@ def _engine(catalog: DataCatalog, model: str, load: Callable[[], LanguageModel])
     config = catalog.config_resolver.resolve_pattern(f"{model}@engine")
     if "max_batch_tokens" not in config:  # on a server
         return catalog.load(f"{model}@engine")
-    lm = load()
-    torch.nn.Module.to(lm.model, config["device"])
-    return TransformersEngine(lm, max_batch_tokens=config["max_batch_tokens"], dtype=config["dtype"])
+    return LocalSettings(**{name: config[name] for name in LocalSettings.model_fields}).engine_on(load())
