@@ -9,6 +9,7 @@ from cai_kedro.templates.rlhf.parameters import RLHFParams
 TRAINING: dict[str, Any] = {"device": "cpu", "dtype": "float32", "learning_rate": 1e-3, "max_grad_norm": 1.0}
 SHARED: dict[str, Any] = {
     "comparisons": {"limits": {}},
+    "labels": {"min_spread": 0.02, "max_contradictions": 0.75},
     "preference": {
         **TRAINING,
         "epochs": 1,

@@ -53,18 +53,37 @@ def test_accuracy_is_measured_on_decided_held_out_comparisons(
     metrics = preference_node.measure_preference_model(tiny_lm, COMPARISONS, rlhf_params, ARM, 5)
     n = int(held_out(COMPARISONS, 0.5, 5)[:40].sum())
     expected = {"all": proportion(n, 2 * n), "harmlessness": proportion(n, n), "helpfulness": proportion(0, n)}
-    assert set(metrics) == {f"pm_held_out_accuracy.rl_cai.{group}" for group in expected}
+    assert set(metrics) == {
+        *(f"pm_held_out_accuracy.rl_cai.{group}" for group in expected),
+        "comparison_share.rl_cai.harmlessness.sampled",
+        "comparison_share.rl_cai.helpfulness.sampled",
+    }
     for group, share in expected.items():
         assert metrics[f"pm_held_out_accuracy.rl_cai.{group}"] == pytest.approx(share, abs=0.01), group
 
 
 def test_nothing_held_out_is_an_error(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
-    with pytest.raises(ValueError, match="no comparison of the arm 'rl_cai' is held out"):
+    with pytest.raises(ValueError, match="no comparison of the arm 'rl_cai' for any objective is held out"):
         preference_node.measure_preference_model(tiny_lm, COMPARISONS[:0], rlhf_params, ARM, 5)
 
 
+@pytest.mark.parametrize("others", [COMPARISONS[80:], COMPARISONS[:0]])
+def test_held_out_labels_that_are_all_ties_are_an_error(
+    others: pd.DataFrame, tiny_lm: LanguageModel, rlhf_params: RLHFParams
+) -> None:
+    """Those of one objective are enough: nothing would say whether the model learned it."""
+    table = pd.concat([others, COMPARISONS[40:80]], ignore_index=True)
+    told = r"all \d+ held-out labels of the arm 'rl_cai' for (any objective|harmlessness) are ties, 0\.5"
+    with pytest.raises(ValueError, match=told):
+        preference_node.measure_preference_model(tiny_lm, table, rlhf_params, ARM, 5)
+
+
 def metrics(accuracy: float) -> dict[str, Any]:
-    return {"pm_held_out_accuracy.rl_cai.all": proportion(accuracy * 100, 100)}
+    return {
+        "pm_held_out_accuracy.rl_cai.all": proportion(93, 100),
+        "pm_held_out_accuracy.rl_cai.harmlessness": proportion(accuracy * 100, 100),
+        "comparison_share.rl_cai.harmlessness.sampled": proportion(1, 100),
+    }
 
 
 def trained(tiny_lm: LanguageModel, params: RLHFParams, accuracy: float, arm: ArmParams = ARM) -> object:
@@ -78,7 +97,10 @@ def test_the_gate_stops_rl_on_a_poor_preference_model(
         raise AssertionError("RL must not start")
 
     monkeypatch.setattr(policy_node, "train_policy", never)
-    told = r"of 'rl_cai' agrees with 0\.690 of 100 held-out comparisons, RL needs 0\.700.*rlhf\.gate\.min_accuracy"
+    told = (
+        r"of 'rl_cai' agrees with 0\.690 \[0\.594, 0\.772\] of 100 held-out comparisons for harmlessness, "
+        r"RL needs 0\.700.*rlhf\.gate\.min_accuracy"
+    )
     with pytest.raises(ValueError, match=told):
         trained(tiny_lm, rlhf_params, 0.69)
 

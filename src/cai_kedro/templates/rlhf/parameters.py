@@ -18,13 +18,22 @@ class ComparisonParams(BaseModel):
     limits: dict[str, int] = Field(description="table → at most so many of its comparisons; not named: all")
 
 
+class LabelParams(BaseModel):
+    """When labels by a model are good enough to train on, those of each source and objective by themselves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_spread: float = Field(ge=0, le=0.5, description="standard deviation of the labels before their clamp")
+    max_contradictions: float = Field(ge=0, le=1, description="share of the pairs whose option orders disagree")
+
+
 class GateParams(BaseModel):
-    """When a preference model is good enough for RL. It is measured on comparisons that it was not trained on."""
+    """When a preference model is good enough for RL, for each objective; measured on comparisons not trained on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     held_out_share: float = Field(gt=0, lt=1, description="share of the prompts")
-    min_accuracy: float = Field(ge=0, le=1)
+    min_accuracy: float = Field(ge=0, le=1, description="on each objective by itself; 0: no gate")
     batch_size: int = Field(ge=1, description="answers scored at once")
 
 
@@ -57,6 +66,7 @@ class RLHFParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     comparisons: ComparisonParams
+    labels: LabelParams
     preference: PreferenceParams
     gate: GateParams
     prompts: PromptParams
