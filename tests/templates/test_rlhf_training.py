@@ -8,6 +8,7 @@ import pytest
 
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.metrics.estimate import proportion
 from cai_kedro.templates.rlhf import policy as policy_node
@@ -74,8 +75,9 @@ def test_held_out_labels_that_are_all_ties_are_an_error(
     """Those of one objective are enough: nothing would say whether the model learned it."""
     table = pd.concat([others, COMPARISONS[40:80]], ignore_index=True)
     told = r"all \d+ held-out labels of the arm 'rl_cai' for (any objective|harmlessness) are ties, 0\.5"
+    scorer = LanguageModel(with_score_head(tiny_lm, 0.1, 1), tiny_lm.tokenizer)
     with pytest.raises(ValueError, match=told):
-        preference_node.measure_preference_model(tiny_lm, table, rlhf_params, ARM, 5)
+        preference_node.measure_preference_model(scorer, table, rlhf_params, ARM, 5)
 
 
 def metrics(accuracy: float) -> dict[str, Any]:
