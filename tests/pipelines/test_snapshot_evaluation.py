@@ -73,23 +73,35 @@ def test_snapshots_answer_prompts_that_the_final_policies_answer(scripted_engine
     assert (numbers[0] == numbers[1]).all(), "the same random numbers"
 
 
-def test_snapshots_are_rated_beside_start_and_reference() -> None:
+def test_snapshots_of_all_arms_are_rated_together_with_starts_and_reference() -> None:
     red = prompt_table(["?"] * 300, "r")
-    policies = {"rl_cai_step_10": 3, "rl_cai_step_20": 4, "sl_cai": 2, "helpful_rlhf": 1, "hh_rlhf": 4}
+    policies = {
+        "rl_cai_step_10": 3, "rl_cai_step_20": 4, "rl_cai_cot_step_10": 2.5, "hh_rlhf_step_10": 2,
+        "sl_cai": 2, "pretrained": 1.5, "helpful_rlhf": 1, "hh_rlhf": 4,
+    }  # fmt: skip
     tables = [
         pd.DataFrame({"prompt_id": red["prompt_id"], "sample": 0, "policy": policy, "response": f"number {number}"})
         for policy, number in policies.items()
     ]
     judged = judge_responses(pd.concat(tables), red, prompt_table([], "h"), NumberJudge())
     along = judged["policy"].str.contains("_step_")
-    rate = rate_snapshots({"rl_cai": "sl_cai"})
+    rate = rate_snapshots({"hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"})
     metrics = rate(judged[along], judged[~along], red, NumberJudge(), params(), 0)
-    assert list(metrics) == [f"snapshot_elo.harmlessness.rl_cai.step_{k}" for k in (0, 10, 20)]
+    elo = {name.removeprefix("snapshot_elo.harmlessness."): metric for name, metric in metrics.items()}
+    assert [name for name in elo if "step" in name] == [
+        "hh_rlhf.step_0", "hh_rlhf.step_10", "rl_cai.step_0", "rl_cai.step_10", "rl_cai.step_20",
+        "rl_cai_cot.step_0", "rl_cai_cot.step_10",
+    ]  # fmt: skip
+    assert elo["rl_cai.step_0"] == elo["rl_cai_cot.step_0"], "both start at SL-CAI, so at one Elo"
+    assert elo["hh_rlhf.step_0"]["value"] < elo["rl_cai.step_0"]["value"], "and this one at the pretrained model"
     # whoever is better wins three times out of four, however much better: so gaps are compressed, order is not
-    values = [metric["value"] for metric in metrics.values()]
+    values = [elo[f"rl_cai.step_{k}"]["value"] for k in (0, 10, 20)]
     assert values == sorted(values)
-    assert 0.5 * elo_gap(0.75) < values[0] < 1.1 * elo_gap(0.75)
+    assert 0.5 * elo_gap(0.75) < values[0] < 1.6 * elo_gap(0.75)
     assert {metric["n"] for metric in metrics.values()} == {300}
+    change = metrics["snapshot_elo_change.harmlessness.rl_cai"]
+    assert change["value"] == pytest.approx(values[2] - values[0])
+    assert 0 < change["low"] < change["value"] < change["high"]
 
 
 def signals(scores: dict[int, float]) -> pd.DataFrame:
@@ -115,6 +127,11 @@ def test_the_report_sets_the_score_against_the_truth() -> None:
     assert [metrics[f"over_training.rl_cai.step_{k}.harmlessness"]["value"] for k in (0, 10, 20)] == [1, 4, 2]
     assert metrics["over_training.rl_cai.step_20.helpfulness"]["n"] == 4
     assert metrics["over_training.rl_cai.step_20.kl"]["value"] == 4
+    change = {name: metrics[f"over_training_change.rl_cai.{name}"] for name in ("pm_score", "harmlessness")}
+    assert {name: (each["value"], each["n"]) for name, each in change.items()} == {
+        "pm_score": (1, 10), "harmlessness": (-2, 6),
+    }  # fmt: skip
+    assert change["harmlessness"]["high"] < 0
     assert metrics["over_training.rl_cai.kept"] == {"value": 10, "low": None, "high": None, "n": 3}
 
 
@@ -128,35 +145,72 @@ RATED = pd.DataFrame(
 )
 
 
+class LetterRaters:
+    """People to whom an answer of a's is harmful and one of z's is not, but not when a policy says it."""
+
+    def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
+        return answers.assign(rating=[4.0 if text.startswith("aaaa") else 3.0 for text in answers["response"]])
+
+
+def answers_of(policies: dict[str, str], prompt_ids: list[str]) -> pd.DataFrame:
+    tables = [
+        pd.DataFrame({"prompt_id": prompt_ids, "sample": 0, "policy": policy, "response": text})
+        for policy, text in policies.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+SCORE = score_harmfulness({"helpful_rlhf": "pretrained", "rl_cai": "sl_cai"})
+
+
 @pytest.mark.slow
-def test_the_harmfulness_model_learns_ratings_and_scores_snapshots(tiny_lm: LanguageModel) -> None:
+def test_the_harmfulness_model_is_tested_on_every_policy(tiny_lm: LanguageModel) -> None:
+    """It learns that z's are rated 1. People rate them 3 where policies say them: its error there is 4, not 0."""
     red = prompt_table(["question 1?", "question 2?"], "r")
-    responses = pd.DataFrame(
-        {
-            "prompt_id": ["r0", "r1", "r0", "r1", "h0"],
-            "sample": 0,
-            "policy": ["rl_cai_step_10"] * 2 + ["rl_cai_step_20"] * 3,
-            "response": ["aaaa aaaa", "aaaa aaaa", "zzzz zzzz", "zzzz zzzz", "aaaa aaaa"],
-        }
-    )
+    along = answers_of({"rl_cai_step_10": "aaaa aaaa", "rl_cai_step_20": "zzzz zzzz"}, ["r0", "r1", "h0"])
+    finals = answers_of({"pretrained": "aaaa aaaa", "sl_cai": "aaaa aaaa", "rl_cai": "zzzz zzzz"}, ["r0", "r1", "h0"])
     before = {name: weight.clone() for name, weight in tiny_lm.model.state_dict().items()}
-    asked = pd.concat([red, prompt_table(["other?"], "h")])
-    scores, metrics = score_harmfulness(tiny_lm, RATED, responses, asked, red, HARMFULNESS, 3)
+    scores, metrics = SCORE(tiny_lm, RATED, along, finals, red, LetterRaters(), HARMFULNESS, 3)
     assert all((before[name] == weight).all() for name, weight in tiny_lm.model.state_dict().items())
     table = check_table("scores", scores)
-    assert len(table) == 4, "answers to helpful prompts are not scored"
-    assert metrics["harmfulness.rl_cai.step_10"]["value"] == pytest.approx(4, abs=0.5)
+    assert table.groupby(["arm", "step"]).size().to_dict() == {
+        ("helpful_rlhf", 0): 2, ("rl_cai", 0): 2, ("rl_cai", 10): 2, ("rl_cai", 20): 2,
+    }, "answers to helpful prompts are not scored"  # fmt: skip
+    assert table["score"].between(0, 4).all()
+    assert metrics["harmfulness.rl_cai.step_0"]["value"] == pytest.approx(4, abs=0.5)
     assert metrics["harmfulness.rl_cai.step_20"]["value"] == pytest.approx(1, abs=0.5)
+    assert metrics["harmfulness_change.rl_cai"]["value"] == pytest.approx(-3, abs=0.7)
     assert metrics["harmfulness.squared_error_of_the_mean"]["value"] == pytest.approx(2.25, abs=0.3)
     assert metrics["harmfulness.squared_error"]["value"] < 0.3
+    assert metrics["harmfulness.squared_error_gain"]["low"] > 0
+    assert metrics["harmfulness.squared_error.sl_cai"]["value"] < 0.3
+    assert metrics["harmfulness.squared_error.rl_cai"]["value"] == pytest.approx(4, abs=1)
+    assert metrics["harmfulness.bias.rl_cai"]["value"] == pytest.approx(-2, abs=0.4)
+    assert metrics["harmfulness.squared_error.rl_cai"]["n"] == 2
+
+
+@pytest.mark.slow
+def test_policies_that_nobody_rated_are_named(
+    tiny_lm: LanguageModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    red = prompt_table(["question 1?"], "r")
+    finals = answers_of({"pretrained": "aaaa aaaa", "sl_cai": "zzzz zzzz", "rl_cai": "zzzz"}, ["r0"])
+    along = answers_of({"rl_cai_step_10": "zzzz"}, ["r0"])
+    lines = ['{"prompt": "Hi?", "response": "No.", "rating": 2.5}']
+    lines += ['{"prompt": "?", "prompt_id": "r0", "response": "zzzz", "rating": 1}']
+    raters = RecordedRaters(written(tmp_path / "c.jsonl", COMPARISON), written(tmp_path / "r.jsonl", *lines))
+    _, metrics = SCORE(tiny_lm, RATED, along, finals, red, raters, HARMFULNESS, 3)
+    assert "nobody rated answers of pretrained, sl_cai:" in caplog.text
+    assert [name for name in metrics if name.startswith("harmfulness.squared_error.")] == [
+        "harmfulness.squared_error.rl_cai"
+    ]
 
 
 def test_without_ratings_nothing_is_measured(tiny_lm: LanguageModel, caplog: pytest.LogCaptureFixture) -> None:
     ratings = check_table("ratings", rate_conversations(pair_table([("a", "b")]), object(), HARMFULNESS, 0))
     assert "absolute harmfulness is not measured" in caplog.text
-    scores, metrics = score_harmfulness(
-        tiny_lm, ratings, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), HARMFULNESS, 0
-    )
+    none = pd.DataFrame()
+    scores, metrics = SCORE(tiny_lm, ratings, none, none, none, object(), HARMFULNESS, 0)
     assert metrics == {}
     assert check_table("scores", scores).empty
 

@@ -47,7 +47,7 @@ def test_the_frontier_has_a_point_with_error_bars_for_each_policy() -> None:
 
 
 def test_ratings_are_told_in_order() -> None:
-    figure = draw_ratings(ELO)
+    figure = draw_ratings(ELO, {"elo_gap.harmlessness.rl_cai_over_hh_rlhf": estimate(226, 210, 240, 600)})
     assert [(bar.name, list(bar.x)) for bar in figure.data] == [
         ("harmlessness", ["helpful_rlhf", "hh_rlhf", "rl_cai"]),
         ("helpfulness", ["helpful_rlhf", "hh_rlhf", "rl_cai"]),
@@ -55,9 +55,23 @@ def test_ratings_are_told_in_order() -> None:
     assert "Harmlessness, highest first: rl_cai 570 [546, 593], hh_rlhf 344 [327, 361], helpful_rlhf 0" in _found(
         figure
     )
-    assert "overlap" not in _found(figure)
-    close = {**ELO, "elo.harmlessness.hh_rlhf": estimate(560, 540, 580, 600)}
-    assert "The intervals of the first two overlap (10 apart)." in _found(draw_ratings(close))
+    assert "told apart" not in _found(figure)
+    close = {"elo_gap.harmlessness.rl_cai_over_hh_rlhf": estimate(10, -5, 25, 600)}
+    assert "The first two are not told apart at the same prompts (10 [−5, 25])." in _found(draw_ratings(ELO, close))
+
+
+def test_an_order_other_than_the_paper_s_is_told() -> None:
+    assert "Other than in the paper" not in _found(draw_ratings(ELO, {}))
+    other = {
+        **ELO,
+        "elo.harmlessness.sl_cai": estimate(355, 333, 382, 600),
+        "elo.helpfulness.rl_cai": estimate(5, -5, 15, 250),
+    }
+    gaps = {"elo_gap.harmlessness.sl_cai_over_hh_rlhf": estimate(10, -13, 34, 600)}
+    assert "Other than in the paper: sl_cai above hh_rlhf by 10 [−13, 34], not told apart." in _found(
+        draw_ratings(other, gaps)
+    )
+    assert "Other than in the paper: rl_cai above helpful_rlhf." in _found(draw_ratings(other, gaps))
 
 
 def _revision_metrics(gain_low: float, difference: dict) -> dict:
@@ -171,9 +185,9 @@ def test_the_pairs_that_an_accuracy_leaves_out_and_the_order_effect_are_said() -
         "label.ai.order_flips": estimate(0.284, 0.265, 0.303, 2183),
     }
     assert _found(draw_choices(labels, {})) == (
-        "AI label, both orders 98 % [97, 99], n = 1,515. AI labels: the accuracy leaves out the pairs whose two answers "
-        "the judge rates alike, 31 % [28, 33], n = 2,183; over all pairs the other order moves the label by 0.12 [0.12, "
-        "0.13] on average and turns the choice round in 28 % [26, 30], n = 2,183."
+        "AI label, both orders 98 % [97, 99], n = 1,515. AI labels: the accuracy leaves out the pairs whose two "
+        "answers the judge rates alike, 31 % [28, 33], n = 2,183; over all pairs the other order moves the label by "
+        "0.12 [0.12, 0.13] on average and turns the choice round in 28 % [26, 30], n = 2,183."
     )
 
 
@@ -199,7 +213,7 @@ NO_CURVES = pd.DataFrame(columns=["step", "metric", "value"])
     "figure",
     [
         draw_frontier({}),
-        draw_ratings({}),
+        draw_ratings({}, {}),
         draw_rounds({}),
         draw_critiques({}),
         draw_calibration(pd.DataFrame(), {}),

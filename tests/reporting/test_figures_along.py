@@ -36,11 +36,16 @@ def _elo(last: float) -> dict:
         "snapshot_elo.harmlessness.helpful_rlhf.step_60": estimate(7, 5, 9, 80),
         "snapshot_elo.helpfulness.rl_cai.step_0": estimate(-50, -90, -10, 40),
         "snapshot_elo.helpfulness.rl_cai.step_60": estimate(-40, -80, 0, 40),
+        "snapshot_elo_change.harmlessness.rl_cai": estimate(last - 100, last - 150, last - 60, 80),
+        "snapshot_elo_change.helpfulness.rl_cai": estimate(10, 2, 18, 40),
     }
 
 
-@pytest.mark.parametrize(("last", "says"), [(300, "rises"), (-300, "falls"), (130, "no change shown")])
-def test_snapshots_are_said_to_rise_or_fall_by_their_intervals(last: float, says: str) -> None:
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [(300, "rises: 200 [150, 240]"), (-300, "falls: −400 [−450, −360]"), (130, "no change shown: 30 [−20, 70]")],
+)
+def test_snapshots_are_said_to_rise_or_fall_by_the_paired_difference(last: float, says: str) -> None:
     figure = draw_snapshot_ratings(_elo(last))
     assert [(line.name, list(line.x), list(line.y), line.xaxis) for line in figure.data] == [
         ("helpful_rlhf", [60], [7], "x"),
@@ -51,9 +56,11 @@ def test_snapshots_are_said_to_rise_or_fall_by_their_intervals(last: float, says
     assert (figure.data[1].error_y.array[1], figure.data[1].error_y.arrayminus[1]) == (30, 40)
     assert f"from rollout 0 to 60 ({says})" in _found(figure)
     assert "helpful_rlhf 7 [5, 9] at 60, the only snapshot" in _found(figure)
-    assert "Helpfulness Elo: rl_cai −50 [−90, −10] → −40 [−80, 0] from rollout 0 to 60 (no change shown)" in _found(
+    # the two intervals overlap, the difference at the same prompts leaves out 0
+    assert "Helpfulness Elo: rl_cai −50 [−90, −10] → −40 [−80, 0] from rollout 0 to 60 (rises: 10 [2, 18])" in _found(
         figure
     )
+    assert "At rollout 0 stands the policy that an arm starts from" in _found(figure)
     assert "(n = 80 prompts)" in _found(figure)
 
 
@@ -68,6 +75,10 @@ def _harmfulness(last: float, error: float) -> dict:
     return {
         "harmfulness.squared_error": estimate(error, error - 0.1, error + 0.1, 60),
         "harmfulness.squared_error_of_the_mean": estimate(1.2, 1.1, 1.3, 60),
+        "harmfulness.squared_error_gain": estimate(1.2 - error, 1.1 - error, 1.3 - error, 60),
+        "harmfulness.squared_error.rl_cai": estimate(0.87, 0.7, 1.1, 600),
+        "harmfulness.bias.rl_cai": estimate(0.6, 0.5, 0.7, 600),
+        "harmfulness_change.rl_cai": estimate(last - 2, last - 2.2, last - 1.8, 80),
         "harmfulness.rl_cai.step_20": estimate(2.0, 1.9, 2.1, 80),
         "harmfulness.rl_cai.step_40": estimate(last, last - 0.1, last + 0.2, 80),
     }
@@ -80,7 +91,8 @@ def test_harmfulness_is_drawn_along_rl(last: float, says: str) -> None:
     assert (list(line.x), list(line.y)) == ([20, 40], [2.0, last])
     assert (line.error_y.array[1], line.error_y.arrayminus[1]) == (pytest.approx(0.2), pytest.approx(0.1))
     assert f"rl_cai 2.00 [1.90, 2.10] → {last:.2f}" in _found(figure)
-    assert f"({says}) (n = 80 prompts)" in _found(figure)
+    assert f"({says}: " in _found(figure)
+    assert "(n = 80 prompts)" in _found(figure)
 
 
 def test_harmfulness_says_how_far_to_trust_its_model() -> None:
@@ -92,7 +104,16 @@ def test_harmfulness_says_how_far_to_trust_its_model() -> None:
     )
     assert "not shown to be better" in _found(draw_harmfulness(_harmfulness(1, 3.0)))
     untested = {name: figure for name, figure in _harmfulness(1, 1).items() if "squared" not in name}
-    assert "was not tested" in _found(draw_harmfulness(untested))
+    assert "was not tested: no prompts were held out. On the policies' own answers it was not tested" in _found(
+        draw_harmfulness(untested)
+    )
+
+
+def test_harmfulness_says_how_far_its_model_is_off_on_each_policy_s_answers() -> None:
+    assert (
+        "On the policies' own answers: rl_cai 0.87 [0.70, 1.10], score less rating 0.60 [0.50, 0.70] "
+        "(n = 600 answers each)." in _found(draw_harmfulness(_harmfulness(1, 0.4)))
+    )
 
 
 def _signals(last_score: float, last_truth: float) -> dict:
@@ -103,6 +124,8 @@ def _signals(last_score: float, last_truth: float) -> dict:
         metrics[f"{start}.pm_score"] = estimate(score, score - 0.1, score + 0.2, 48)
         metrics[f"{start}.harmlessness"] = estimate(truth, truth - 0.2, truth + 0.2, 24)
         metrics[f"{start}.evasive"] = estimate(step / 100, 0, 1, 48)
+    for name, change in (("pm_score", last_score - 0.5), ("harmlessness", last_truth - 3.5)):
+        metrics[f"over_training_change.rl_cai.{name}"] = estimate(change, change - 0.2, change + 0.2, 24)
     return metrics
 
 
@@ -113,7 +136,7 @@ def test_over_training_has_a_panel_a_signal_and_marks_the_snapshot_kept() -> Non
     figure = over_training_of(("rl_cai",))(_signals(0.9, 2.0), CHOICE)
     assert [list(line.y) for line in figure.data] == [[-1.0, 0.5, 0.9], [1.0, 3.5, 2.0], [0, 20, 40]]
     assert [title.text for title in figure.layout.annotations] == [
-        "PM score", "true harmlessness, 0 to 4", "evasive, %",
+        "PM score", "true harmlessness, 0 to 4", "evasive by rules on the text, %",
     ]  # fmt: skip
     assert {tuple(line.marker.symbol) for line in figure.data} == {("circle", "star", "circle")}
     assert figure.data[0].error_y.array[0] == pytest.approx(0.2)
@@ -139,7 +162,7 @@ def test_a_start_policy_that_is_kept_is_called_by_its_name() -> None:
 )
 def test_over_training_is_a_rising_score_and_a_falling_truth(last_score: float, last_truth: float, over: bool) -> None:
     found = _found(over_training_of(("rl_cai",))(_signals(last_score, last_truth), CHOICE))
-    assert ("harmlessness falls, beyond its intervals, in rl_cai." in found) == over
+    assert ("at the same prompts, in rl_cai (score 0.40 [0.20, 0.60], n = 24; harmlessness −1.50" in found) == over
     assert ("in no arm does the score rise while harmlessness falls" in found) != over
 
 

@@ -5,7 +5,6 @@ from cai_kedro.reporting.wording import (
     below,
     differs,
     listed,
-    moves,
     number,
     observations,
     percent,
@@ -37,23 +36,6 @@ def test_an_estimate_is_told_with_interval_and_n() -> None:
 )
 def test_a_difference_is_shown_where_the_interval_leaves_out_0(low: float, high: float, expected: bool) -> None:
     assert differs(estimate(0.0, low, high)) == expected
-
-
-@pytest.mark.parametrize(
-    ("last", "expected"),
-    [
-        (estimate(5, 4, 6), 1),
-        (estimate(-5, -6, -4), -1),
-        (estimate(2, 0.5, 3.5), 0),
-        (estimate(-2, -3.5, -0.5), 0),
-        (estimate(9), 1),
-    ],
-)
-def test_what_moves_leaves_its_interval(last: dict, expected: int) -> None:
-    first = estimate(0, -1, 1)
-    assert moves(first, last) == expected
-    assert moves(last, first) == -expected
-    assert moves(estimate(0), estimate(9)) == 0, "no interval on either end"
 
 
 def test_lists_and_counts() -> None:

@@ -45,22 +45,33 @@ def elo_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, s
     (`linked_policies` finds them).
     """
     fitted = fit_ratings(head_to_heads, reference, n_bootstrap, seed)
-    prompts = _prompts_of(head_to_heads)
-    return {policy: fitted.above(policy, reference, prompts[policy]) for policy in fitted.policies}
+    return {policy: fitted.above_reference(policy) for policy in fitted.policies}
 
 
 @dataclass(frozen=True)
 class Ratings:
-    """Elo points of `policies` above the reference: fitted (k,), and for every resample (n_bootstrap, k)."""
+    """Elo points of `policies` above the `reference`: fitted (k,), and for every resample (n_bootstrap, k).
+
+    `prompts` counts the prompts of each policy.
+    """
 
     policies: list[str]
+    reference: str
     ratings: NDArray[np.float64]
     draws: NDArray[np.float64]
+    prompts: dict[str, int]
 
-    def above(self, policy: str, other: str, n: int) -> Estimate:
-        """Return by how many Elo points a policy is above another one; both at the same resampled prompts."""
+    def above_reference(self, policy: str) -> Estimate:
+        """Return the rating of a policy; the reference stands at 0 by definition and has no interval."""
+        if policy == self.reference:
+            return Estimate(value=0.0, low=None, high=None, n=self.prompts[policy])
+        return {**self.above(policy, self.reference), "n": self.prompts[policy]}
+
+    def above(self, policy: str, other: str) -> Estimate:
+        """Return the lead of a policy over another one, at the same resampled prompts; `n` is the smaller one."""
         i, j = self.policies.index(policy), self.policies.index(other)
-        low, high = (None, None) if i == j else percentile_interval(self.draws[:, i] - self.draws[:, j])
+        low, high = percentile_interval(self.draws[:, i] - self.draws[:, j])
+        n = min(self.prompts[policy], self.prompts[other])
         return Estimate(value=float(self.ratings[i] - self.ratings[j]), low=low, high=high, n=n)
 
 
@@ -71,7 +82,8 @@ def fit_ratings(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int, s
     prior = _prior(points, policies, reference)
     zero = policies.index(reference)
     draws = np.stack([_fit(total, zero) for total in _weighed(points, prior, n_bootstrap, seed)])
-    return Ratings(policies, _fit(points.sum(axis=0) + prior, zero), draws)
+    fitted = _fit(points.sum(axis=0) + prior, zero)
+    return Ratings(policies, reference, fitted, draws, _prompts_of(head_to_heads))
 
 
 def linked_policies(head_to_heads: pd.DataFrame, reference: str) -> list[str]:

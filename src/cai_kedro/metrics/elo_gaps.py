@@ -44,7 +44,7 @@ def neighbour_gaps(head_to_heads: pd.DataFrame, reference: str, n_bootstrap: int
     for i, j in pairwise(ranking):
         upper, lower = fitted.policies[i], fitted.policies[j]
         surplus = surplus_per_prompt(head_to_heads, upper, lower)
-        elo = fitted.above(upper, lower, len(surplus))
+        elo = Estimate(**{**fitted.above(upper, lower), "n": len(surplus)})
         p_value = sign_flip_p(surplus, n_bootstrap, seed)
         gaps.append(Gap(upper, lower, elo, p_value, more_prompts(surplus, p_value)))
     return gaps

@@ -45,20 +45,6 @@ def differs(estimate: Mapping[str, Any]) -> bool:
     return low is not None and high is not None and (low > 0 or high < 0)
 
 
-def moves(first: Mapping[str, Any], last: Mapping[str, Any]) -> int:
-    """Tell whether an estimate rises (1) or falls (-1) so far that its two intervals do not overlap, or not (0).
-
-    A reference has no interval and is taken as it stands; where both ends have none, nothing is shown.
-    """
-    if first["low"] is None and last["low"] is None:
-        return 0
-
-    def end(estimate: Mapping[str, Any], name: str) -> float:
-        return float(estimate["value"] if estimate[name] is None else estimate[name])
-
-    return int(end(last, "low") > end(first, "high")) - int(end(last, "high") < end(first, "low"))
-
-
 def listed(names: list[str]) -> str:
     """Join names: `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -11,11 +11,11 @@ from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.fitting import generate_fitting
-from cai_kedro.metrics.bradley_terry import elo_ratings
+from cai_kedro.metrics.bradley_terry import fit_ratings
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
 from cai_kedro.pipelines.evaluation.head_to_heads import play_head_to_heads
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from cai_kedro.pipelines.evaluation.ratings import Metrics
+from cai_kedro.pipelines.evaluation.ratings import Metrics, linked
 from cai_kedro.templates.selection import choose
 
 logger = logging.getLogger(__name__)
@@ -85,31 +85,40 @@ def rate_snapshots(starts: Mapping[str, str]) -> Callable[..., Metrics]:
         params: EvaluationParams,
         seed: int,
     ) -> Metrics:
-        """Return `snapshot_elo.{criterion}.{arm}.step_{k}` (`judgements` ×2, `prompts` → metrics).
+        """Return `snapshot_elo.{criterion}.{arm}.step_{k}` and its change (`judgements` ×2, `prompts` → metrics).
 
-        In each arm its snapshots, the policy that it started from (step 0) and the reference policy, at 0, play each
-        other at the same held-out prompts.
+        The snapshots of all arms, the policies that these started from (step 0) and the reference policy, at 0, play
+        each other at the same held-out prompts. They are rated together, so that arms with the same start begin at the
+        same Elo. `snapshot_elo_change.{criterion}.{arm}` is the last snapshot's lead over the start, at the same
+        resampled prompts.
         """
         here = policy_judgements[policy_judgements["prompt_id"].isin(prompts["prompt_id"])]
+        others = here[here["policy"].isin([*starts.values(), params.elo.reference])]
+        played = play_head_to_heads(pd.concat([snapshot_judgements, others]), prompts, judge, seed)
+        policies = dict.fromkeys(snapshot_judgements["policy"])
         metrics: Metrics = {}
-        for arm, start in starts.items():
-            along = snapshot_judgements[arm_of(snapshot_judgements["policy"]) == arm]
-            others = here[here["policy"].isin([start, params.elo.reference])]
-            played = play_head_to_heads(pd.concat([along, others]), prompts, judge, seed)
-            for (criterion,), part in played.groupby(["criterion"], sort=True):
-                name = f"snapshot_elo.{criterion}.{arm}"
-                ratings = elo_ratings(part, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
-                steps = {0: start} | {step_of(policy): policy for policy in dict.fromkeys(along["policy"])}
-                metrics |= {f"{name}.step_{step}": ratings[policy] for step, policy in sorted(steps.items())}
+        for (criterion,), part in played.groupby(["criterion"], sort=True):
+            name = f"snapshot_elo.{criterion}"
+            rated = linked(part, params.elo.reference, name)
+            if rated.empty:
+                continue
+            fitted = fit_ratings(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
+            for arm, start in starts.items():
+                steps = {0: start} | {step_of(policy): policy for policy in policies if arm_name(policy) == arm}
+                known = {step: steps[step] for step in sorted(steps) if steps[step] in fitted.policies}
+                metrics |= {f"{name}.{arm}.step_{k}": fitted.above_reference(policy) for k, policy in known.items()}
+                if 0 in known and max(known) > 0:
+                    change = fitted.above(known[max(known)], known[0])
+                    metrics[f"snapshot_elo_change.{criterion}.{arm}"] = change
         return metrics
 
     rate.__name__ = "rate_snapshots"
     return rate
 
 
-def arm_of(policies: pd.Series) -> pd.Series:
-    """Return the arm of snapshots named `{arm}_step_{rollouts}`."""
-    return policies.str.rpartition(_STEP)[0]
+def arm_name(policy: str) -> str:
+    """Return the arm of a snapshot named `{arm}_step_{rollouts}`."""
+    return policy.rpartition(_STEP)[0]
 
 
 def step_of(policy: str) -> int:

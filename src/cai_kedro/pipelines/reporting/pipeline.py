@@ -32,7 +32,7 @@ class Figure:
 #: In the order of the page. A new figure is one function and one line.
 FIGURES = (
     Figure("frontier", draw_frontier, ("elo_metrics",)),
-    Figure("ratings", draw_ratings, ("elo_metrics",)),
+    Figure("ratings", draw_ratings, ("elo_metrics", "elo_gap_metrics")),
     Figure("evasion", draw_evasion, ("behaviour_metrics",)),
     Figure("behaviours", draw_behaviours, ("behaviour_metrics",)),
     Figure("transparency", draw_transparency, ("evaluation.transparency_metrics",)),

@@ -9,12 +9,12 @@ from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.ratings import in_order
 from cai_kedro.reporting.figures.style import bars, colour, explained, label, nothing
-from cai_kedro.reporting.wording import Metrics, moves, observations, told
+from cai_kedro.reporting.wording import Metrics, below, differs, observations, told
 
 SNAPSHOT_RATINGS = "F8 · Elo of the snapshots along RL"
 SNAPSHOT_RATINGS_PAPER = (
-    "Along RL, harmlessness rises for RL-CAI without a great loss of helpfulness, and falls for Helpful RLHF (figure "
-    "8)."
+    "Along RL, harmlessness rises for RL-CAI without a great loss of helpfulness, and falls for Helpful RLHF. The RLHF "
+    "arms start from a pretrained model, the RL-CAI arms from SL-CAI (figure 8)."
 )
 HARMFULNESS = "F10 · Absolute harmfulness along RL"
 HARMFULNESS_PAPER = (
@@ -24,8 +24,10 @@ HARMFULNESS_PAPER = (
 
 Steps = dict[int, Mapping[str, Any]]
 
-_RULE = "A line is said to rise or fall where the intervals of its two ends do not overlap."
-_MOVES = {1: "rises", 0: "no change shown", -1: "falls"}
+_RULE = (
+    "A line is said to rise or fall where the 95 % interval of the difference between its two ends, at the same "
+    "prompts, leaves out 0."
+)
 
 
 def draw_snapshot_ratings(snapshot_elo_metrics: Metrics) -> go.Figure:
@@ -43,14 +45,18 @@ def draw_snapshot_ratings(snapshot_elo_metrics: Metrics) -> go.Figure:
             add_line(figure, arm, steps, row=1, col=column, in_legend=arm not in named)
             named.add(arm)
     figure.update_xaxes(title="rollouts")
-    parts = [f"{name.capitalize()} Elo: {_ends(arms)}." for name, arms in ratings.items() if arms]
-    found = f"{' '.join(parts)} Each arm is rated by itself, against the same reference at 0. {_RULE}"
+    changes = {name: below(snapshot_elo_metrics, f"snapshot_elo_change.{name}") for name in ratings}
+    parts = [f"{name.capitalize()} Elo: {_ends(arms, changes[name])}." for name, arms in ratings.items() if arms]
+    found = (
+        f"{' '.join(parts)} At rollout 0 stands the policy that an arm starts from: the pretrained model for the RLHF "
+        f"arms, SL-CAI for the RL-CAI arms. All are rated together. {_RULE}"
+    )
     explained(figure, SNAPSHOT_RATINGS, SNAPSHOT_RATINGS_PAPER, found)
     return figure.update_layout(margin_t=80, legend_y=1.12)
 
 
 def draw_harmfulness(absolute_harmfulness_metrics: Metrics) -> go.Figure:
-    """Draw the mean harmfulness, 0 to 4, of each arm's snapshots with 95 % intervals (F10)."""
+    """Draw the mean harmfulness of each arm's start policy (step 0) and snapshots with 95 % intervals (F10)."""
     arms = by_step(absolute_harmfulness_metrics, "harmfulness")
     if not arms:
         return nothing(HARMFULNESS, HARMFULNESS_PAPER, "nobody rated conversations from which a model could learn.")
@@ -58,7 +64,10 @@ def draw_harmfulness(absolute_harmfulness_metrics: Metrics) -> go.Figure:
     for arm, steps in arms.items():
         add_line(figure, arm, steps, digits=2)
     figure.update_xaxes(title="rollouts").update_yaxes(title="harmfulness, 0 to 4")
-    found = f"Harmfulness, the higher the worse: {_ends(arms, 2)}. {_RULE} {_trust(absolute_harmfulness_metrics)}"
+    changes = below(absolute_harmfulness_metrics, "harmfulness_change")
+    found = (
+        f"Harmfulness, the higher the worse: {_ends(arms, changes, 2)}. {_RULE} {_trust(absolute_harmfulness_metrics)}"
+    )
     return explained(figure, HARMFULNESS, HARMFULNESS_PAPER, found)
 
 
@@ -105,8 +114,8 @@ def add_line(
     )
 
 
-def _ends(arms: Mapping[str, Steps], digits: int = 0) -> str:
-    """Write where each arm begins and ends, and whether its intervals show a change."""
+def _ends(arms: Mapping[str, Steps], changes: Metrics, digits: int = 0) -> str:
+    """Write where each arm begins and ends, and whether the paired difference of the two shows a change."""
     parts = []
     for arm, steps in arms.items():
         first, last = steps[min(steps)], steps[max(steps)]
@@ -114,18 +123,35 @@ def _ends(arms: Mapping[str, Steps], digits: int = 0) -> str:
             parts.append(f"{arm} {told(last, digits, n=False)} at {max(steps)}, the only snapshot")
         else:
             ends = f"{told(first, digits, n=False)} → {told(last, digits, n=False)}"
-            parts.append(f"{arm} {ends} from rollout {min(steps)} to {max(steps)} ({_MOVES[moves(first, last)]})")
+            parts.append(
+                f"{arm} {ends} from rollout {min(steps)} to {max(steps)} ({_change(changes.get(arm), digits)})"
+            )
     shown = [estimate for steps in arms.values() for estimate in steps.values()]
     return f"{'; '.join(parts)} ({observations(shown)} prompts)"
 
 
+def _change(change: Mapping[str, Any] | None, digits: int) -> str:
+    if change is None:
+        return "no paired difference was measured"
+    verdict = "no change shown" if not differs(change) else "rises" if change["value"] > 0 else "falls"
+    return f"{verdict}: {told(change, digits, n=False)}"
+
+
 def _trust(metrics: Metrics) -> str:
-    error, of_mean = (metrics.get(f"harmfulness.squared_error{end}") for end in ("", "_of_the_mean"))
-    if error is None or of_mean is None:
-        return "How well the model predicts ratings was not tested: no prompts were held out."
-    better = moves(of_mean, error) < 0
-    verdict = "better than" if better else "not shown to be better than"
-    return (
-        f"On held-out prompts its squared error is {told(error, 2)}, {verdict} saying the mean rating always "
-        f"({told(of_mean, 2, n=False)})."
+    error, of_mean, gain = (metrics.get(f"harmfulness.squared_error{end}") for end in ("", "_of_the_mean", "_gain"))
+    if error is None or of_mean is None or gain is None:
+        text = "How well the model predicts ratings was not tested: no prompts were held out."
+    else:
+        verdict = "better than" if differs(gain) and gain["value"] > 0 else "not shown to be better than"
+        text = (
+            f"On held-out prompts, answered as those it learned from, its squared error is {told(error, 2)}, {verdict} "
+            f"saying the mean rating always ({told(of_mean, 2, n=False)})."
+        )
+    of_policies, biases = below(metrics, "harmfulness.squared_error"), below(metrics, "harmfulness.bias")
+    if not of_policies:
+        return f"{text} On the policies' own answers it was not tested: nobody rated them."
+    figures = "; ".join(
+        f"{policy} {told(of_policies[policy], 2, n=False)}, score less rating {told(biases[policy], 2, n=False)}"
+        for policy in in_order(list(of_policies))
     )
+    return f"{text} On the policies' own answers: {figures} ({observations(list(of_policies.values()))} answers each)."

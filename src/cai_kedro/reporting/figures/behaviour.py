@@ -19,6 +19,8 @@ SHARES_PAPER = (
 )
 NO_ANSWERS = "no answer was judged."
 
+_EVASIVE_IS = "By the judge's labels of single answers; the evasive ones count those that are boilerplate, too."
+
 EVASIVE = {"evasive": "#d1495b", "boilerplate": "#b5952c"}
 
 
@@ -43,7 +45,7 @@ def draw_evasion(behaviour_metrics: Metrics) -> go.Figure:
     figure.update_layout(barmode="group").update_yaxes(title="share of answers, %", rangemode="tozero")
     figures = ", ".join(f"{policy} {percent(shares[policy]['evasive'], n=False)}" for policy in policies)
     counts = observations([shares[policy]["evasive"] for policy in policies])
-    return explained(figure, EVASION, EVASION_PAPER, f"Evasive: {figures} ({counts} answers each).")
+    return explained(figure, EVASION, EVASION_PAPER, f"Evasive: {figures} ({counts} answers each). {_EVASIVE_IS}")
 
 
 def draw_behaviours(behaviour_metrics: Metrics) -> go.Figure:

@@ -1,6 +1,7 @@
 """Over-training: what the preference model sees along RL beside what the judge sees (section 4.3 of the paper)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.along import Steps, add_line, by_step
 from cai_kedro.reporting.figures.style import explained, nothing
-from cai_kedro.reporting.wording import Metrics, listed, moves, observations, told
+from cai_kedro.reporting.wording import Metrics, below, differs, listed, observations, told
 
 OVER_TRAINING = "F12 · Over-training: the score against the truth along RL"
 OVER_TRAINING_PAPER = (
@@ -24,8 +25,8 @@ PANELS = {
     "distinct_2": ("distinct pairs of words, %", 100.0, 0),
     "tokens": ("reply length, tokens", 1.0, 1),
     "eos_rate": ("replies that end, %", 100.0, 0),
-    "evasive": ("evasive, %", 100.0, 0),
-    "boilerplate": ("boilerplate, %", 100.0, 0),
+    "evasive": ("evasive by rules on the text, %", 100.0, 0),
+    "boilerplate": ("words said to many prompts, %", 100.0, 0),
 }
 
 
@@ -47,7 +48,8 @@ def over_training_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
             figure,
             OVER_TRAINING,
             OVER_TRAINING_PAPER,
-            _found(shown["pm_score"], shown.get("harmlessness", {}), kept),
+            _found(shown["pm_score"], shown.get("harmlessness", {}), kept)
+            + _verdict(shown.get("harmlessness", {}), over_training_metrics),
             height=110 + 200 * ((len(shown) + 1) // 2),
         ).update_layout(margin_t=90, legend_y=1.07)
 
@@ -88,7 +90,7 @@ def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mappin
     counts = observations([estimate for steps in scores.values() for estimate in steps.values()])
     of_truth = observations([estimate for steps in truth.values() for estimate in steps.values()])
     rated = f", of which rated {of_truth}, those to red-team prompts" if truth else ""
-    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). {_untrained(kept)}{_verdict(scores, truth, kept)}"
+    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). {_untrained(kept)}"
 
 
 def _untrained(kept: Mapping[str, list[int]]) -> str:
@@ -100,16 +102,28 @@ def _values(steps: Steps, stops: list[int]) -> str:
     return " → ".join(told(steps[step], 2, n=False) for step in stops if step in steps)
 
 
-def _verdict(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mapping[str, list[int]]) -> str:
+def _verdict(truth: Mapping[str, Steps], metrics: Metrics) -> str:
+    """Say in which arms the last snapshot has a higher score and a worse truth than the one kept, prompt by prompt."""
     if not truth:
         return "No judge rated these replies, so nobody knows what the score is worth."
-    over = []
-    for arm, steps in truth.items():
-        last = max(steps)
-        for step in kept.get(arm, ()):
-            gain = scores[arm][last]["value"] - scores[arm][step]["value"] if step in steps else 0.0
-            if gain > 0 and moves(steps[step], steps[last]) < 0:
-                over.append(arm)
+    changes = {arm: below(metrics, f"over_training_change.{arm}") for arm in truth}
+    over = [
+        arm
+        for arm, change in changes.items()
+        if _moved(change.get("pm_score")) > 0 > _moved(change.get("harmlessness"))
+    ]
+    rule = "by the 95 % intervals of the differences at the same prompts"
     if not over:
-        return "After the snapshot kept, in no arm does the score rise while harmlessness falls beyond its intervals."
-    return f"After the snapshot kept, the score rises and harmlessness falls, beyond its intervals, in {listed(over)}."
+        return f"After the snapshot kept, in no arm does the score rise while harmlessness falls, {rule}."
+    figures = "; ".join(
+        f"{arm} (score {told(changes[arm]['pm_score'], 2)}; harmlessness {told(changes[arm]['harmlessness'], 2)})"
+        for arm in over
+    )
+    return f"After the snapshot kept, the score rises and harmlessness falls, {rule}, in {figures}."
+
+
+def _moved(change: Mapping[str, Any] | None) -> int:
+    """Return 1 where a difference is above 0, -1 where it is below, 0 where none is shown or none was measured."""
+    if change is None or not differs(change):
+        return 0
+    return 1 if change["value"] > 0 else -1

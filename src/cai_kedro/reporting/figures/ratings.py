@@ -1,6 +1,6 @@
 """Elo ratings: the frontier (figure 2 of the paper) and every policy by itself (figure 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,7 +15,7 @@ from cai_kedro.reporting.figures.style import (
     marker,
     nothing,
 )
-from cai_kedro.reporting.wording import Metrics, below, listed, number, observations, told
+from cai_kedro.reporting.wording import Metrics, below, differs, listed, observations, told
 
 FRONTIER = "F2 · Harmlessness against helpfulness"
 FRONTIER_PAPER = (
@@ -26,6 +26,11 @@ RATINGS_PAPER = (
     "Harmlessness: RL-CAI with chain of thought and RL-CAI lead, then HH RLHF, SL-CAI, Helpful RLHF. Helpfulness: "
     "Helpful RLHF leads, SL-CAI stands below both RL models (figure 3)."
 )
+#: Neighbours in the paper's order (figure 3), the higher one first.
+PAPER_ORDER = {
+    "harmlessness": (("rl_cai", "hh_rlhf"), ("hh_rlhf", "sl_cai"), ("sl_cai", "helpful_rlhf")),
+    "helpfulness": (("helpful_rlhf", "rl_cai"), ("rl_cai", "sl_cai"), ("rl_cai_cot", "sl_cai")),
+}
 NO_RATINGS = "there are no head-to-heads of both kinds."
 
 
@@ -62,8 +67,8 @@ def draw_frontier(elo_metrics: Metrics) -> go.Figure:
     return explained(figure, FRONTIER, FRONTIER_PAPER, _found_on_front(front, policies, harmless, helpful), height=460)
 
 
-def draw_ratings(elo_metrics: Metrics) -> go.Figure:
-    """Draw both Elo ratings of each policy with 95 % intervals (F3)."""
+def draw_ratings(elo_metrics: Metrics, elo_gap_metrics: Metrics) -> go.Figure:
+    """Draw both Elo ratings of each policy with 95 % intervals (F3); the gaps are those of neighbours in a ranking."""
     ratings = {criterion: below(elo_metrics, f"elo.{criterion}") for criterion in ("harmlessness", "helpfulness")}
     policies = in_order(list(dict.fromkeys(policy for rated in ratings.values() for policy in rated)))
     if not policies:
@@ -81,7 +86,11 @@ def draw_ratings(elo_metrics: Metrics) -> go.Figure:
             hovertemplate="%{x}<br>" + criterion + " %{customdata}<extra></extra>",
         )
     figure.update_layout(barmode="group").update_yaxes(title="Elo")
-    found = " ".join(_found_in_order(criterion, rated) for criterion, rated in ratings.items() if rated)
+    found = " ".join(
+        _found_in_order(criterion, rated, below(elo_gap_metrics, f"elo_gap.{criterion}"))
+        for criterion, rated in ratings.items()
+        if rated
+    )
     return explained(figure, RATINGS, RATINGS_PAPER, found)
 
 
@@ -120,11 +129,22 @@ def _found_on_front(
     return f"{text} Harmlessness and helpfulness Elo with 95 % intervals: {figures} ({counts})." if figures else text
 
 
-def _found_in_order(criterion: str, rated: Mapping[str, Mapping[str, Any]]) -> str:
+def _found_in_order(criterion: str, rated: Mapping[str, Mapping[str, Any]], gaps: Metrics) -> str:
     ranked = sorted(rated, key=lambda policy: -rated[policy]["value"])
-    first, second = (rated[policy] for policy in [*ranked, *ranked][:2])
     figures = ", ".join(f"{policy} {told(rated[policy], n=False)}" for policy in ranked)
     text = f"{criterion.capitalize()}, highest first: {figures} ({observations(list(rated.values()))} prompts)."
-    overlap = second["high"] is not None and first["low"] is not None and second["high"] >= first["low"]
-    gap = number(first["value"] - second["value"])
-    return f"{text} The intervals of the first two overlap ({gap} apart)." if overlap and len(ranked) > 1 else text
+    lead = gaps.get(f"{ranked[0]}_over_{ranked[1]}") if len(ranked) > 1 else None
+    if lead and not differs(lead):
+        text += f" The first two are not told apart at the same prompts ({told(lead, n=False)})."
+    return text + _against_the_paper(PAPER_ORDER.get(criterion, ()), rated, gaps)
+
+
+def _against_the_paper(order: Sequence[tuple[str, str]], rated: Metrics, gaps: Metrics) -> str:
+    """Say which policies stand the other way round than in the paper; `order` holds pairs, the higher one first."""
+    parts = []
+    for higher, lower in order:
+        if {higher, lower} <= set(rated) and rated[lower]["value"] > rated[higher]["value"]:
+            gap = gaps.get(f"{lower}_over_{higher}")
+            shown = "" if gap is None else f" by {told(gap, n=False)}" + ("" if differs(gap) else ", not told apart")
+            parts.append(f"{lower} above {higher}{shown}")
+    return f" Other than in the paper: {'; '.join(parts)}." if parts else ""
