@@ -101,7 +101,8 @@ def _wait(process: subprocess.Popen, url: str) -> None:
     raise RuntimeError(f"the server was not ready within {START_LIMIT_S} s")
 
 
-Reply = tuple[int, dict[str, str], dict[str, Any]]
+#: Status, headers, body; bytes are sent as they are, anything else as JSON.
+Reply = tuple[int, dict[str, str], Any]
 
 
 @contextmanager
@@ -112,9 +113,9 @@ def small_server(reply: Callable[[dict[str, Any], dict[str, str]], Reply]) -> It
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status, headers, answer = reply(body, {name.lower(): value for name, value in self.headers.items()})
-            sent = json.dumps(answer).encode()
+            sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
-            for name, value in {**headers, "Content-Type": "application/json", "Content-Length": len(sent)}.items():
+            for name, value in {"Content-Type": "application/json", **headers, "Content-Length": len(sent)}.items():
                 self.send_header(name, str(value))
             self.end_headers()
             self.wfile.write(sent)

@@ -1,6 +1,7 @@
 """What people get wrong is told in one message before anything runs: what, where, what was expected, what to do."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -173,3 +174,29 @@ def test_a_shell_sees_one_line_and_an_exit_code(project: Path) -> None:
     assert done.stderr.strip().split("\n")[-1].startswith("Error: nothing was run: parameter 'rlhf.rl.rollouts'")
     assert "Traceback" not in done.stdout + done.stderr
     assert "stage 1" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--env=smok"], "there is no environment 'smok' in .*/conf; did you mean 'smoke'[?] There are base, "),
+        (
+            ["--pipelines=evaluaton"],
+            "there is no pipeline 'evaluaton'; did you mean 'evaluation'[?] There are ab",
+        ),
+        (
+            ["--params=device=gpuu"],
+            "parameter 'device' is a dial of conf/[*]/globals.yml, which --params does not",
+        ),
+        (["--params=sede=3"], "parameter 'sede' is unknown: no pipeline reads it; did you mean 'seed'[?]"),
+        (["--from-nodes=nowhere"], "Pipeline does not contain nodes named .*nowhere"),
+        (["--load-versions=nothing:2020-01-01T00.00.00.000Z"], "'load_versions' keys .nothing. are not found"),
+    ],
+)
+def test_what_is_typed_wrong(project: Path, arguments: list[str], told: str) -> None:
+    assert re.search(f"^Error: nothing was run: {told}", _refused(project, *arguments))
+
+
+def test_a_file_of_conf_that_is_no_yaml(project: Path) -> None:
+    (project / "conf" / "smoke" / "catalog_mine.yml").write_text("a: [1,\nb: 2\n")
+    assert "conf/smoke/catalog_mine.yml, line 3, column 1: did not find expected" in _refused(project)

@@ -4,6 +4,7 @@ llama.cpp's server runs only where its package is installed: pip install 'llama-
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -224,11 +225,109 @@ def test_a_server_that_is_silent_is_not_waited_for(timeout_s: float, stalled_aft
 def test_a_server_that_is_not_there_is_named() -> None:
     with (
         small_server(lambda body, headers: (200, {}, {})) as base_url,
-        pytest.raises(ServerError, match="without any choice; is base_url right"),
+        pytest.raises(ServerError, match=r"expected was one choice \(is base_url right"),
     ):
         OpenAIEngine(settings(base_url)).generate(["x"], GREEDY, [1])
     with pytest.raises(ServerError, match=rf"cannot be reached at {base_url} \(.*refused\); start it or correct"):
         OpenAIEngine(settings(base_url)).generate(["x"], GREEDY, [1])
+
+
+def chat(**message: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", **message}}
+    return {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+
+
+def echo(*values: Any) -> dict[str, Any]:
+    tokens = ["x", " (", "A)"]
+    return completion("", logprobs={"tokens": tokens, "token_logprobs": list(values), "top_logprobs": None})
+
+
+def top(**logprobs: Any) -> dict[str, Any]:
+    return completion("", logprobs={"tokens": ["a"], "token_logprobs": [-1.0], "top_logprobs": [logprobs]})
+
+
+TWO = {**completion("a"), "choices": completion("a")["choices"] * 2}
+HTML = b"<!doctype html><title>Sign in</title>" + b"<p>" * 200
+GENERATE = {"logprobs": "none"}
+ECHO, NEXT = {"logprobs": "echo"}, {"logprobs": "next_token"}
+
+
+def _ask(engine: OpenAIEngine, asked: dict[str, Any]) -> None:
+    if asked["logprobs"] == "none":
+        engine.generate(["x"], GREEDY, [1])
+    else:
+        engine.choice_logprobs(["x"], [" (A)"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "body", "told"),
+    [
+        (GENERATE, {}, r"one choice \(is base_url right\?.*\), and got {.*}"),
+        (GENERATE, {"choices": None}, "one choice .*and got"),
+        (GENERATE, {"choices": "text"}, "one choice, and got"),
+        (GENERATE, {"error": {"message": "model is loading"}}, "one choice .*model is loading"),
+        (GENERATE, TWO, "one choice, and got"),
+        (GENERATE, {"choices": [7]}, "a text as `text`, and got"),
+        (GENERATE, completion(None), "a text as `text`, and got"),  # type: ignore[arg-type]
+        (GENERATE, completion(["a"]), "a text as `text`, and got"),  # type: ignore[arg-type]
+        ({**GENERATE, "api": "chat"}, chat(content=None), "a text as `message.content`, and got"),
+        ({**GENERATE, "api": "chat"}, chat(), "a text as `message.content`, and got"),
+        ({**GENERATE, "api": "chat"}, {"choices": [{"index": 0}]}, "a text as `message.content`, and got"),
+        (GENERATE, b"", "JSON, and got"),
+        (GENERATE, b'{"choices": [{"text": "a', "JSON, and got .*is base_url right"),
+        (GENERATE, b"\xff\xfe\x00", "JSON, and got .*is base_url right"),
+        (ECHO, echo(None, math.nan, -1.0), "a finite number of at most 0 as log-probability, and got NaN"),
+        (ECHO, echo(None, "-1.0", -1.0), "a finite number of at most 0 as log-probability, and got '-1.0'"),
+        (ECHO, echo(None, None, -1.0), "a finite number of at most 0 as log-probability, and got null"),
+        (ECHO, echo(None, -math.inf, -1.0), "a finite number of at most 0 as log-probability, and got -Infinity"),
+        (ECHO, echo(None, -1.0, 0.9), "a finite number of at most 0 as log-probability, and got 0.9"),
+        (ECHO, echo(None, -1.0), "as many log-probabilities as tokens"),
+        (NEXT, top(**{" (A)": math.nan}), "a finite number of at most 0 as log-probability, and got NaN"),
+        (NEXT, top(**{" (A)": "high"}), "a finite number of at most 0 as log-probability, and got 'high'"),
+        (NEXT, completion("", logprobs={"top_logprobs": [7]}), "a list of likeliest tokens .* and got"),
+        (NEXT, completion("", logprobs={"content": [{"token": " (A)"}]}), "a list of likeliest tokens .* and got"),
+    ],
+)
+def test_an_answer_that_is_none_is_asked_for_again_and_then_told(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], body: Any, told: str
+) -> None:
+    monkeypatch.setattr("cai_kedro.engines.server._FIRST_WAIT_S", 0.01)
+    calls: list[int] = []
+
+    def malformed(_: dict[str, Any], headers: dict[str, str]) -> Reply:
+        calls.append(1)
+        return 200, {}, body
+
+    with small_server(malformed) as base_url:
+        engine = OpenAIEngine(settings(base_url, max_retries=2, **asked))
+        address = base_url.split("/")[2]
+        begins = f"the server {address}, model 'micro_lm': it answered with status 200, but expected was "
+        with pytest.raises(ServerError, match=rf"^{begins}.*{told}") as raised:
+            _ask(engine, asked)
+    assert len(calls) == 3
+    assert len(str(raised.value)) < 500
+
+
+def test_a_page_of_a_proxy_is_shortened() -> None:
+    with small_server(lambda body, headers: (200, {"Content-Type": "text/html"}, HTML)) as base_url:
+        engine = OpenAIEngine(settings(base_url))
+        with pytest.raises(ServerError, match=r"one choice .*got <!doctype html><title>Sign in.*… \(637 characters\)"):
+            engine.generate(["x"], GREEDY, [1])
+
+
+def test_one_malformed_answer_does_not_end_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cai_kedro.engines.server._FIRST_WAIT_S", 0.01)
+    replies = iter([b"", {}, completion(" yes")])
+    with small_server(lambda body, headers: (200, {}, next(replies))) as base_url:
+        assert OpenAIEngine(settings(base_url, max_retries=2)).generate(["x"], GREEDY, [1]) == [
+            Completion("yes", "stop")
+        ]
+
+
+def test_tokens_that_a_server_rules_out_are_not_likely() -> None:
+    with small_server(lambda body, headers: (200, {}, top(**{"A": -0.5, "C": -math.inf}))) as base_url:
+        engine = OpenAIEngine(settings(base_url, logprobs="next_token"))
+        assert engine.choice_logprobs(["x"], ["A", "B"]).tolist() == [[-0.5, -0.5]]
 
 
 # ---- the key ---------------------------------------------------------------------------------------------------------
@@ -255,6 +354,24 @@ def test_the_key_goes_to_the_server_and_nowhere_else(caplog: pytest.LogCaptureFi
     assert len(caplog.records) > 0
     assert KEY not in caplog.text
     assert KEY not in repr(engine) + repr(engine._server) + repr(engine._settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (f"{KEY}–", "has a character that no key can have at place 26 of 26; copy it again"),
+        (f"“{KEY}”", "has a character that no key can have at place 1 of 27"),
+        (f"{KEY}\n", "has a character that no key can have at place 26 of 26"),
+        (f"Bearer {KEY}", "has a character that no key can have at place 7 of 32"),
+        (123456789, "is no text but int; put it into quotes"),
+        ("", "is empty; give the key, or remove `credentials`"),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_told_before_anything_is_sent(key: Any, told: str) -> None:
+    with pytest.raises(ServerError, match=rf"^the `api_key` in conf/local/credentials.yml {told}") as raised:
+        OpenAIEngine(settings("http://127.0.0.1:9/v1"), key)
+    assert "Secret" not in str(raised.value)
+    assert "123" not in str(raised.value)
 
 
 def test_no_other_key_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,9 @@ PROMPT = "Is it? The answer is:"
 
 
 def echoed(*tokens: str, values: list[float | None] | None = None) -> Any:
-    return SimpleNamespace(tokens=list(tokens), token_logprobs=values or [None, *[-float(i) for i in range(1, 20)]])
+    return SimpleNamespace(
+        tokens=list(tokens), token_logprobs=(values or [None, *[-float(i) for i in range(1, 20)]])[: len(tokens)]
+    )
 
 
 @pytest.mark.parametrize(

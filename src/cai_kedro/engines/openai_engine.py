@@ -12,6 +12,7 @@ import numpy as np
 from cai_kedro.core.conversation import parse
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.server import Server, ServerError, ServerSettings
+from cai_kedro.engines.server_answers import completed, only_choice, replied
 from cai_kedro.engines.server_logprobs import echoed_logprob, likeliest_next, walked_logprobs
 from cai_kedro.engines.stopping import cut_at
 
@@ -38,11 +39,11 @@ class OpenAIEngine:
         A server that changes its weights under the same name keeps its fingerprint: nothing tells.
         """
         if self._settings.api == "chat":
-            answer = self._server.chat([{"role": "user", "content": "Hello"}], **_ONE_TOKEN)
+            name = self._server.chat(_model_name, [{"role": "user", "content": "Hello"}], **_ONE_TOKEN)
         else:
-            answer = self._server.completion(_PROBE, **_ONE_TOKEN)
+            name = self._server.completion(_model_name, _PROBE, **_ONE_TOKEN)
         # the last part of a name only: where a server keeps its models says nothing about them
-        names = [PurePosixPath(str(name)).name for name in (self._settings.model, answer.model)]
+        names = [PurePosixPath(str(name)).name for name in (self._settings.model, name)]
         return hashlib.sha256(json.dumps([self._settings.address, *names]).encode()).hexdigest()
 
     def generate(
@@ -101,25 +102,27 @@ class OpenAIEngine:
 
     def _written(self, prompt: str, fields: Mapping[str, Any]) -> tuple[str, str]:
         if self._settings.api == "chat":
-            choice = self._server.chat(as_chat(prompt), **fields).choices[0]
-            return choice.message.content or "", choice.finish_reason
-        choice = self._server.completion(prompt, **fields).choices[0]
-        return choice.text or "", choice.finish_reason
+            return self._server.chat(replied, as_chat(prompt), **fields)
+        return self._server.completion(completed, prompt, **fields)
 
     def _by_echo(self, prompt: str, choices: Sequence[str]) -> list[float]:
         return [self._echoed(prompt, choice) for choice in choices]
 
     def _echoed(self, prompt: str, choice: str) -> float:
         # one token is written and thrown away: to some servers, 0 means no limit
-        answer = self._server.completion(prompt + choice, echo=True, logprobs=1, **_ONE_TOKEN)
-        return echoed_logprob(answer.choices[0].logprobs, prompt, choice)
+        def read(answer: Any) -> float:
+            return echoed_logprob(only_choice(answer).logprobs, prompt, choice)
+
+        return self._server.completion(read, prompt + choice, echo=True, logprobs=1, **_ONE_TOKEN)
 
     def _by_next_token(self, prompt: str, choices: Sequence[str]) -> list[float]:
         return walked_logprobs(self._next_tokens, prompt, choices)
 
     def _next_tokens(self, text: str) -> dict[str, float]:
-        answer = self._server.completion(text, logprobs=self._settings.top_logprobs, **_ONE_TOKEN)
-        listed = likeliest_next(answer.choices[0].logprobs)
+        def read(answer: Any) -> dict[str, float]:
+            return likeliest_next(only_choice(answer).logprobs)
+
+        listed = self._server.completion(read, text, logprobs=self._settings.top_logprobs, **_ONE_TOKEN)
         if not listed:
             raise self._error(
                 "it lists no likeliest tokens: it ignores `logprobs`; take another server for this model, because "
@@ -135,6 +138,11 @@ class OpenAIEngine:
 
     def _error(self, told: str) -> ServerError:
         return ServerError(f"the server {self._settings.address}, model {self._settings.model!r}: {told}")
+
+
+def _model_name(answer: Any) -> str:
+    only_choice(answer)
+    return str(answer.model)
 
 
 def as_chat(prompt: str) -> list[dict[str, str]]:

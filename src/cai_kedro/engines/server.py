@@ -4,7 +4,9 @@ Retries, Retry-After and time-outs are those of the `openai` package. What it do
 requests under way, a watchdog for a server that answers nothing any more, and errors without the key in them.
 """
 
+import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Literal, Self, TypeVar
@@ -13,6 +15,8 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cai_kedro.engines.server_answers import MalformedAnswerError, malformed
+
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row")
@@ -20,6 +24,7 @@ Answer = TypeVar("Answer")
 
 _NO_KEY = "none"  # the package insists on one; without it, it would take OPENAI_API_KEY and send that to any server
 _REFUSED = (401, 403)
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0  # as the package waits between its own tries
 
 
 class ServerError(RuntimeError):
@@ -58,12 +63,28 @@ class ServerSettings(BaseModel):
         return urlsplit(self.base_url).netloc
 
 
+def checked_key(key: Any) -> str | None:
+    """Return a key that a header of HTTP can carry; raises `ServerError` without the key in it."""
+    if key is None or (isinstance(key, str) and key and key.isascii() and key.isprintable() and " " not in key):
+        return key
+    if not isinstance(key, str):
+        fault = f"is no text but {type(key).__name__}; put it into quotes"
+    elif not key:
+        fault = "is empty; give the key, or remove `credentials` from the entry of a server that wants none"
+    else:
+        place = next(
+            i for i, letter in enumerate(key) if not (letter.isascii() and letter.isprintable()) or letter == " "
+        )
+        fault = f"has a character that no key can have at place {place + 1} of {len(key)}; copy it again"
+    raise ServerError(f"the `api_key` in conf/local/credentials.yml {fault}")
+
+
 class Server:
     """The connection. Nothing is sent before the first request."""
 
     def __init__(self, settings: ServerSettings, api_key: str | None = None) -> None:
         self.settings = settings
-        self._key = api_key
+        self._key = checked_key(api_key)
         self._client = openai.OpenAI(
             base_url=settings.base_url,
             api_key=api_key or _NO_KEY,
@@ -74,14 +95,14 @@ class Server:
     def __repr__(self) -> str:
         return f"Server({self.settings.address}, {self.settings.model})"
 
-    def completion(self, prompt: str, **fields: Any) -> Any:
-        """Continue a text; returns `openai.types.Completion`. Raises `ServerError`."""
+    def completion(self, read: Callable[[Any], Answer], prompt: str, **fields: Any) -> Answer:
+        """Continue a text; returns what `read` takes out of the `openai.types.Completion`. Raises `ServerError`."""
         prompt = self.settings.prompt_prefix + prompt
-        return self._ask(self._client.completions.create, {"prompt": prompt, **fields})
+        return self._ask(self._client.completions.create, read, {"prompt": prompt, **fields})
 
-    def chat(self, messages: Sequence[Mapping[str, str]], **fields: Any) -> Any:
-        """Answer a conversation; returns `openai.types.chat.ChatCompletion`. Raises `ServerError`."""
-        return self._ask(self._client.chat.completions.create, {"messages": list(messages), **fields})
+    def chat(self, read: Callable[[Any], Answer], messages: Sequence[Mapping[str, str]], **fields: Any) -> Answer:
+        """Answer a conversation; returns what `read` takes out of the `ChatCompletion`. Raises `ServerError`."""
+        return self._ask(self._client.chat.completions.create, read, {"messages": list(messages), **fields})
 
     def each(self, ask: Callable[[Row], Answer], rows: Sequence[Row]) -> list[Answer]:
         """Ask for every row, at most `concurrency` at a time, and return the answers in the order of the rows.
@@ -106,17 +127,33 @@ class Server:
             pool.shutdown(wait=False, cancel_futures=True)
         return [answers[place] for place in range(len(rows))]
 
-    def _ask(self, create: Callable[..., Any], fields: Mapping[str, Any]) -> Any:
-        try:
-            answer = create(model=self.settings.model, extra_body=self.settings.extra_body or None, **fields)
-        except openai.OpenAIError as error:
-            told = self._told(error)
-        else:
-            if getattr(answer, "choices", None):
-                return answer
-            told = "it answered without any choice; is base_url right? It ends on /v1 at most servers"
+    def _ask(self, create: Callable[..., Any], read: Callable[[Any], Answer], fields: Mapping[str, Any]) -> Answer:
+        """Ask until `read` gets what it needs, as often as a request that fails is tried again."""
+        told = ""
+        for again in range(self.settings.max_retries + 1):
+            if again:
+                time.sleep(min(_FIRST_WAIT_S * 2 ** (again - 1), _LONGEST_WAIT_S))
+            try:
+                answer = create(model=self.settings.model, extra_body=self.settings.extra_body or None, **fields)
+            except openai.APIResponseValidationError as error:
+                told = self._malformed(error)
+                continue
+            except openai.OpenAIError as error:
+                told = self._told(error)
+                break
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                told = self._malformed(error)
+                continue
+            try:
+                return read(answer)
+            except MalformedAnswerError as error:
+                told = f"{self._without_key(str(error))} in {again + 1} tries; look at its log"
         # raised out here: the package's error holds the request, and with it the key
         raise ServerError(f"the server {self.settings.address}, model {self.settings.model!r}: {told}")
+
+    def _malformed(self, error: Exception) -> str:
+        got = getattr(error, "doc", None) or getattr(error, "body", None) or str(error)
+        return f"{self._without_key(str(malformed('JSON', got)))}; is base_url right? It ends on /v1 at most servers"
 
     def _told(self, error: openai.OpenAIError) -> str:
         status = getattr(error, "status_code", None)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from cai_kedro.engines.server_answers import MalformedAnswerError, listed, log_probability, malformed
+
 _TAIL = 32  # characters of the prompt that tell where a choice stands
 
 
@@ -21,6 +23,8 @@ def echoed_logprob(logprobs: Any, prompt: str, choice: str) -> float:
             "it gave no log-probabilities of the prompt; it ignores `echo` with `logprobs`. Set logprobs to next_token "
             "if it lists the likeliest tokens, else take another server: labels are never read from generated text"
         )
+    if not _are_texts(tokens) or not isinstance(values, list) or len(values) != len(tokens):
+        raise malformed("as many log-probabilities as tokens, which are texts", {"tokens": tokens, "values": values})
     place = "".join(tokens).rfind(prompt[-_TAIL:] + choice)
     start = place + len(prompt[-_TAIL:])
     ends = list(accumulate(len(token) for token in tokens))
@@ -31,7 +35,7 @@ def echoed_logprob(logprobs: Any, prompt: str, choice: str) -> float:
             f"its tokens {tokens[-8:]} do not have {choice!r} as tokens of their own behind the prompt; "
             f"set logprobs to next_token"
         )
-    return float(sum(values[i] for i in inside))
+    return sum(log_probability(values[i]) for i in inside)
 
 
 def likeliest_next(logprobs: Any) -> dict[str, float]:
@@ -41,13 +45,24 @@ def likeliest_next(logprobs: Any) -> dict[str, float]:
     uses for completions, too (`content`: one entry a position with its own `top_logprobs`).
     """
     legacy = getattr(logprobs, "top_logprobs", None)
-    if legacy:
-        return dict(legacy[0])
     content = getattr(logprobs, "content", None)
-    if content:
-        entry = content[0] if isinstance(content[0], Mapping) else content[0].model_dump()
-        return {top["token"]: top["logprob"] for top in entry["top_logprobs"]}
-    return {}
+    if not legacy and not content:
+        return {}
+    try:
+        if legacy:
+            return listed(dict(legacy[0]))
+        (entry, *_) = content or []
+        entry = entry if isinstance(entry, Mapping) else entry.model_dump(warnings=False)
+        return listed({top["token"]: top["logprob"] for top in entry["top_logprobs"]})
+    except MalformedAnswerError:
+        raise
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        fault = malformed("a list of likeliest tokens with their log-probabilities", legacy or content)
+    raise fault
+
+
+def _are_texts(tokens: Any) -> bool:
+    return isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)
 
 
 def walked_logprobs(
@@ -61,17 +76,17 @@ def walked_logprobs(
     """
     if not any(rests):
         return [0.0] * len(rests)
-    listed = next_tokens(written)
-    taken = [max((t for t in listed if t and rest.startswith(t)), key=len, default=None) for rest in rests]
+    likeliest = next_tokens(written)
+    taken = [max((t for t in likeliest if t and rest.startswith(t)), key=len, default=None) for rest in rests]
     if not any(taken):
         raise ValueError(
-            f"none of {[rest for rest in rests if rest]} begins with one of the {len(listed)} tokens that it lists "
-            f"({list(listed)[:8]}); raise top_logprobs, or is this a model that answers in another form?"
+            f"none of {[rest for rest in rests if rest]} begins with one of the {len(likeliest)} tokens that it lists "
+            f"({list(likeliest)[:8]}); raise top_logprobs, or is this a model that answers in another form?"
         )
-    sums = [0.0 if not rest else min(listed.values()) for rest in rests]
+    sums = [0.0 if not rest else min(likeliest.values()) for rest in rests]
     for token in dict.fromkeys(token for token in taken if token):
         places = [i for i, own in enumerate(taken) if own == token]
         behind = walked_logprobs(next_tokens, written + token, [rests[i][len(token) :] for i in places])
         for i, value in zip(places, behind, strict=True):
-            sums[i] = listed[token] + value
+            sums[i] = likeliest[token] + value
     return sums
