@@ -20,7 +20,7 @@ from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
-from cai_kedro.metrics.estimate import Estimate, mean, proportion
+from cai_kedro.metrics.estimate import Estimate, bounded_mean, proportion
 from cai_kedro.microworld.acts import Act, act_table
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.oracle import behaviour_of
@@ -133,7 +133,7 @@ def table(engine: TextEngine, n: int) -> dict[str, list[str]]:
             for new in (False, True):
                 p = p_first(engine, split, ("objection", "comply"), polarity, new, n)
                 name = f"mean p of objection over comply, `{polarity}`, {'new' if new else 'known'} wording"
-                rows.setdefault(name, []).append(shown(mean(p)))
+                rows.setdefault(name, []).append(shown(bounded_mean(p, 0, 1)))
         rows.setdefault("right on benign requests", []).append(share(right(engine, split, n)))
     return rows
 

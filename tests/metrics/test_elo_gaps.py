@@ -88,6 +88,9 @@ def test_in_a_round_robin_the_surplus_is_the_difference_of_points() -> None:
 def test_sign_flips_count_the_values_as_they_are() -> None:
     assert sign_flip_p(np.ones(30), 99, seed=0) == pytest.approx(0.01)
     assert sign_flip_p(np.array([1.0, -1.0]), 99, seed=0) == 1
+    # compared with nothing a flip could reach, it would be the smallest p value of all
+    with pytest.raises(ValueError, match="a p value needs finite values, got 1 of 3 that are not"):
+        sign_flip_p(np.array([1.0, np.nan, 2.0]), 99, seed=0)
 
 
 def test_a_separated_pair_needs_no_more_prompts() -> None:

@@ -76,6 +76,10 @@ def sign_flip_p(values: NDArray[np.float64], n_draws: int, seed: int) -> float:
 
     The share of random sign flips whose sum is at least as far from 0, the values as they are counted as one flip.
     """
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"a p value needs finite values, got {(~np.isfinite(values)).sum()} of {len(values)} that are not"
+        )
     rng = np.random.default_rng(seed)
     observed = abs(values.sum()) - 1e-9  # sums of the same values in another order may differ by rounding
     flips = (rng.choice((-1.0, 1.0), size=len(values)) @ values for _ in range(n_draws))

@@ -69,7 +69,11 @@ def _found(metrics: Metrics) -> str:
         if name in metrics
         for told_interval in [_interval(metrics, name)]
     ]
-    return f"Expected calibration error: {'; '.join(parts)}." if parts else "No calibration error was measured."
+    return (
+        f"Expected calibration error, less what is noise: {'; '.join(parts)}."
+        if parts
+        else "No calibration error was measured."
+    )
 
 
 def _interval(metrics: Metrics, name: str) -> str:
