@@ -1,6 +1,8 @@
 """PPO's loop: it learns, the KL penalty holds it back, and an interrupted run ends where an uninterrupted one ends."""
 
 import logging
+import re
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -351,6 +353,49 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tiny_lm: LanguageModel, tm
     (tmp_path / "checkpoint-12" / "trainer_state.json").write_text('{"global_st', encoding="utf-8")
     assert newest_checkpoint(tmp_path, 100) == whole
     assert newest_checkpoint(tmp_path, 3) is None
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_off, flip_a_bit, Path.unlink])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.pt", "ppo_state.json", "trainer_state.json", "digests.json", "snapshots"]
+)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    name: str, damage: Any, two_checkpoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
+    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-8"
+    damage(run_dir / "snapshots" / "2.safetensors" if name == "snapshots" else run_dir / "checkpoint-8" / name)
+    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-4"
+    assert len(caplog.messages) == 1
+    assert re.search(r"PPO passes over .*checkpoint-8: .*(missing|damaged|cannot be read|no digests)", caplog.text)
+
+
+@pytest.fixture(scope="module")
+def two_checkpoints(_tiny_lm: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("two_checkpoints")
+    train(copies(_tiny_lm, 1)[0], settings(rollouts=2), run_dir=run_dir)
+    return run_dir
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
+    tiny_lm: LanguageModel, two_checkpoints: Path, tmp_path: Path
+) -> None:
+    first, second = copies(tiny_lm, 2)
+    straight = train(first, settings(rollouts=3))
+    run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
+    flip_a_bit(run_dir / "checkpoint-8" / "model.safetensors")
+    assert_same(train(second, settings(rollouts=3), run_dir=run_dir), straight)
+    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-12"
 
 
 def test_only_what_decides_the_outcome_names_a_run(tiny_lm: LanguageModel) -> None:

@@ -1,6 +1,8 @@
 """Policy against preference model: our PPO and TRL's trainers behind one call, and what it refuses."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,33 @@ def test_ppo_trains_against_the_preference_model_and_resumes(
     for name, weight in result.policy.model.state_dict().items():
         assert torch.equal(weight, again.policy.model.state_dict()[name])
     pd.testing.assert_frame_equal(result.curves, again.curves, check_exact=True)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from cai_kedro.core.lock import locked
+with locked(Path(sys.argv[1]), "the policy"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_runs_do_not_write_the_same_checkpoints(
+    tiny_lm: LanguageModel, tiny_pm: LanguageModel, tmp_path: Path
+) -> None:
+    params = settings(rollouts=1, checkpoint_dir=str(tmp_path))
+    start = copy.deepcopy(tiny_lm.model)
+    train_policy(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
+    (run_dir,) = tmp_path.iterdir()
+    command = [sys.executable, "-c", HOLDER, str(run_dir / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        told = f"the policy with checkpoints in .* is being made by another run, process {holder.pid} on "
+        with pytest.raises(ValueError, match=told):
+            train_policy(LanguageModel(start, tiny_lm.tokenizer), tiny_pm, prompt_table(), params, seed=1)
+        holder.communicate("")
 
 
 def test_bfloat16_products_keep_float32_weights(tiny_lm: LanguageModel, tiny_pm: LanguageModel) -> None:

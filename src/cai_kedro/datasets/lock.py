@@ -1,42 +1,21 @@
-"""One run at a time on one output."""
+"""One run at a time on one output, told as datasets tell their errors."""
 
-import fcntl
-import logging
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kedro.io import DatasetError
 
-logger = logging.getLogger(__name__)
+from cai_kedro.core.lock import InUseError
+from cai_kedro.core.lock import locked as held
 
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file; raises `DatasetError` that names the process which holds it.
-
-    The lock is the system's: it ends with its process however that ends, so a lock file that a killed run left is
-    simply taken over. What stands in the file is for the message.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    """Hold the lock file as `core.lock.locked` does; raises `DatasetError` that names the process which holds it."""
+    with ExitStack() as stack:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise DatasetError(
-                f"{what} is being made by another run, {file.read().strip() or 'which has just started'}: wait for it "
-                f"or stop it, then start again ({path} is locked)"
-            ) from error
-        file.seek(0)
-        if left := file.read().strip():
-            logger.warning("%s: taken over from %s, which ended before it was done", what, left)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+            stack.enter_context(held(path, what))
+        except InUseError as error:
+            raise DatasetError(str(error)) from error
+        yield

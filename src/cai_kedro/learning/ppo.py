@@ -39,6 +39,7 @@ from cai_kedro.learning.ppo_checkpoints import (
     load_weights,
     newest_checkpoint,
     save_weights,
+    seal,
     weights_of,
 )
 from cai_kedro.learning.replies import Replies, ReplyReader
@@ -114,7 +115,7 @@ class PPOTrainer(FiniteTraining):
             per_device_train_batch_size=params.minibatch_size,
             max_grad_norm=0,  # _PPOCallback clips policy and value head apart from each other
             logging_strategy="no",
-            save_total_limit=1,
+            save_total_limit=2,  # where the newest is damaged, the other one is taken
             ignore_data_skip=True,  # checkpoints lie on rollout boundaries
             **flags,
         )
@@ -338,3 +339,7 @@ class _PPOCallback(TrainerCallback):
                 clock(rate * (params.rollouts - done)),
             )  # fmt: skip
         control.should_save = self.trainer.run_dir is not None and (last or done % params.checkpoint_every == 0)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        done = state.global_step // self.trainer.params.steps_per_rollout
+        seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", done)

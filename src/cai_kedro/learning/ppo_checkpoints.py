@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 from cai_kedro.learning.rewards import ScoreUnits
 from cai_kedro.learning.rl_params import RLParams
 
+logger = logging.getLogger(__name__)
+
 WEIGHTS = "model.safetensors"
 STATE = "ppo_state.json"
 SNAPSHOTS = "snapshots"
+DIGESTS = "digests.json"
 
 # What may differ between a run and its continuation: how long it is and where it writes.
 _NOT_PART_OF_A_RUN = {"rollouts", "checkpoint_every", "checkpoint_dir"}
@@ -78,17 +82,51 @@ def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]],
     return digest.hexdigest()
 
 
-def newest_checkpoint(run_dir: Path, max_steps: int) -> Path | None:
-    """Return the newest complete checkpoint of at most `max_steps` steps, or None.
+def seal(checkpoint: Path, rollouts_done: int) -> None:
+    """Write the digest of every file of a checkpoint and of the snapshots so far; without it a checkpoint is not whole."""
+    snapshots = [
+        path for path in (checkpoint.parent / SNAPSHOTS).glob("*.safetensors") if int(path.stem) <= rollouts_done
+    ]
+    files = sorted({*checkpoint.iterdir(), *snapshots} - {checkpoint / DIGESTS})
+    digests = {str(path.relative_to(checkpoint.parent)): _digest(path) for path in files}
+    partial = checkpoint.parent / f"{checkpoint.name}.partial"
+    partial.write_text(json.dumps(digests, indent=2), encoding="utf-8")
+    partial.replace(checkpoint / DIGESTS)
 
-    The trainer's checkpoints are not atomic; `trainer_state.json` is what it writes last.
+
+def newest_checkpoint(run_dir: Path, max_steps: int) -> Path | None:
+    """Return the newest checkpoint of at most `max_steps` steps whose files are as they were written, or None.
+
+    The trainer's checkpoints are not atomic, and disks fail: a damaged one is passed over with a warning.
     """
-    for path in sorted(run_dir.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
-        try:
-            done = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
-            PPOState.load(path)
-        except (OSError, ValueError, KeyError, TypeError):
+    for path in sorted(run_dir.glob("checkpoint-[0-9]*/"), key=lambda path: -int(path.name.split("-")[1])):
+        if int(path.name.split("-")[1]) > max_steps:
             continue
-        if done <= max_steps:
+        fault = _fault(path)
+        if fault is None:
             return path
+        logger.warning("PPO passes over %s: %s; it resumes from an older checkpoint, or starts again", path, fault)
     return None
+
+
+def _fault(checkpoint: Path) -> str | None:
+    """Say what is wrong with a checkpoint, None if nothing is."""
+    try:
+        digests: dict[str, str] = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
+        expected = list(digests.items())
+    except FileNotFoundError:
+        return f"it has no {DIGESTS}, so it was not finished"
+    except (OSError, ValueError, AttributeError) as error:
+        return f"its {DIGESTS} cannot be read ({error})"
+    for name, digest in expected:
+        path = checkpoint.parent / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _digest(path) != digest:
+            return f"{name} is not as it was written, cut off or damaged"
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

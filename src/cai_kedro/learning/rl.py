@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cai_kedro.core.lock import locked
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.encoding import check_same_tokenizer
@@ -34,8 +35,8 @@ def train_policy(
     The KL penalty is to the policy as it comes. With a `checkpoint_dir`, PPO continues an interrupted run of the same
     models, prompts, parameters and seed, and ends where it would have ended.
 
-    Raises `ValueError` when policy and PM do not share a tokenizer, or when the prompts are none, too few for a rollout
-    or all too long.
+    Raises `ValueError` when policy and PM do not share a tokenizer, when the prompts are none, too few for a rollout or
+    all too long, when another process writes the same checkpoints, or at the first number that is not finite.
     """
     check_same_tokenizer(policy, preference_model)
     seed = derive_seed(seed, "reinforcement learning")
@@ -55,6 +56,7 @@ def train_policy(
             if params.checkpoint_dir is not None:
                 models = (policy.model, preference_model.model)
                 run_dir = Path(params.checkpoint_dir) / run_fingerprint(models, encoded.token_ids, params, seed)
+                loan.enter_context(locked(run_dir / "lock", f"the policy with checkpoints in {run_dir}"))
             return train_ppo(policy, score, encoded, params, seed, run_dir)
         return train_with_trl(policy, score, encoded, params, seed)
 
