@@ -125,7 +125,7 @@ def test_a_hub_reference_fetches_the_pinned_revision(
     tmp_path: Path, tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ModelCheckpointDataset(filepath=tmp_path / "cache").save(tiny_lm)
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def fetch(repo: str, revision: str, allow_patterns: list[str]) -> str:
         asked.update(repo=repo, revision=revision, patterns=allow_patterns)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
+from cai_kedro.engines.model_files import check_model_directory
 from cai_kedro.engines.model_reference import resolve_directory
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
 
@@ -47,7 +48,8 @@ class VLLMEngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
     def load(self) -> TextEngine:
         """Return an engine; raises `DatasetError` that says which files a directory, or what this machine, misses."""
         try:
-            return VLLMEngine(resolve_directory(Path(self._get_load_path())), self._settings)
+            directory = check_model_directory(resolve_directory(Path(self._get_load_path())))
+            return VLLMEngine(directory, self._settings)
         except ModuleNotFoundError as error:
             raise DatasetError(f"a model on vLLM needs the package {error.name!r}: pip install -e '.[gpu]'") from error
         except ValueError as error:

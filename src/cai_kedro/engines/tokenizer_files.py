@@ -39,15 +39,21 @@ def read_tokenizer(directory: Path, config: Any, generation: GenerationConfig | 
     if tokenizer.chat_template is None:
         tokenizer.chat_template = HH_CHAT_TEMPLATE
     _forget_default_eos(directory / "config.json", config, tokenizer)
-    eos = eos_ids_of(tokenizer, generation, config)
+    try:
+        eos = eos_ids_of(tokenizer, generation, config)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{directory}: a config's eos_token_id is neither an id nor a list of ids ({error})"
+        ) from error
     if not eos:
         raise ValueError(
             f"no token ends an answer: neither tokenizer nor configs in {directory} name an EOS; set "
             f"tokenizer.eos_token and save it again"
         )
-    if max(eos) >= rows:
+    beyond = [i for i in eos if not 0 <= i < rows]
+    if beyond:
         raise ValueError(
-            f"{directory}: the EOS id {max(eos)} is beyond the {rows} embeddings of the model; put the tokenizer and "
+            f"{directory}: the EOS id {beyond[0]} is beyond the {rows} embeddings of the model; put the tokenizer and "
             f"the configs that belong to the weights into the directory"
         )
     if tokenizer.eos_token_id is None:
