@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from kedro.io import DatasetError
 
+from cai_kedro.core.csv_text import as_csv
 from cai_kedro.core.progress import RowProgress
 from cai_kedro.core.shards import Outcome, ShardPlan, assemble, quarantine_table, run_shard
-from cai_kedro.datasets.csv_dataset import as_csv
 from cai_kedro.datasets.durable import write_durably
 from cai_kedro.datasets.lock import locked
 from cai_kedro.datasets.shard_store import ShardStore

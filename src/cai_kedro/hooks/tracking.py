@@ -20,7 +20,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from cai_kedro.core.constitution import Constitution
-from cai_kedro.datasets.csv_dataset import as_csv
+from cai_kedro.core.csv_text import as_csv
 from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.mlflow_run import MlflowRun, sweep
 from cai_kedro.hooks.mlflow_store import absolute_uri, move_artifacts, open_experiment, store_fault
@@ -168,7 +168,7 @@ class Tracking:
         assert self._run is not None
         self._run.log_estimates(estimates)
         table = pd.DataFrame.from_dict(dict(estimates), orient="index", columns=["value", "low", "high", "n"])
-        self._run.log_text(table.rename_axis("metric").to_csv(), f"tables/{name}.csv")
+        self._run.log_text(as_csv(table.rename_axis("metric").reset_index()), f"tables/{name}.csv")
 
     def _log_summary(self, name: str, table: pd.DataFrame) -> None:
         assert self._run is not None
