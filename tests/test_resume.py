@@ -39,7 +39,7 @@ def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(uninterrupted: Pat
     project = without_results(uninterrupted, tmp_path / "project", NAMES)
     assert run_and_kill(project, BOTH, Kill(rename=9, after=True))  # a shard's file has its name, its manifest not yet
     first = finished_rows(project, NAMES)
-    assert run_and_kill(project, BOTH, Kill(rename=30, after=False))
+    assert run_and_kill(project, BOTH, Kill(rename=31, after=False))
     second = finished_rows(project, NAMES)
     assert 0 < sum(first.values()) < sum(second.values())
     terminal = run(project)
