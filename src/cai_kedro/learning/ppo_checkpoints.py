@@ -83,7 +83,7 @@ def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]],
 
 
 def seal(checkpoint: Path, rollouts_done: int) -> None:
-    """Write the digest of every file of a checkpoint and of the snapshots so far; without it a checkpoint is not whole."""
+    """Write the digest of every file of a checkpoint and of the snapshots so far; without it none is whole."""
     snapshots = [
         path for path in (checkpoint.parent / SNAPSHOTS).glob("*.safetensors") if int(path.stem) <= rollouts_done
     ]
