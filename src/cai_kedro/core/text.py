@@ -4,6 +4,7 @@ import re
 
 _BREAK = re.compile(r"(?<=[.!?])\s+|[;:\n]+|\s[-–—]\s|—|,\s*(?=(?:but|however|and instead|instead|so)\b)")
 _WORD = re.compile(r"[\w']+")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def words_of(text: str) -> list[str]:
@@ -15,3 +16,22 @@ def clauses(text: str) -> list[str]:
     """Return sentences, and parts of sentences before `but`, `so`, `;` and the like, as words with spaces between."""
     parts = (" ".join(words_of(part)) for part in _BREAK.split(text.replace("’", "'").lower()))
     return [part for part in parts if part]
+
+
+def for_spreadsheet(cell: object) -> object:
+    """Put an apostrophe in front of text that a spreadsheet would run as a formula, or that starts with one."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def from_spreadsheet(cell: object) -> object:
+    """Take off what `for_spreadsheet` put in front."""
+    return cell.removeprefix("'") if isinstance(cell, str) else cell
+
+
+#: Control characters, changes of direction, foreign line ends, halves of characters.
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    r"""Write what a terminal would obey as what it is (an escape becomes `\x1b`), but for the characters to `keep`."""
+    return _HIDDEN.sub(lambda hit: hit[0] if hit[0] in keep else hit[0].encode("unicode_escape").decode("ascii"), text)
