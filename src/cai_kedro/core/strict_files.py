@@ -81,6 +81,23 @@ def strict_json(text: str) -> Any:
         raise ValueError("is nested too deeply; write each entry as one flat object") from error
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file that a program wrote; `ValueError` names the file, also for a key there twice.
+
+    NaN and Infinity are let through: configs of state space models hold an infinite limit.
+    """
+    text = read_text(path)
+    try:
+        read = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); correct it or fetch it again") from error
+    if not isinstance(read, dict):
+        raise ValueError(
+            f"{path} cannot be read (it holds {type(read).__name__}, not an object); correct it or fetch it again"
+        )
+    return read
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in pairs:

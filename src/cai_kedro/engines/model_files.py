@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from cai_kedro.core.finite import check_weights
+from cai_kedro.core.strict_files import json_object
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.tokenizer_files import fit_embeddings, read_tokenizer
 from cai_kedro.engines.weight_files import (
@@ -34,6 +35,8 @@ from cai_kedro.engines.weight_files import (
 
 WEIGHTS = (SINGLE, INDEX)
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+#: Small files that decide how a model answers; libraries read some of them without a word on what is wrong.
+_SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
 _ADAPTER = "adapter_config.json"
 
 
@@ -90,6 +93,9 @@ def load_language_model(directory: Path) -> LanguageModel:
 
 def _read(directory: Path) -> _Checked:
     _check_files(directory)
+    for name in _SETTINGS:
+        if (directory / name).is_file():
+            json_object(directory / name)
     tensors = on_meta(weight_files(directory))
     config = _read_config(directory)
     kind, config, renamed = _architecture(directory, config)

@@ -5,7 +5,6 @@ headers of the files before anything is loaded.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
+
+from cai_kedro.core.strict_files import json_object
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -33,20 +34,23 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[Path]:
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()), key=str)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    content = json_object(index)
+    if not isinstance(content.get("weight_map"), dict) or not isinstance(content.get("metadata"), dict):
         raise ValueError(
-            f"{index} is no index of shards ({error!r}); expected an object with `weight_map`, tensor to file name"
-        ) from error
+            f"{index} is no index of shards, it has {sorted(content)}; expected an object with `metadata` and "
+            f"`weight_map`, tensor to file name"
+        )
+    names = sorted(content["weight_map"].values(), key=str)
     for name in names:
         if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name:
             raise ValueError(f"{index} names the shard {name!r}; expected a .safetensors file in the same directory")
         if not (index.parent / name).is_file():
-            raise ValueError(f"{index} names the shard {name}, which is not there; fetch or copy the whole model again")
+            raise ValueError(
+                f"{index} names the shard {name!r}, which is not there; fetch or copy the whole model again"
+            )
     if not names:
         raise ValueError(f"{index} names no shard; expected each tensor of the model with its file")
-    return [index.parent / name for name in names]
+    return [index.parent / name for name in dict.fromkeys(names)]
 
 
 def _check_whole(weights: Path) -> None:
