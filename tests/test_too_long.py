@@ -163,7 +163,8 @@ def harmfulness(world: World) -> Iterable[str]:
     training = {**HARMFULNESS.training.model_dump(), "epochs": 1}
     params = HarmfulnessParams.model_validate({**HARMFULNESS.model_dump(), "training": training})
     answers = world.responses("rl_cai_step_10")
-    scores, _ = score_harmfulness(world.lm, ratings, answers, world.prompts, world.prompts, params, 0)
+    score = score_harmfulness({"rl_cai": "sl_cai"})
+    scores, _ = score(world.lm, ratings, answers, world.responses("sl_cai"), world.prompts, object(), params, 0)
     return scores["prompt_id"]
 
 
@@ -241,7 +242,7 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "measure_snapshots": lambda w: measure_snapshots(w.lm, {1: w.lm}, w.pm, w.prompts, RLHF, ARM, 0)["prompt_id"],
     "measure_preference_model": measured,
     "rate_principles": principles,
-    "score_harmfulness": harmfulness,
+    "score_harmfulness.<locals>.score": harmfulness,
     "reinforce": trained,
     "fine_tune": fine_tuned,
     "fit_preference_model": fitted,

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from cai_kedro.core.worked_examples import ExamplesOf
 from cai_kedro.datasets.csv_dataset import CsvDataset
-from cai_kedro.hooks.preflight import Preflight, PreflightError
+from cai_kedro.hooks.faults import PreflightError
+from cai_kedro.hooks.preflight import Preflight
 from cai_kedro.hooks.preflight_checks import input_faults
 from cai_kedro.hooks.preflight_data import example_faults, version_faults
 from cai_kedro.hooks.run_names import is_parameter
