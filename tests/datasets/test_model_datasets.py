@@ -271,6 +271,12 @@ def test_a_path_may_start_at_home(project: Path, monkeypatch: pytest.MonkeyPatch
     assert ModelReference(path="~/models/mine").directory() == project / "models" / "mine"
 
 
+def test_the_home_of_a_user_who_is_not_there_is_told() -> None:
+    for read in (ModelReference.locate, lambda reference: reference.at(Path("/project"))):
+        with pytest.raises(ValueError, match="'~no-such-user/mine' starts in a home directory that is not known; write"):
+            read(ModelReference(path="~no-such-user/mine"))
+
+
 def test_a_hub_that_is_out_of_reach_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, Gemma3Config, Gemma3ForConditionalGeneration
+from transformers import (
+    AutoModelForSequenceClassification,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Mistral3Config,
+    Mistral3ForConditionalGeneration,
+)
 
 from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.language_model import LanguageModel
@@ -236,6 +242,27 @@ def test_the_text_model_is_taken_out_of_a_model_of_images(tiny_lm: LanguageModel
     save_language_model(lm, tmp_path / "text")
     with torch.no_grad():
         torch.testing.assert_close(load_language_model(tmp_path / "text").model(ids).logits, whole.model(ids).logits)
+
+
+def test_the_outer_config_alone_ties_the_head_of_the_text_model(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Mistral3Config(
+        text_config={"model_type": "mistral", **sizes, "num_key_value_heads": 2, "head_dim": 8}
+        | {"vocab_size": len(tiny_lm.tokenizer), "pad_token_id": 0, "tie_word_embeddings": False},
+        vision_config={"model_type": "pixtral", **sizes, "head_dim": 8, "image_size": 28, "patch_size": 14},
+    )
+    assert config.tie_word_embeddings
+    whole = Mistral3ForConditionalGeneration(config).eval()
+    save_language_model(LanguageModel(whole, tiny_lm.tokenizer), tmp_path / "m")
+    ids = torch.tensor([[1, 70, 80]])
+    with torch.no_grad():
+        torch.testing.assert_close(load_language_model(tmp_path / "m").model(ids).logits, whole(ids).logits)
+
+
+def test_a_text_model_that_cannot_be_taken_out_is_told(llama: Path) -> None:
+    given = {"architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl"}
+    _edit(llama / "config.json", **given, text_config={"vocab_size": 258, "hidden_size": 16}, vision_config={})
+    _refused(llama, "Qwen2_5_VLForConditionalGeneration, whose text model cannot be loaded without the rest")
 
 
 def test_weights_of_the_text_model_have_to_be_there(tiny_lm: LanguageModel, tmp_path: Path) -> None:

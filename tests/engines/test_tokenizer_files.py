@@ -135,6 +135,17 @@ def test_rows_that_no_token_uses_take_the_padding(unpadded: PreTrainedTokenizerB
     assert embedding_rows(lm.model) == BYTES + 6
 
 
+def test_padding_of_the_config_beyond_the_embeddings_is_the_tokenizers(
+    tiny_lm: LanguageModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_language_model(tiny_lm, tmp_path / "m")
+    file = tmp_path / "m" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "pad_token_id": BYTES}))
+    check_model_directory(tmp_path / "m")
+    assert load_language_model(tmp_path / "m").model.config.pad_token_id == tiny_lm.tokenizer.pad_token_id
+    assert f"pads with the id {BYTES}, beyond the {BYTES} embeddings" in caplog.text
+
+
 def test_padding_beyond_the_embeddings_gets_a_row(unpadded: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     unpadded.add_special_tokens({"pad_token": "[PAD]"})
     lm = load_language_model(_saved(unpadded, tmp_path / "m", rows=BYTES))

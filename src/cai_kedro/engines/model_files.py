@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -21,7 +22,7 @@ from transformers import (
 from cai_kedro.core.finite import check_weights
 from cai_kedro.core.strict_files import json_object
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.tokenizer_files import fit_embeddings, read_tokenizer
+from cai_kedro.engines.tokenizer_files import fit_embeddings, forget_padding_beyond, read_tokenizer
 from cai_kedro.engines.weight_files import (
     INDEX,
     SINGLE,
@@ -97,10 +98,13 @@ def _read(directory: Path) -> _Checked:
         if (directory / name).is_file():
             json_object(directory / name)
     tensors = on_meta(weight_files(directory))
-    config = _read_config(directory)
-    kind, config, renamed = _architecture(directory, config)
+    whole = _read_config(directory)
+    kind, config, renamed = _architecture(directory, whole)
     if renamed:
         tensors = {name: shape for name, shape in tensors.items() if _is_text(name)}
+        # of the inner and the outer config, the outer one says whether the head is the embeddings
+        if whole.tie_word_embeddings and not any(name.endswith("lm_head.weight") for name in tensors):
+            config.tie_word_embeddings = True
     with torch.device("meta"):
         try:
             own = type(kind.from_config(config))
@@ -149,6 +153,7 @@ def _read_config(directory: Path) -> PretrainedConfig:
         raise ValueError(f"{file} cannot be read ({first_line(error)}); correct it or fetch it again") from error
     if getattr(config, "quantization_config", None) is not None:
         raise ValueError(f"{file} names quantised weights, which cannot be trained; give the model as it was before")
+    forget_padding_beyond(file, config)
     return config
 
 
@@ -170,6 +175,11 @@ def _architecture(directory: Path, config: PretrainedConfig) -> tuple[Any, Pretr
         return AutoModelForSequenceClassification, config, {}
     text = config.get_text_config(decoder=True)
     if architecture.endswith("ForConditionalGeneration") and not config.is_encoder_decoder and text is not config:
+        if type(text) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+            raise ValueError(
+                f"{directory / 'config.json'} names the architecture {architecture}, whose text model cannot be loaded "
+                f"without the rest of it; give a model of text alone (…ForCausalLM)"
+            )
         if text.architectures is None:
             text.architectures = [architecture.replace("ForConditionalGeneration", "ForCausalLM")]
         text.eos_token_id = getattr(config, "eos_token_id", None) or text.eos_token_id

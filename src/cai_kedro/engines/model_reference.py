@@ -33,7 +33,7 @@ class ModelReference(BaseModel):
 
     def at(self, base: Path) -> "ModelReference":
         """Return the reference with an absolute path: `~` is the home directory, a relative one starts at `base`."""
-        return self if self.path is None else ModelReference(path=str(base / Path(self.path).expanduser()))
+        return self if self.path is None else ModelReference(path=str(base / _from_home(self.path)))
 
     def directory(self) -> Path:
         """Return the directory of the model, fetched first if it is on the hub; raises `ValueError` if incomplete."""
@@ -44,7 +44,7 @@ class ModelReference(BaseModel):
 
         Raises `ValueError` where the hub cannot give it.
         """
-        return Path(self.path).expanduser() if self.path is not None else self._fetch(_HUB_FILES)
+        return _from_home(self.path) if self.path is not None else self._fetch(_HUB_FILES)
 
     def check(self) -> None:
         """Check a directory, or fetch all but the weights from the hub; raises `ValueError` if that cannot be."""
@@ -62,6 +62,13 @@ class ModelReference(BaseModel):
                 f"the model {self.repo} at {self.revision} cannot be fetched from the hub ({first_line(error)}); "
                 f"check network, name and HF_TOKEN, or copy it to this machine and use source: path"
             ) from error
+
+
+def _from_home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # `~name`, and no such user here
+        raise ValueError(f"the path {path!r} starts in a home directory that is not known; write it in full") from error
 
 
 def write_reference(reference: ModelReference, directory: Path) -> None:

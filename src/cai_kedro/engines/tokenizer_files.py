@@ -73,6 +73,15 @@ def _forget_default_eos(file: Path, config: Any, tokenizer: PreTrainedTokenizerB
             part.eos_token_id = None
 
 
+def forget_padding_beyond(file: Path, config: Any) -> None:
+    """Unset a padding, in place, that has no embedding: no model can be built with it, and none was trained on it."""
+    for part in (config, config.get_text_config(decoder=True)):
+        pad, rows = getattr(part, "pad_token_id", None), getattr(part, "vocab_size", None)
+        if isinstance(pad, int) and isinstance(rows, int) and pad >= rows:
+            part.pad_token_id = None
+            _say_once(f"{file} pads with the id {pad}, beyond the {rows} embeddings: the tokenizer's padding is taken")
+
+
 def _pad_with_another_token(
     tokenizer: PreTrainedTokenizerBase, eos: tuple[int, ...], config: Any, rows: int, directory: Path
 ) -> None:
