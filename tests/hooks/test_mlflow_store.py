@@ -99,6 +99,8 @@ def _folder(path: Path) -> None:
             "was made by a newer or another .* 'feedface0000'.*install",
         ),
         (_schema("451aebb31d03"), "was made by an older MLflow .*`mlflow db upgrade`"),
+        (_sql("DROP TABLE metrics"), "is not whole, its table 'metrics' is missing; move it away"),
+        (_sql("ALTER TABLE tags DROP COLUMN value"), "is not whole, the column 'value' of its table 'tags' is missing"),
         (_folder, r"cannot be read \(Is a directory\)"),
     ],
 )

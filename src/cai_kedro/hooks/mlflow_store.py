@@ -102,7 +102,7 @@ def _content_fault(connection: sqlite3.Connection, path: Path) -> str | None:
         return None
     if revision is None or "experiments" not in tables:
         return f"{what} belongs to something else, it holds the tables {sorted(tables)[:4]}; {_ADVICE}"
-    return _schema_fault(revision, what)
+    return _schema_fault(revision, what) or _tables_fault(connection, what)
 
 
 def _schema_fault(revision: str, what: str) -> str | None:
@@ -122,6 +122,20 @@ def _schema_fault(revision: str, what: str) -> str | None:
         f"{what} was made by a newer or another MLflow than the installed {VERSION} (its schema {revision!r} is not "
         f"known); install that MLflow, or {_ADVICE}"
     )
+
+
+def _tables_fault(connection: sqlite3.Connection, what: str) -> str | None:
+    """Tell which table or column is missing: MLflow itself would say so in the middle of a run."""
+    import mlflow.store.tracking.dbmodels.models  # noqa: F401, PLC0415 - fills the list of tables
+    from mlflow.store.db.base_sql_model import Base  # noqa: PLC0415
+
+    for name, table in Base.metadata.tables.items():
+        columns = {column for (column,) in connection.execute("SELECT name FROM pragma_table_xinfo(?)", (name,))}
+        missing = [column.name for column in table.columns if column.name not in columns]
+        if missing:
+            part = f"the column {missing[0]!r} of its table {name!r}" if columns else f"its table {name!r}"
+            return f"{what} is not whole, {part} is missing; {_ADVICE}"
+    return None
 
 
 def open_experiment(uri: str, name: str, artifacts: Path | str | None) -> tuple["MlflowClient", str]:
