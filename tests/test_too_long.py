@@ -199,7 +199,7 @@ TWO = PairParams(
 )
 #: What each node function that asks a model makes of the prompts: a plan, or the ids that are left.
 STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
-    "plan_human_pairs": lambda w: plan_human_pairs(w.prompts, w.engine, object(), TWO, 0, SHARDS),
+    "plan_human_pairs": lambda w: plan_human_pairs(w.prompts, w.pairs.iloc[:0], w.engine, TWO, 0, SHARDS),
     "plan_pairs": lambda w: plan_pairs(w.prompts, w.engine, TWO, 0, SHARDS),
     "plan_responses": lambda w: plan_responses(w.prompts, w.engine, ONE, 0, SHARDS),
     "plan_red_team_prompts": lambda w: plan_red_team_prompts(

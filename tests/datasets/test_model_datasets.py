@@ -273,7 +273,9 @@ def test_a_path_may_start_at_home(project: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_home_of_a_user_who_is_not_there_is_told() -> None:
     for read in (ModelReference.locate, lambda reference: reference.at(Path("/project"))):
-        with pytest.raises(ValueError, match="'~no-such-user/mine' starts in a home directory that is not known; write"):
+        with pytest.raises(
+            ValueError, match="'~no-such-user/mine' starts in a home directory that is not known; write"
+        ):
             read(ModelReference(path="~no-such-user/mine"))
 
 

@@ -13,7 +13,12 @@ from cai_kedro.datasets.shards_dataset import ShardsDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.raters import SimulatedRaters
-from cai_kedro.templates.human_feedback import compare_harmlessness, compare_helpfulness, plan_human_pairs
+from cai_kedro.templates.human_feedback import (
+    compare_harmlessness,
+    compare_helpfulness,
+    plan_human_pairs,
+    recorded_pairs,
+)
 from cai_kedro.templates.pairs import PairParams, plan_pairs
 from tests.conftest import ScriptedEngine
 from tests.pipelines.builders import SAMPLING, prompt_table
@@ -57,7 +62,7 @@ def saved(folder: Path, plan: ShardPlan) -> pd.DataFrame:
 def test_all_recorded_comparisons_are_used_and_nothing_is_sampled(tmp_path: Path, tiny_lm: LanguageModel) -> None:
     engine = TransformersEngine(tiny_lm, max_batch_tokens=4096, dtype="float32")
     recorded = raters(tmp_path)
-    pairs = saved(tmp_path, plan_human_pairs(PROMPTS, engine, recorded, PARAMS, 3, SHARDS))
+    pairs = saved(tmp_path, plan_human_pairs(PROMPTS, recorded_pairs(PROMPTS, recorded), engine, PARAMS, 3, SHARDS))
     assert engine.tokens_written == 0
     assert (len(pairs), set(pairs["kind"])) == (80, {"recorded"})
     helpful, harmless = compare_helpfulness(pairs, recorded, 3), compare_harmlessness(pairs, recorded, 3)
@@ -68,13 +73,21 @@ def test_all_recorded_comparisons_are_used_and_nothing_is_sampled(tmp_path: Path
 
 def test_an_engine_whose_answers_are_all_the_same_loses_no_comparison(tmp_path: Path) -> None:
     engine = ScriptedEngine(reply=lambda prompt, seed: "Same.")
-    assert len(saved(tmp_path, plan_human_pairs(PROMPTS, engine, raters(tmp_path), PARAMS, 3, SHARDS))) == 80
+    assert (
+        len(
+            saved(
+                tmp_path,
+                plan_human_pairs(PROMPTS, recorded_pairs(PROMPTS, raters(tmp_path)), engine, PARAMS, 3, SHARDS),
+            )
+        )
+        == 80
+    )
     assert engine.prompts == []
 
 
 def test_raters_who_are_asked_during_the_run_get_the_answers_of_the_engine(tmp_path: Path) -> None:
     engine = ScriptedEngine()
-    plan = plan_human_pairs(PROMPTS, engine, SimulatedRaters(2.0), PARAMS, 3, SHARDS)
+    plan = plan_human_pairs(PROMPTS, recorded_pairs(PROMPTS, SimulatedRaters(2.0)), engine, PARAMS, 3, SHARDS)
     same = plan_pairs(PROMPTS, engine, PARAMS, 3, SHARDS)
     assert (plan.ids, plan.decided_by) == (same.ids, same.decided_by)
     (tmp_path / "other").mkdir()
@@ -84,4 +97,4 @@ def test_raters_who_are_asked_during_the_run_get_the_answers_of_the_engine(tmp_p
 def test_prompts_that_nobody_compared_on_are_an_error(tmp_path: Path) -> None:
     others = prompt_table(["Why?"]).assign(prompt_id="other")
     with pytest.raises(ValueError, match="no comparison on any of the 1 prompts of this table"):
-        plan_human_pairs(others, ScriptedEngine(), raters(tmp_path), PARAMS, 3, SHARDS)
+        recorded_pairs(others, raters(tmp_path))

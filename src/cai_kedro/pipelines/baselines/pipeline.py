@@ -3,7 +3,12 @@
 from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.templates import rlhf
-from cai_kedro.templates.human_feedback import compare_harmlessness, compare_helpfulness, plan_human_pairs
+from cai_kedro.templates.human_feedback import (
+    compare_harmlessness,
+    compare_helpfulness,
+    plan_human_pairs,
+    recorded_pairs,
+)
 from cai_kedro.templates.training_prompts import training_prompts
 
 
@@ -13,7 +18,11 @@ def create_pipeline() -> Pipeline:
     Helpful RLHF is rated on red-team prompts too: an assistant that only wants to help complies there.
     """
     return (
-        Pipeline([*_prompts(), *_pairs(), *_labels()], namespace="baselines", prefix_datasets_with_namespace=False)
+        Pipeline(
+            [*_prompts(), *_recorded(), *_pairs(), *_labels()],
+            namespace="baselines",
+            prefix_datasets_with_namespace=False,
+        )
         + _arm("helpful_rlhf", "human_red_team_helpfulness_comparisons")
         + _arm("hh_rlhf", "human_harmlessness_comparisons")
     )
@@ -35,14 +44,27 @@ def _prompts() -> list[Node]:
     ]
 
 
+def _recorded() -> list[Node]:
+    return [
+        Node(
+            recorded_pairs,
+            inputs={"prompts": f"baseline_{kind}_prompts", "human_raters": "human_raters"},
+            outputs=f"recorded_{kind}_pairs",
+            name=f"gather_recorded_{kind}_pairs",
+            tags="human_feedback",
+        )
+        for kind in ("helpful", "red_team")
+    ]
+
+
 def _pairs() -> list[Node]:
     return [
         Node(
             plan_human_pairs,
             inputs={
                 "prompts": f"baseline_{kind}_prompts",
+                "recorded": f"recorded_{kind}_pairs",
                 "engine": "pretrained.model@engine",
-                "human_raters": "human_raters",
                 "params": f"params:baselines.human_{kind}_pairs",
                 "seed": "params:seed",
                 "shards": "params:shards",

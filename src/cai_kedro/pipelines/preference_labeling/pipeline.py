@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
-from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs
+from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs, recorded_pairs
 from cai_kedro.templates.pairs import plan_pairs
 
 
@@ -20,23 +20,32 @@ def create_pipeline() -> Pipeline:
 def _pairs() -> list[Node]:
     return [
         Node(
-            plan,
-            inputs={
-                "prompts": prompts,
-                "engine": "sl_cai.model@engine",
-                **raters,
-                "params": f"params:preference_labeling.{pairs}",
-                "seed": "params:seed",
-                "shards": "params:shards",
-            },
-            outputs=pairs,
-            name=f"sample_{pairs}",
-            tags="sampling",
-        )
-        for plan, prompts, pairs, raters in (
-            (plan_pairs, "red_team_prompts", "harmlessness_pairs", {}),
-            (plan_human_pairs, "helpful_prompts", "sl_helpful_pairs", {"human_raters": "human_raters"}),
-        )
+            recorded_pairs,
+            inputs={"prompts": "helpful_prompts", "human_raters": "human_raters"},
+            outputs="recorded_sl_helpful_pairs",
+            name="gather_recorded_sl_helpful_pairs",
+            tags="human_feedback",
+        ),
+        *(
+            Node(
+                plan,
+                inputs={
+                    "prompts": prompts,
+                    "engine": "sl_cai.model@engine",
+                    **recorded,
+                    "params": f"params:preference_labeling.{pairs}",
+                    "seed": "params:seed",
+                    "shards": "params:shards",
+                },
+                outputs=pairs,
+                name=f"sample_{pairs}",
+                tags="sampling",
+            )
+            for plan, prompts, pairs, recorded in (
+                (plan_pairs, "red_team_prompts", "harmlessness_pairs", {}),
+                (plan_human_pairs, "helpful_prompts", "sl_helpful_pairs", {"recorded": "recorded_sl_helpful_pairs"}),
+            )
+        ),
     ]
 
 
