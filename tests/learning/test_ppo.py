@@ -16,7 +16,7 @@ from torch import Tensor
 from cai_kedro.core.conversation import user
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.ppo import Scorer, train_ppo
-from cai_kedro.learning.ppo_checkpoints import newest_checkpoint, run_fingerprint
+from cai_kedro.learning.ppo_checkpoints import load_snapshots, newest_checkpoint, run_fingerprint
 from cai_kedro.learning.rl_params import RLParams, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, encode_prompts, sample_seeds
 from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, entropies, read_replies
@@ -353,6 +353,16 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tiny_lm: LanguageModel, tm
     (tmp_path / "checkpoint-12" / "trainer_state.json").write_text('{"global_st', encoding="utf-8")
     assert newest_checkpoint(tmp_path, 100) == whole
     assert newest_checkpoint(tmp_path, 3) is None
+
+
+def test_copies_of_checkpoints_under_other_names_are_left_alone(two_checkpoints: Path, tmp_path: Path) -> None:
+    run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
+    shutil.copytree(run_dir / "checkpoint-8", run_dir / "checkpoint-8 (copy)")
+    shutil.copy(run_dir / "snapshots" / "2.safetensors", run_dir / "snapshots" / "2 (copy).safetensors")
+    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-8"
+    assert set(load_snapshots(run_dir, 2)) == {2}
+    (run_dir / "checkpoint-8" / "digests.json").write_text("{}")
+    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-4"
 
 
 def cut_off(path: Path) -> None:

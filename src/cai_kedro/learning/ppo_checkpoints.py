@@ -66,8 +66,14 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 def load_snapshots(run_dir: Path, rollouts_done: int) -> dict[int, dict[str, Tensor]]:
     """Read the snapshots that were taken in the first `rollouts_done` rollouts."""
-    files = {int(path.stem): path for path in (run_dir / SNAPSHOTS).glob("*.safetensors")}
+    files = _snapshot_files(run_dir)
     return {step: load_weights(files[step]) for step in sorted(files) if step <= rollouts_done}
+
+
+def _snapshot_files(run_dir: Path) -> dict[int, Path]:
+    """Return step and file of each snapshot; what somebody copied beside them under another name is none."""
+    files = (run_dir / SNAPSHOTS).glob("*.safetensors")
+    return {int(path.stem): path for path in files if path.stem.isdecimal()}
 
 
 def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]], params: RLParams, seed: int) -> str:
@@ -84,9 +90,7 @@ def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]],
 
 def seal(checkpoint: Path, rollouts_done: int) -> None:
     """Write the digest of every file of a checkpoint and of the snapshots so far; without it none is whole."""
-    snapshots = [
-        path for path in (checkpoint.parent / SNAPSHOTS).glob("*.safetensors") if int(path.stem) <= rollouts_done
-    ]
+    snapshots = [path for step, path in _snapshot_files(checkpoint.parent).items() if step <= rollouts_done]
     files = sorted({*checkpoint.iterdir(), *snapshots} - {checkpoint / DIGESTS})
     digests = {str(path.relative_to(checkpoint.parent)): _digest(path) for path in files}
     partial = checkpoint.parent / f"{checkpoint.name}.partial"
@@ -99,9 +103,8 @@ def newest_checkpoint(run_dir: Path, max_steps: int) -> Path | None:
 
     The trainer's checkpoints are not atomic, and disks fail: a damaged one is passed over with a warning.
     """
-    for path in sorted(run_dir.glob("checkpoint-[0-9]*/"), key=lambda path: -int(path.name.split("-")[1])):
-        if int(path.name.split("-")[1]) > max_steps:
-            continue
+    checkpoints = {int(step): path for path in run_dir.glob("checkpoint-*/") if (step := path.name[11:]).isdecimal()}
+    for path in (checkpoints[step] for step in sorted(checkpoints, reverse=True) if step <= max_steps):
         fault = _fault(path)
         if fault is None:
             return path
@@ -118,6 +121,8 @@ def _fault(checkpoint: Path) -> str | None:
         return f"it has no {DIGESTS}, so it was not finished"
     except (OSError, ValueError, AttributeError) as error:
         return f"its {DIGESTS} cannot be read ({error})"
+    if not expected:
+        return f"its {DIGESTS} names no file"
     for name, digest in expected:
         path = checkpoint.parent / name
         if not path.is_file():
