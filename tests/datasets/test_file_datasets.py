@@ -187,13 +187,14 @@ def test_kedro_viz_is_shown_the_figure(tmp_path: Path) -> None:
 
 
 def test_text_comes_back_from_csv_as_it_was_and_is_no_formula(tmp_path: Path) -> None:
-    texts = ["=1+1", "+1", "-x", "@a", "\tb", "'=1", "'", "null", "NA", "a\n=b", 'say "hi", you', "é"]
-    table = pd.DataFrame({"text": texts, "value": [-1.5, *range(len(texts) - 1)]})
+    texts = ["=1+1", "+1", "-x", "@a", "\tb", "'=1", "'", "null", "NA", "a\n=b", "\n=1", "＝1", 'say "hi", you', "é"]
+    table = pd.DataFrame({"text": texts, "value": [-1.5, *range(len(texts) - 1)], "=name()": 0})
     stored = CsvDataset(filepath=tmp_path / "t.csv")
     stored.save(table)
     assert stored.load().equals(table)
     cells = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
-    assert not cells["text"].str.startswith(("=", "+", "-", "@", "\t")).any()
+    for names in (cells["text"], pd.Series(cells.columns)):
+        assert not names.str.startswith(("=", "＝", "+", "-", "@", "\t", "\n")).any()
     assert cells["value"][0] == -1.5
 
 

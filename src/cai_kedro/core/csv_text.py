@@ -20,4 +20,5 @@ def from_csv_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 def _each_text(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
     texts = [name for name in table.columns if not is_numeric_dtype(table[name])]
-    return table.assign(**{name: table[name].map(change, na_action="ignore") for name in texts})
+    changed = table.assign(**{name: table[name].map(change, na_action="ignore") for name in texts})
+    return changed.rename(columns=change)

@@ -4,7 +4,8 @@ import re
 
 _BREAK = re.compile(r"(?<=[.!?])\s+|[;:\n]+|\s[-–—]\s|—|,\s*(?=(?:but|however|and instead|instead|so)\b)")
 _WORD = re.compile(r"[\w']+")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+#: Some spreadsheets skip line ends, and read the wide signs of East Asian keyboards as the plain ones.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 def words_of(text: str) -> list[str]:
