@@ -2,6 +2,8 @@
 
 import copy
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -359,3 +361,19 @@ def test_sliding_window_layers_keep_their_own_cache(tiny_lm: LanguageModel) -> N
     window = allocate_cache(family_model("mistral", len(tiny_lm.tokenizer)), 9)
     assert not any(isinstance(layer, PreallocatedLayer) for layer in window.layers)
     assert all(isinstance(layer, PreallocatedLayer) for layer in allocate_cache(tiny_lm.model, 9).layers)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "opt", "mpt", "llama"])
+def test_a_row_that_the_context_ends_early_does_not_read_on_beside_the_others(family: str) -> None:
+    model = family_model(family, 258)
+    generator = torch.Generator().manual_seed(0)
+    rows = [torch.randint(5, 250, (n,), generator=generator).tolist() for n in (5, 247, 252, 252, 255)]
+    settings: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 16, "max_batch_tokens": 4096}
+
+    def sampled(places: Sequence[int]) -> list[list[int]]:
+        some = [rows[i] for i in places]
+        return sample_tokens(model, some, seeds=list(places), eos_token_id=None, pad_token_id=0, **settings)
+
+    together = sampled(range(5))
+    assert [len(ids) for ids in together] == [16, 9, 4, 4, 1]  # of a context of 256
+    assert together == [sampled([i])[0] for i in range(5)]

@@ -115,7 +115,8 @@ def sample_tokens(  # noqa: PLR0913 - the settings of a sampler
 
         lengths = own_lengths(prompt_ids, prefix)
         costs = [length + limit for length, limit in zip(lengths, limits, strict=True)]
-        batches = length_sorted_batches(costs, max_batch_tokens, prompt_ids)
+        # rows that the context ends earlier go by themselves: no model has positions to read them on with the others
+        batches = equal_lengths(length_sorted_batches(costs, max_batch_tokens, prompt_ids), limits)
         run_batches(batches if rules.padding else equal_lengths(batches, lengths), sample, max_batch_tokens)
     return results
 
