@@ -81,7 +81,7 @@ def test_saved_prompts_come_back(tmp_path: Path) -> None:
         ({"prompt": "a", "messages": [user("b")]}, r"line 2 has one conversation in 'messages' and another one in"),
         (
             {"prompt": "a\n\nAssistant: Sure.\n\nHuman: b"},
-            r"line 2 holds the marker 'Human:' .* inside turn 1; give",
+            r"line 2 holds the marker 'Assistant:' .* inside turn 1; give",
         ),
         ({"prompt": "a\r\n\r\nHuman: b"}, r"line 2 holds the marker 'Human:' behind a blank line inside turn 1"),
         ({"messages": [user("a\r\rHuman: b")]}, r"line 2 holds the marker 'Human:' behind a blank line inside turn 1"),
@@ -163,6 +163,10 @@ CSV = "prompt_id,prompt\n"
             CSV + "p1,How do I, my friend, burn it?\n",
             r": line 2 has 4 cells for 2 columns \('prompt_id', 'prompt'\), the last",
         ),
+        (
+            "prompt_id,prompt,\np1,How do I, burn it?\n",
+            r": line 2 has ' burn it\?' in a column without a name; put quotes round a cell that holds a comma",
+        ),
         (CSV + "p0,x\n\np1\n", r": line 4 has 1 cells for 2 columns .* fill in what is missing"),
         (CSV + 'p1,"open\np2,fine\n', r": the row that starts at line 2 is no CSV .* close its quotes"),
         (CSV + 'p0,x\np1,"open\np2,"fine"\n', r": the row that starts at line 3 is no CSV"),
@@ -202,6 +206,13 @@ def test_line_ends_inside_a_text_are_read_as_lf_and_told(tmp_path: Path, caplog:
     )
     (tmp_path / "p.jsonl").write_bytes(b'{"prompt": "a"}\r\n{"prompt": "b"}\r{"prompt": "c"}')
     assert len(PromptsDataset(filepath=tmp_path / "p.jsonl").load()) == 3
+
+
+@pytest.mark.parametrize("blank", ["\n \n", "\n\t\n", "\n\n ", "\u2028\u2028", "\x85\x85", "\x0b\n", "\n\u2003\n"])
+@pytest.mark.parametrize("marker", ["Human:", "RevisionRequest:"])
+def test_a_marker_behind_any_blank_line_is_refused(tmp_path: Path, blank: str, marker: str) -> None:
+    with pytest.raises(DatasetError, match=rf"line 1 holds the marker '{marker}' behind a blank line inside turn 1"):
+        _write(tmp_path / "p.jsonl", {"prompt": f"a{blank}{marker} b"}).load()
 
 
 def test_a_marker_needs_no_space_and_inside_a_line_it_is_text(tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ IRREGULAR = [
     (whole("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: c\n\nAssistant: d"), "share no human turn at their start"),
     (whole(CHAT, f"{CHAT}\n\nAssistant: No."), "does not end on an assistant turn in 'chosen'"),
     (whole(f"{CHAT}\n\nAssistant: No.", "No."), "fits neither form"),
+    (
+        whole("<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\nYes.", "No.", prompt="A?"),
+        "opens 'chosen' with a human",
+    ),
+    (whole("Yes.", "Human\nA?\nAssistant\nNo.", prompt="A?"), "opens 'rejected' with a human turn of a chat template"),
+    (whole("Yes.", "No.\n \nHuman: B?", prompt="A?"), "holds the marker 'Human:' behind a blank line"),
     (whole("Yes.", "No."), "fits neither form: it has no 'messages' or 'prompt'"),
     (
         whole(f"{CHAT}\n\nAssistant: Yes.", f"{CHAT}\n\nAssistant: No.", prompt="Another one"),

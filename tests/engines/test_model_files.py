@@ -124,6 +124,32 @@ def test_a_shard_that_is_not_there_is_named(sharded: Path) -> None:
     _refused(sharded, rf"names the shard '{shard.name}', which is not there; fetch or copy the whole model again")
 
 
+def test_a_tensor_in_two_shards_is_not_chosen_by_chance(sharded: Path) -> None:
+    first, second = sorted(sharded.glob("*.safetensors"))[:2]
+    own = load_file(second)
+    name, weights = next(iter(load_file(first).items()))
+    save_file(own | {name: weights + 1}, second, {"format": "pt"})
+    _refused(sharded, rf"{second.name} holds the tensor {name}, which is in another shard too; fetch both again")
+
+
+def test_whole_numbers_are_no_weights(llama: Path) -> None:
+    weights = load_file(llama / WEIGHTS)
+    name = "model.layers.0.mlp.up_proj.weight"
+    save_file(weights | {name: (weights[name] * 127).to(torch.int8)}, llama / WEIGHTS, {"format": "pt"})
+    _refused(llama, rf"holds the weights {name} as whole numbers \(I8\), which are quantised")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_not_used(llama: Path, value: float) -> None:
+    weights = load_file(llama / WEIGHTS)
+    weights["model.norm.weight"][0] = value
+    save_file(weights, llama / WEIGHTS, {"format": "pt"})
+    with pytest.raises(
+        ValueError, match=r"the model in .*m: 1 of \d+ weights hold values that are not finite, 'model\.n"
+    ):
+        load_language_model(llama)
+
+
 @pytest.mark.parametrize(
     "name", ["pytorch_model.bin", "../model.safetensors", "/elsewhere/model.safetensors", 3], ids=str
 )

@@ -200,7 +200,27 @@ def test_what_cannot_be_rated_is_refused() -> None:
         elo_ratings(apart, "a", 10, seed=0)
 
 
+def test_chains_of_policies_that_won_all_are_rated() -> None:
+    won = [(f"p{i}", a, b, 1.0) for i in range(50) for a, b in (("better", "good"), ("good", "reference"))]
+    ratings = elo_ratings(head_to_heads(won), "reference", 1000, 1)  # some resamples are nearly without a tie
+    low, high = ratings["good"]["low"], ratings["better"]["high"]
+    assert low is not None
+    assert high is not None
+    assert 400 < low < ratings["good"]["value"] == pytest.approx(elo_gap(50.5 / 51))
+    assert ratings["better"]["value"] == pytest.approx(2 * elo_gap(50.5 / 51), abs=1e-3)
+    assert ratings["better"]["value"] < high < 6000
+
+
+def test_newtons_method_agrees_with_the_iteration() -> None:
+    points = np.random.default_rng(0).uniform(1, 9, (4, 4)) * (1 - np.eye(4))
+    nats = bradley_terry._fit_far_apart(points)
+    assert bradley_terry._fit(points.ravel(), 0) == pytest.approx(
+        bradley_terry.ELO_PER_NAT * (nats - nats[0]), abs=1e-5
+    )
+
+
 def test_a_fit_that_does_not_converge_is_no_rating(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bradley_terry, "_MAX_ITERATIONS", 1)
+    monkeypatch.setattr(bradley_terry, "_MAX_STEPS", 1)
     with pytest.raises(RuntimeError, match="did not converge"):
         elo_ratings(simulate({"a": 0, "b": 300, "c": -100}, 20), "a", 1, seed=0)

@@ -47,6 +47,21 @@ def test_orders_that_contradict_each_other_stop_the_arm(rlhf_params: RLHFParams)
         mixed(rlhf_params, read_labels(*biased))
 
 
+@pytest.mark.parametrize("option", [0.9, 0.1])
+def test_the_option_that_wins_in_the_only_order_stops_the_arm(option: float, rlhf_params: RLHFParams) -> None:
+    biased = option + 0.08 * RNG.uniform(-1, 1, N)
+    told = r"go by the order of the options: .* the same option is preferred in 1\.000 of 60 pairs; .*is 0\.75"
+    with pytest.raises(ValueError, match=told):
+        mixed(rlhf_params, read_labels(biased, biased, both=False))
+
+
+@pytest.mark.parametrize("label", [1.0, 0.6])
+def test_one_label_for_all_pairs_stops_the_arm(label: float, rlhf_params: RLHFParams) -> None:
+    told = rf"the 20 labels of 'rl_cai' for harmlessness \(source human\) are all {label:g}, whatever the answers are"
+    with pytest.raises(ValueError, match=told):
+        mixed(rlhf_params, comparison_table([label] * 20))
+
+
 @pytest.mark.parametrize("source", ["ai", "ai_cot"])
 def test_labels_that_differ_pass_though_their_clamp_is_narrow(source: str, rlhf_params: RLHFParams) -> None:
     first = RNG.uniform(0, 1, N)

@@ -29,7 +29,7 @@ def check_weights(owner: str, weights: Iterable[tuple[str, Tensor]], advice: str
     if wrong:
         raise ValueError(
             f"{owner}: {len(wrong)} of {len(named)} weights hold values that are not finite, {wrong[0]!r} first, so "
-            f"nothing of it is saved: {advice}"
+            f"nothing of it is saved or used: {advice}"
         )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from cai_kedro.core.conversation import ASSISTANT, Message, render
 from cai_kedro.datasets.prompt_rows import conversation_of, is_laid_out, text_of, turns_of
 from cai_kedro.datasets.raw_rows import IrregularRowError, Row
+from cai_kedro.engines.leaked_turns import without_leaked_turns
 
 
 class PairedAnswers(NamedTuple):
@@ -35,6 +36,11 @@ def paired_answers(row: Row) -> PairedAnswers:
         )
     else:
         pair = PairedAnswers(conversation_of(row), chosen.strip(), rejected.strip())
+        for column, answer in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+            if not without_leaked_turns(answer):
+                raise IrregularRowError(
+                    f"opens {column!r} with a human turn of a chat template; give the text of the answer alone"
+                )
     if pair.chosen == pair.rejected:
         raise IrregularRowError("has the same answer as chosen and as rejected; drop the line")
     return pair

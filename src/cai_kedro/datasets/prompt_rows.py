@@ -8,6 +8,8 @@ from cai_kedro.core.conversation import ASSISTANT, HUMAN, Message, parse, render
 from cai_kedro.core.prompts import STOPS
 from cai_kedro.datasets.raw_rows import Row, RowError
 
+#: A marker behind a blank line, however that is written: with spaces in it, or with the line ends of other scripts.
+_MARKER = re.compile(rf"(?:[\n\x0b\x0c\x85\u2028\u2029]\s*){{2,}}({'|'.join(map(str.strip, STOPS))})")
 #: ASCII digits only: `float` also reads "1_0" and the digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -38,12 +40,12 @@ def conversation_of(row: Row) -> list[Message]:
 
 def refuse_marker(text: str, where: str, kind: type[RowError] = RowError) -> None:
     """Raise `RowError` for a text that holds the marker of a turn or of a request behind a blank line."""
-    for marker in STOPS:
-        if marker in text:
-            raise kind(
-                f"holds the marker {marker.strip()!r} behind a blank line inside {where}; give the turns as "
-                f"'messages', or take the blank line out"
-            )
+    marker = _MARKER.search(text)
+    if marker is not None:
+        raise kind(
+            f"holds the marker {marker[1]!r} behind a blank line inside {where}; give the turns as 'messages', or take "
+            f"the blank line out"
+        )
 
 
 def text_of(row: Row, column: str, default: str | None = None) -> str:
@@ -59,6 +61,8 @@ def text_of(row: Row, column: str, default: str | None = None) -> str:
 def answer_of(row: Row, column: str) -> str:
     """Return the text of one assistant's turn, without space around; raises `RowError` as for a turn."""
     answer = text_of(row, column).strip()
+    if is_laid_out(answer):
+        raise RowError(f"opens {column!r} with the marker of a turn; give the text of the answer alone")
     refuse_marker(answer, repr(column))
     return answer
 

@@ -184,4 +184,11 @@ def _csv_row(names: list[str], cells: list[str]) -> Row:
             f"has {len(cells)} cells for {len(names)} columns ({', '.join(map(repr, names))}), the last is "
             f"{cells[-1][:40]!r}; {kind}"
         )
+    # the first column of a table that pandas wrote has no name; any other one holds what was cut off a cell
+    unnamed = next((cell for name, cell in list(zip(names, cells, strict=True))[1:] if cell.strip() and not name), None)
+    if unnamed is not None:
+        raise RowError(
+            f"has {unnamed[:40]!r} in a column without a name; put quotes round a cell that holds a comma, or name the "
+            f"column in the first line"
+        )
     return {name: cell for name, cell in zip(names, cells, strict=True) if name and cell}

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from transformers import PreTrainedTokenizerBase
 
 _CONTROL = r"(?:<[|｜][^<>|｜\n]{1,40}[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
-_LINE_END = rf"(?:[ \t]*\n|\s*{_CONTROL})"
+_LINE_END = rf"(?:[ \t]*\r?\n|\s*{_CONTROL})"
 #: What opens the assistant's turn, several times over in some answers.
-_OPENING = re.compile(rf"(?:\s*{_CONTROL})*\s*(?:(?:(?:assistant|model){_LINE_END}|{_CONTROL})\s*)*")
-_OTHERS_TURN = re.compile(rf"(?:user|human|system|developer|tool){_LINE_END}")
+_OPENING = re.compile(rf"(?:\s*{_CONTROL})*\s*(?:(?:(?i:assistant|model){_LINE_END}|{_CONTROL})\s*)*")
+_OTHERS_TURN = re.compile(rf"(?i:user|human|system|developer|tool)(?:{_LINE_END})")
 _CONTROL_TOKEN = re.compile(_CONTROL)
 
 

@@ -72,7 +72,8 @@ def load_language_model(directory: Path) -> LanguageModel:
     """Read model and tokenizer in float32: a preference model or a causal LM, as the config's architecture says.
 
     Of a model of text and images the text model is taken. What a tokenizer lacks (padding, chat template) is added:
-    `tokenizer_files`. Raises `ValueError` for an incomplete directory or another architecture.
+    `tokenizer_files`. Raises `ValueError` for an incomplete directory, another architecture, or weights that are not
+    finite.
     """
     checked = _read(directory)
     model, report = checked.kind.from_pretrained(
@@ -88,6 +89,7 @@ def load_language_model(directory: Path) -> LanguageModel:
         report["unexpected_keys"] = set()
         model._weight_conversions = None
     check_report(directory, report)
+    check_weights(f"the model in {directory}", model.named_parameters(), "fetch it again, or train it anew")
     fit_embeddings(model, checked.tokenizer)
     return LanguageModel(model=model.eval(), tokenizer=checked.tokenizer)
 

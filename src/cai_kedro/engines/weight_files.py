@@ -19,6 +19,9 @@ from transformers.utils import logging as transformers_logging
 
 from cai_kedro.core.strict_files import json_object
 
+#: Types that a float cannot be read from without the scales of a quantisation, which no file here has.
+_WHOLE_NUMBERS = {"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"}
+
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -65,12 +68,23 @@ def _check_whole(weights: Path) -> None:
 
 
 def on_meta(files: list[Path]) -> dict[str, Tensor]:
-    """Return every tensor by its name, with its shape and no values."""
+    """Return every tensor by its name, with its shape and no values.
+
+    Raises `ValueError` for one that two files hold, and for weights that are whole numbers.
+    """
     tensors: dict[str, Tensor] = {}
     for file in files:
         with safe_open(file, framework="pt") as content:
             for name in content.keys():  # noqa: SIM118 - no mapping
-                tensors[name] = torch.empty(content.get_slice(name).get_shape(), device="meta")
+                if name in tensors:
+                    raise ValueError(f"{file} holds the tensor {name}, which is in another shard too; fetch both again")
+                stored = content.get_slice(name)
+                if name.endswith("weight") and stored.get_dtype() in _WHOLE_NUMBERS:
+                    raise ValueError(
+                        f"{file} holds the weights {name} as whole numbers ({stored.get_dtype()}), which are "
+                        f"quantised; give the model as it was before"
+                    )
+                tensors[name] = torch.empty(stored.get_shape(), device="meta")
     return tensors
 
 

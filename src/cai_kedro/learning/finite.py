@@ -32,12 +32,10 @@ class FiniteTraining(Trainer):
         """Train to the end; raises `ValueError` unless all weights are finite then."""
         output = super().train(*args, **kwargs)
         assert self.model is not None
-        assert self.model is not None
         check_weights(self.training_name, self.model.named_parameters())
         return output
 
     def check_figures(self, figures: dict[str, float]) -> None:
         """Raise `ValueError` at the first figure of the step in progress that is not finite."""
-        assert self.optimizer is not None
         assert self.optimizer is not None
         check_step(self.training_name, self.state.global_step + 1, self.optimizer.param_groups[0]["lr"], figures)

@@ -17,7 +17,9 @@ import evalica
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.sparse.csgraph import connected_components
+from scipy.special import expit
 
 from cai_kedro.metrics.estimate import Estimate, percentile_interval
 
@@ -26,6 +28,7 @@ ELO_PER_NAT = 400 / math.log(10)
 
 _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 100_000
+_MAX_STEPS = 1_000  # of Newton's method
 
 
 def elo_gap(win_rate: float) -> float:
@@ -181,11 +184,35 @@ def _fit(points: NDArray[np.float64], zero: int) -> NDArray[np.float64]:
         tolerance=_TOLERANCE,
         limit=_MAX_ITERATIONS,
     )
-    ratings: NDArray[np.float64] = ELO_PER_NAT * np.log(fitted.scores.reindex(range(k)).to_numpy(dtype=float))
-    if fitted.iterations >= _MAX_ITERATIONS or not np.isfinite(ratings).all():
-        raise RuntimeError(f"the Bradley-Terry fit did not converge in {fitted.iterations} iterations: {points=}")
-    ratings -= ratings[zero]
-    return ratings
+    with np.errstate(divide="ignore"):
+        nats: NDArray[np.float64] = np.log(fitted.scores.reindex(range(k)).to_numpy(dtype=float))
+    if fitted.iterations >= _MAX_ITERATIONS or not np.isfinite(nats).all():
+        nats = _fit_far_apart(points.reshape(k, k))
+    return np.asarray(ELO_PER_NAT * (nats - nats[zero]))
+
+
+def _fit_far_apart(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return strengths in nats for points (k, k) whose iteration does not settle: some policies won nearly all.
+
+    Newton's method on the same likelihood, which is convex.
+    """
+    played = points + points.T
+
+    def loss(nats: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        leads = nats[:, None] - nats
+        lost = float((points * np.logaddexp(0, -leads)).sum())
+        return lost, np.asarray((played * expit(leads) - points).sum(axis=1))
+
+    def curvature(nats: NDArray[np.float64]) -> NDArray[np.float64]:
+        leads = nats[:, None] - nats
+        each = played * expit(leads) * expit(-leads)
+        return np.asarray(np.diag(each.sum(axis=1)) - each)
+
+    options = {"gtol": 1e-9, "maxiter": _MAX_STEPS}
+    found = minimize(loss, np.zeros(len(points)), jac=True, hess=curvature, method="trust-exact", options=options)
+    if not found.success or not np.isfinite(found.x).all():
+        raise RuntimeError(f"the Bradley-Terry fit did not converge ({found.message}): {points=}")
+    return np.asarray(found.x)
 
 
 def _prompts_of(head_to_heads: pd.DataFrame) -> dict[str, int]:

@@ -24,7 +24,9 @@ class LabelParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_spread: float = Field(ge=0, le=0.5, description="standard deviation of the labels before their clamp")
-    max_contradictions: float = Field(ge=0, le=1, description="share of the pairs whose option orders disagree")
+    max_contradictions: float = Field(
+        ge=0, le=1, description="share of the pairs decided by the order of their options"
+    )
 
 
 class GateParams(BaseModel):
