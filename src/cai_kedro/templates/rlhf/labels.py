@@ -13,9 +13,9 @@ def check_labels(comparisons: pd.DataFrame, params: LabelParams, arm: ArmParams)
     """Raise `ValueError` with the figures where the labels of an objective prefer nothing (`comparisons`).
 
     Looked at are the labels of each source and objective by themselves, so that good ones of one objective do not cover
-    dead ones of another: all ties, or all the same; or, for labels by a model, no spread, or labels that go by the order
-    of the options. A model that always prefers the first letter gives 0.5 to every pair in both orders, and prefers A
-    in one. Spread is that of the labels before their clamp, since a clamp narrows good labels too.
+    dead ones of another: all ties, or all the same; or, for labels by a model, no spread, or labels that go by the
+    order of the options. A model that always prefers the first letter gives 0.5 to every pair in both orders, and
+    prefers A in one. Spread is that of the labels before their clamp, since a clamp narrows good labels too.
     """
     for (objective, source), labels in comparisons.groupby(["objective", "source"], sort=True):
         owner = f"the {len(labels)} labels of {arm.name!r} for {objective} (source {source})"
