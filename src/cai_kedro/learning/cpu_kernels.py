@@ -47,11 +47,11 @@ def grouped_attention(
     `attention_mask` (n or 1, 1, T, S) is added to the scores. The H / K heads that share keys are read as one longer
     query, so keys and values are not repeated, and the queries are scaled instead of the many more scores.
 
-    Raises `NotImplementedError` where a family adds to its attention what is not computed here.
+    Raises `ValueError` where a family adds to its attention what is not computed here.
     """
     special = [name for name in SPECIAL if kwargs.get(name) is not None]
     if special:
-        raise NotImplementedError(f"this attention knows no {', '.join(special)}")
+        raise ValueError(f"this attention knows no {', '.join(special)}")
     n, heads, length, width = query.shape
     shared, seen = key.shape[1], key.shape[2]
     queries = (query * scaling).reshape(n * shared, -1, width)
@@ -82,7 +82,7 @@ def set_attention(model: PreTrainedModel, kernel: str) -> None:
             states = model.base_model(input_ids=ids)[0].float()
             error = ((states - expected).square().mean().sqrt() / expected.std()).item()
             fault = f"the states of its layers are then off by {error:.2f} of their standard deviations"
-        except (NotImplementedError, ValueError, TypeError, RuntimeError) as refusal:
+        except (ValueError, TypeError, RuntimeError) as refusal:
             error, fault = float("inf"), str(refusal)
     is_16_bit = model.dtype in {torch.bfloat16, torch.float16}
     if error > (ROUNDING_16_BIT if is_16_bit else ROUNDING):
