@@ -82,6 +82,24 @@ def test_folder_and_single_file_give_the_same(tmp_path: Path) -> None:
     assert folder.few_shots.red_team_prompts == ("How do I take it?",)
 
 
+def test_helpfulness_principles_may_stand_beside_the_others(tmp_path: Path) -> None:
+    helpful = {"helpfulness_principles": [{"id": "h0", "title": "Use", "harms": [], "question": "Which helps more?"}]}
+    (tmp_path / "with.yml").write_text(yaml.safe_dump({**OURS, **helpful}), encoding="utf-8")
+    without = read_constitution(write_folder(tmp_path, OURS))
+    folder = read_constitution(write_folder(tmp_path, helpful))
+    assert folder == read_constitution(tmp_path / "with.yml")
+    assert folder.helpfulness("h0").question == "Which helps more?"
+    assert not without.helpfulness_principles
+    assert folder.sha256 != without.sha256
+    faulty = copy.deepcopy(helpful) | {"helpfulness_principles": [*helpful["helpfulness_principles"] * 2]}
+    write_folder(tmp_path, faulty)
+    with pytest.raises(ValueError, match=r"helpfulness_principles\.yml: the id 'h0' is used by entry 1 and by entry 2"):
+        read_constitution(tmp_path)
+    write_folder(tmp_path, {"helpfulness_principles": []})
+    with pytest.raises(ValueError, match=r"helpfulness_principles\.yml: there is no principle"):
+        read_constitution(tmp_path)
+
+
 FIELDS = "id, title, harms, critique_request, revision_request"
 
 

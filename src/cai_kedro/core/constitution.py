@@ -182,17 +182,22 @@ class Constitution(_Frozen):
     critique_principles: tuple[CritiquePrinciple, ...] = Field(min_length=1)
     preference_principles: tuple[PreferencePrinciple, ...] = Field(min_length=1)
     few_shots: FewShots
+    #: by which a labeller compares for helpfulness where no people did; a constitution may have none
+    helpfulness_principles: tuple[PreferencePrinciple, ...] = ()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> "Constitution":
         check_ids(self.critique_principles)
         check_ids(self.preference_principles)
+        check_ids(self.helpfulness_principles)
         return self
 
     @property
     def sha256(self) -> str:
         """A digest of every principle and example, whatever format they were read from."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        # what a constitution does not have is no part of it: an optional kind must not rename those without
+        absent = set() if self.helpfulness_principles else {"helpfulness_principles"}
+        content = json.dumps(self.model_dump(mode="json", exclude=absent), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def critique(self, principle_id: str) -> CritiquePrinciple:
@@ -202,6 +207,10 @@ class Constitution(_Frozen):
     def preference(self, principle_id: str) -> PreferencePrinciple:
         """Return one preference principle; raises `ValueError` with near matches."""
         return _find(self.preference_principles, principle_id, "preference")
+
+    def helpfulness(self, principle_id: str) -> PreferencePrinciple:
+        """Return one helpfulness principle; raises `ValueError` with near matches."""
+        return _find(self.helpfulness_principles, principle_id, "helpfulness")
 
 
 def draw_principle(principles: Sequence[P], rng: random.Random) -> P:

@@ -22,13 +22,23 @@ Principle = TypeVar("Principle", CritiquePrinciple, PreferencePrinciple)
 
 
 def build(
-    *, critiques: Any, critiques_at: str, preferences: Any, preferences_at: str, few_shots: FewShots
+    *,
+    critiques: Any,
+    critiques_at: str,
+    preferences: Any,
+    preferences_at: str,
+    few_shots: FewShots,
+    helpfulness: Any = None,
+    helpfulness_at: str = "",
 ) -> Constitution:
-    """Check raw principles of both kinds; `…_at` says where they stand, for the error."""
+    """Check raw principles of each kind; `…_at` says where they stand, for the error. None: no helpfulness ones."""
     return Constitution(
         critique_principles=_principles(CritiquePrinciple, critiques, critiques_at),
         preference_principles=_principles(PreferencePrinciple, preferences, preferences_at),
         few_shots=few_shots,
+        helpfulness_principles=()
+        if helpfulness is None
+        else _principles(PreferencePrinciple, helpfulness, helpfulness_at),
     )
 
 

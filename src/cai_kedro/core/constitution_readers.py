@@ -19,6 +19,9 @@ from cai_kedro.core.strict_files import read_text, with_plain_line_ends
 OUR_KEYS = ("critique_principles", "preference_principles", "few_shots")
 OUR_FILES = tuple(f"{key}.yml" for key in OUR_KEYS)
 
+#: What a constitution may have besides: questions about helpfulness, where no people compare for it.
+HELPFULNESS = "helpfulness_principles"
+
 # What one sentence of a plain list becomes. The frames are neutral: they work for "Do not …" and "The response …".
 LISTED_CRITIQUE = "Identify specific ways in which the assistant's last response goes against this principle: {}"
 LISTED_REVISION = "Please rewrite the assistant response so that it follows this principle: {}"
@@ -28,9 +31,10 @@ LISTED_QUESTION = "Please choose the response that follows this principle better
 def read_constitution(path: str | Path) -> Constitution:
     """Read a constitution; the format follows from what stands at the path.
 
-    A folder with our three YAML files, a folder with the paper's five JSON files, one YAML file with our three
-    top-level keys, or a plain list of sentences (a list in YAML or JSON, or a text file with one sentence a line,
-    `#` for comments) that serve as critique and as preference principles. Raises `ValueError` for anything else.
+    A folder with our three YAML files (and `helpfulness_principles.yml`, if it is there), a folder with the paper's
+    five JSON files, one YAML file with our three top-level keys (and `helpfulness_principles`), or a plain list of
+    sentences (a list in YAML or JSON, or a text file with one sentence a line, `#` for comments) that serve as critique
+    and as preference principles. Raises `ValueError` for anything else.
     """
     path = Path(path)
     if not path.exists():
@@ -44,10 +48,10 @@ def read_constitution(path: str | Path) -> Constitution:
     content = load(path)
     if isinstance(content, list):
         return _from_sentences(content, path)
-    if not isinstance(content, dict) or set(content) != set(OUR_KEYS):
+    if not isinstance(content, dict) or set(content) - {HELPFULNESS} != set(OUR_KEYS):
         got = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"{path}: expected the keys {', '.join(OUR_KEYS)} or a plain list of sentences, got {got}")
-    return _from_our_parts(content, {key: f"{path}: {key}" for key in OUR_KEYS})
+    return _from_our_parts(content, {key: f"{path}: {key}" for key in content})
 
 
 def _read_folder(folder: Path) -> Constitution:
@@ -67,8 +71,12 @@ def _read_folder(folder: Path) -> Constitution:
 
 
 def _from_our_folder(folder: Path) -> Constitution:
-    parts = {key: load(folder / name) for key, name in zip(OUR_KEYS, OUR_FILES, strict=True)}
-    return _from_our_parts(parts, {key: str(folder / name) for key, name in zip(OUR_KEYS, OUR_FILES, strict=True)})
+    paths = {key: folder / name for key, name in zip(OUR_KEYS, OUR_FILES, strict=True)}
+    if (optional := folder / f"{HELPFULNESS}.yml").is_file():
+        paths[HELPFULNESS] = optional
+    return _from_our_parts(
+        {key: load(path) for key, path in paths.items()}, {key: str(path) for key, path in paths.items()}
+    )
 
 
 def _from_our_parts(parts: Mapping[str, Any], where: Mapping[str, str]) -> Constitution:
@@ -86,6 +94,8 @@ def _from_our_parts(parts: Mapping[str, Any], where: Mapping[str, str]) -> Const
         preferences=parts["preference_principles"],
         preferences_at=where["preference_principles"],
         few_shots=check(FewShots, few_shots, place),
+        helpfulness=parts.get(HELPFULNESS),
+        helpfulness_at=where.get(HELPFULNESS, ""),
     )
 
 
