@@ -242,3 +242,30 @@ def test_an_id_with_control_characters_is_shown_by_repr(tmp_path: Path) -> None:
     rows = [{"prompt": "a", "prompt_id": "x\x1b[31m\ny"}, {"prompt": "b", "prompt_id": "x\x1b[31m\ny"}]
     with pytest.raises(DatasetError, match=r"prompt_id 'x\\x1b\[31m\\ny'"):
         _write(tmp_path / "p.jsonl", *rows).load()
+
+
+def test_where_chooses_rows_by_any_column(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    rows = [("a", "train", False), ("b", "held_out", False), ("c", "held_out", True), ("d", "other", False)]
+    _write(path, *({"prompt_id": name, "prompt": name, "split": split, "flag": flag} for name, split, flag in rows))
+
+    def ids(where: dict[str, Any] | None) -> list[str]:
+        return list(PromptsDataset(filepath=path, where=where).load()["prompt_id"])
+
+    assert ids(None) == ["a", "b", "c", "d"]
+    assert ids({"split": "held_out"}) == ["b", "c"]
+    assert ids({"split": "held_out", "flag": False}) == ["b"]
+    assert ids({"split": ["train", "other"]}) == ["a", "d"]
+    with pytest.raises(DatasetError, match=r"p\.jsonl: none of its 4 prompts has \{'split': \['test'\]\}; correct"):
+        ids({"split": "test"})
+    with pytest.raises(DatasetError, match=r"none of its 4 prompts has"):
+        ids({"flag": 0})  # a number is no truth value
+    with pytest.raises(DatasetError, match=r"line 1 misses the column 'kind' that `where` asks for"):
+        ids({"kind": "x"})
+
+
+def test_rows_that_where_leaves_out_are_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    _write(path, {"prompt": "a", "split": "train"}, {"prompt": "", "split": "held_out"})
+    with pytest.raises(DatasetError, match=r"line 2 has an empty text in turn 1"):
+        PromptsDataset(filepath=path, where={"split": "train"}).load()
