@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from cai_kedro.engines.server import ServerSettings
+from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.microworld.shipped import shipped_directory
 
 START_LIMIT_S = 120

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
 
@@ -31,12 +32,17 @@ def _resolved(env: str) -> dict[str, Any]:
 
 
 def _differences(env: str) -> dict[str, tuple[str, str]]:
-    """Return parameter → value in conf/base and here, written as JSON; a value that is not there is a dash."""
+    """Return parameter → value in conf/base and here, written as JSON; a value that is not there is a dash.
+
+    What an engine takes over from another dial is told by that dial.
+    """
     base, here = (flatten(_resolved(name)) for name in ("base", env))
+    file = PROJECT / "conf" / env / "globals.yml"
+    own = flatten({"globals": yaml.safe_load(file.read_text(encoding="utf-8"))}) if file.is_file() else {}
     return {
         name: tuple(json.dumps(values[name]) if name in values else "–" for values in (base, here))
         for name in sorted({*base, *here})
-        if base.get(name, "–") != here.get(name, "–")
+        if base.get(name, "–") != here.get(name, "–") and (name in own or not name.startswith("globals.engines."))
     }  # type: ignore[return-value]
 
 

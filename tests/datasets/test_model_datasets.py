@@ -21,6 +21,7 @@ from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.transformers_engine import TransformersEngine
 
 TOKENS = torch.tensor([[5, 9, 40, 7]])
+ENGINE = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch_tokens": 512}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -177,7 +178,7 @@ def test_only_models_are_saved(tmp_path: Path) -> None:
 def test_an_engine_reads_what_the_checkpoint_wrote_in_the_same_run(tmp_path: Path, tiny_lm: LanguageModel) -> None:
     path, version = tmp_path / "rl_cai.policy", Version(None, "v1")
     ModelCheckpointDataset(filepath=path, version=version).save(tiny_lm)
-    dataset = EngineDataset(filepath=path, version=version, device="cpu", dtype="float32", max_batch_tokens=512)
+    dataset = EngineDataset(filepath=path, version=version, engine=ENGINE)
     engine = dataset.load()
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=4)
     assert engine.generate(["ab"], sampling, [1]) == engine.generate(["ab"], sampling, [1])
@@ -189,7 +190,7 @@ def test_an_engine_reads_what_the_checkpoint_wrote_in_the_same_run(tmp_path: Pat
 def test_an_engine_on_an_incomplete_directory(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     with pytest.raises(DatasetError, match=r"misses config\.json"):
-        EngineDataset(filepath=tmp_path / "m", device="cpu", dtype="float32", max_batch_tokens=512).load()
+        EngineDataset(filepath=tmp_path / "m", engine=ENGINE).load()
 
 
 def test_snapshots_come_back_by_step_and_lazily(tmp_path: Path, tiny_lm: LanguageModel) -> None:
@@ -203,7 +204,7 @@ def test_snapshots_come_back_by_step_and_lazily(tmp_path: Path, tiny_lm: Languag
 
 def test_snapshots_come_back_as_engines(tmp_path: Path, tiny_lm: LanguageModel) -> None:
     SnapshotsDataset(filepath=tmp_path / "s").save({20: tiny_lm})
-    dataset = SnapshotEnginesDataset(filepath=tmp_path / "s", device="cpu", dtype="float32", max_batch_tokens=512)
+    dataset = SnapshotEnginesDataset(filepath=tmp_path / "s", engine=ENGINE)
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=4)
     engines = dataset.load()
     assert list(engines) == [20]
@@ -233,7 +234,7 @@ def test_weights_that_were_cut_off_are_refused_before_they_are_read(
         check_model_directory(tmp_path / "m")
     for dataset in (
         ModelCheckpointDataset(filepath=tmp_path / "m"),
-        EngineDataset(filepath=tmp_path / "m", device="cpu", dtype="auto", max_batch_tokens=64),
+        EngineDataset(filepath=tmp_path / "m", engine={**ENGINE, "dtype": "auto"}),
     ):
         with pytest.raises(DatasetError, match="cut off or damaged"):
             dataset.load()
@@ -313,7 +314,7 @@ def test_a_hub_that_is_out_of_reach_leaves_nothing(tmp_path: Path, monkeypatch: 
 def test_settings_of_engines_are_checked_by_name(
     tmp_path: Path, kind: type[EngineDataset], settings: dict[str, Any], fault: str
 ) -> None:
-    right: dict[str, Any] = {"device": "cpu", "dtype": "float32", "max_batch_tokens": "512"}
+    right = {**ENGINE, "max_batch_tokens": "512"}
     with pytest.raises(DatasetError, match=f"the engine's {fault}"):
-        kind(filepath=tmp_path / "m", **(right | settings))
-    kind(filepath=tmp_path / "m", **right)
+        kind(filepath=tmp_path / "m", engine={**right, **settings})
+    kind(filepath=tmp_path / "m", engine=right)

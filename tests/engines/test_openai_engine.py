@@ -22,7 +22,8 @@ from cai_kedro.core.prompts import CHOICES, STOPS, comparison_prompt, critique_p
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.openai_engine import OpenAIEngine, as_chat
-from cai_kedro.engines.server import Server, ServerError, ServerSettings
+from cai_kedro.engines.server import Server, ServerError
+from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.shipped import shipped_directory
 from tests.servers import DO_SAMPLE, Reply, completion, llama_cpp_server, settings, small_server, transformers_serve

@@ -163,7 +163,10 @@ def test_a_table_is_not_read_before_the_run(tmp_path: Path) -> None:
         ({"mlflow": "# é\n"}, r"conf/local/mlflow\.yml, line 1: this is no UTF-8; save it as UTF-8"),
         ({"globals": "a: \x01\n"}, r"conf/local/globals\.yml: .*unacceptable character.*; correct it there"),
         ({"parameters": "threads: ${globals:thread}\n"}, r"conf, parameters\*\.yml: .*'thread' not found.*"),
-        ({"globals": "device: gpuu\n"}, r"the dial 'device' .* is 'gpuu', expected cpu, cuda, .*; correct it there"),
+        (
+            {"globals": "device: gpuu\n"},
+            r"the dial 'device' .* is 'gpuu', expected auto, cpu, cuda, .*; correct it there",
+        ),
         ({"globals": "dtype: fp17\n"}, r"the dial 'dtype' .* is 'fp17', expected one of auto, float32, bfloat16, fl"),
         ({"globals": "engine_dtype: 16\n"}, "the dial 'engine_dtype' .* is 16, expected one of auto"),
         ({"globals": "seed: abc\n"}, "the dial 'seed' .* is 'abc', expected a whole number"),
@@ -249,3 +252,17 @@ def test_a_model_of_ones_own_under_the_micro_worlds_constitution(
     assert len(warnings) == warned
     assert all("is worded for the micro world, and base_model.source is" in each for each in warnings)
     assert list(constitution_warnings(Pipeline([Node(_use, "other", "out")]), catalog, tmp_path)) == []
+
+
+def test_a_dial_that_names_another_follows_the_environment(tmp_path: Path) -> None:
+    for name, text in (
+        ("base", "device: cpu\nengine: {device: '${device}', scratch: '${data}/ray'}\ndata: data\n"),
+        ("gpu", "device: cuda\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "globals.yml").write_text(text)
+    loaders = {env: ConfigLoader(str(tmp_path), env=env, **CONFIG_LOADER_ARGS) for env in ("base", "gpu")}
+    told = {env: loader["globals"]["engine"] for env, loader in loaders.items()}
+    assert told == {
+        env: {"device": device, "scratch": "data/ray"} for env, device in (("base", "cpu"), ("gpu", "cuda"))
+    }

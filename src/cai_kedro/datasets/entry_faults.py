@@ -1,11 +1,6 @@
 """What is wrong with a catalog entry, one sentence for all its settings."""
 
-from typing import Any
-
-from kedro.io import DatasetError
 from pydantic import ValidationError
-
-from cai_kedro.engines.loading import LocalSettings
 
 _TOLD = {"extra_forbidden": "is unknown", "missing": "is missing"}
 
@@ -24,11 +19,3 @@ def entry_faults(error: ValidationError, *, values: bool = True) -> str:
         )
         for fault in error.errors(include_url=False)
     )
-
-
-def local_settings(**settings: Any) -> LocalSettings:
-    """Return the settings of an engine in this process; raises `DatasetError` for what is none."""
-    try:
-        return LocalSettings.model_validate(settings)
-    except ValidationError as error:
-        raise DatasetError(f"the engine's {entry_faults(error)}; correct the entry or globals.yml") from None

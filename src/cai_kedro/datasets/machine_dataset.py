@@ -17,7 +17,7 @@ class MachineDataset(AbstractDataset[NoReturn, dict[str, str]]):
         """Nothing is looked up yet.
 
         Args:
-            device: `cpu` or `cuda`.
+            device: `cpu` or `cuda`; `auto` is resolved.
             dtype: of the products in training; `auto` is resolved.
             engine_dtype: in which models are read; `auto` is resolved.
             metadata: for plugins such as kedro-viz.

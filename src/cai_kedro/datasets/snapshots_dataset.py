@@ -8,12 +8,11 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from kedro.io import DatasetError, Version
 
-from cai_kedro.datasets.entry_faults import local_settings
+from cai_kedro.datasets.engine_kinds import engine_kind
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
-from cai_kedro.engines.precision import DType
 
 _INDEX = "steps.json"
 
@@ -63,9 +62,7 @@ class SnapshotEnginesDataset(LocalVersionedDataset[NoReturn, LazySnapshots[TextE
         self,
         *,
         filepath: str | os.PathLike[str],
-        device: str,
-        dtype: DType,
-        max_batch_tokens: int,
+        engine: Mapping[str, Any],
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -73,25 +70,24 @@ class SnapshotEnginesDataset(LocalVersionedDataset[NoReturn, LazySnapshots[TextE
 
         Args:
             filepath: path of the directory of snapshots.
-            device: where the models compute, `cpu` or `cuda`.
-            dtype: precision they compute in.
-            max_batch_tokens: how many tokens, padding included, one batch may hold.
+            engine: `kind` and its settings, of an engine that reads directories (`datasets.engine_kinds`).
             version: which version to load; None if not versioned.
             metadata: for plugins such as kedro-viz.
         """
         super().__init__(filepath=filepath, version=version, metadata=metadata)
-        self._settings = local_settings(device=device, dtype=dtype, max_batch_tokens=max_batch_tokens)
+        self._kind = engine_kind(engine)
+        if not self._kind.reads_files:
+            raise DatasetError(
+                f"{filepath}: snapshots are directories, which a server does not read; take another kind"
+            )
 
     def load(self) -> LazySnapshots[TextEngine]:
         """Return the engines without reading a model yet."""
-        return LazySnapshots(_directories(Path(self._get_load_path())), self._engine)
+        return LazySnapshots(_directories(Path(self._get_load_path())), self._kind.load)
 
     def save(self, data: NoReturn) -> NoReturn:
         """Refuse: snapshots are saved as `@checkpoint`."""
         raise DatasetError(f"{self._filepath} is read as engines; save the snapshots as @checkpoint")
-
-    def _engine(self, directory: Path) -> TextEngine:
-        return self._settings.engine_on(load_language_model(directory))
 
 
 def _directories(directory: Path) -> dict[int, Path]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model
-from cai_kedro.engines.precision import DType
+from cai_kedro.engines.precision import AUTO_DEVICE, DType
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
 
@@ -19,7 +19,7 @@ class LocalSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    device: str = Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$", description="cpu or cuda")
+    device: Annotated[str, AUTO_DEVICE] = Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$", description="auto, cpu or cuda")
     dtype: DType = Field(description="precision it computes in")
     max_batch_tokens: int = Field(ge=1, description="tokens, padding included, in one batch")
 

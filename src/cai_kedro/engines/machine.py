@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from cai_kedro.engines.precision import DType, resolve_dtype
+from cai_kedro.engines.precision import DType, resolve_device, resolve_dtype
 
 #: Whose arithmetic and defaults a result depends on.
 LIBRARIES = ("torch", "transformers", "trl")
@@ -25,6 +25,7 @@ def machine_facts(device: str, dtype: DType, engine_dtype: DType) -> dict[str, s
     `dtype` is that of training, `engine_dtype` that in which models are read; a device that is not there decides
     neither. Nothing of it names a host or a user.
     """
+    device = resolve_device(device)
     there = not device.startswith("cuda") or torch.cuda.is_available()
     return {
         "processor": processor_name(),

@@ -11,9 +11,10 @@ import numpy as np
 
 from cai_kedro.core.conversation import parse
 from cai_kedro.engines.base import Completion, Sampling
-from cai_kedro.engines.server import Server, ServerError, ServerSettings
+from cai_kedro.engines.server import Server, ServerError
 from cai_kedro.engines.server_answers import completed, only_choice, replied
 from cai_kedro.engines.server_logprobs import echoed_logprob, likeliest_next, walked_logprobs
+from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.stopping import cut_at
 
 _SEEDS = 2**31  # some servers take no larger seed

@@ -1,10 +1,25 @@
-"""In what precision this machine computes best."""
+"""Where, and in what precision, this machine computes best."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from pydantic import BeforeValidator
 
 DType = Literal["auto", "float32", "bfloat16"]
+
+
+def resolve_device(device: Any) -> Any:
+    """Return the device that `auto` stands for, a GPU of CUDA where there is one, else the CPU; any other as it is.
+
+    Apple's `mps` has to be named: nothing was tried on it.
+    """
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+#: In front of a field's type: the field then holds a device that is there, never `auto`.
+AUTO_DEVICE = BeforeValidator(resolve_device)
 
 
 def resolve_dtype(dtype: DType, device: str) -> Literal["float32", "bfloat16"]:

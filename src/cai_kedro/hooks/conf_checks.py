@@ -23,7 +23,7 @@ class _Dials(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     seed: int = 0
-    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "cpu"
     dtype: DType = "auto"
     engine_dtype: DType = "auto"
     data: Annotated[str, Field(min_length=1)] = "data"
@@ -31,7 +31,7 @@ class _Dials(BaseModel):
 
 _ALLOWED = {
     "seed": "a whole number",
-    "device": "cpu, cuda, cuda:0, cuda:1, … or mps",
+    "device": "auto, cpu, cuda, cuda:0, cuda:1, … or mps",
     "dtype": f"one of {', '.join(get_args(DType))}",
     "engine_dtype": f"one of {', '.join(get_args(DType))}",
     "data": "a folder",

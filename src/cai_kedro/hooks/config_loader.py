@@ -1,11 +1,13 @@
 """Kedro's reader of conf, for projects whose folder has a name with `[`, `*` or `?` in it."""
 
 import glob
+from pathlib import Path
 from typing import Any
 
 import yaml
 from fsspec import AbstractFileSystem
 from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
 
 from cai_kedro.hooks.conf_checks import syntax_faults
 from cai_kedro.hooks.faults import raise_if_any
@@ -23,6 +25,17 @@ class ConfigLoader(OmegaConfigLoader):
         except yaml.YAMLError as error:
             raise_if_any(syntax_faults(conf_source, env or others.get("default_run_env")))
             raise error
+
+    def _resolve_from_raw_config(
+        self, key: str, base_configs: Any, env_configs: Any, base_path: str, env_path: str, processed_files: set[Path]
+    ) -> dict[str, Any]:
+        """Put both `globals.yml` together first, so that a dial that names another follows the environment's value."""
+        if key == "globals" and (files := [*base_configs.values(), *env_configs.values()]):
+            base_configs, env_configs = {Path("globals.yml"): OmegaConf.merge(*files)}, {}
+        resolved: dict[str, Any] = super()._resolve_from_raw_config(
+            key, base_configs, env_configs, base_path, env_path, processed_files
+        )
+        return resolved
 
     @staticmethod
     def _initialise_filesystem_and_protocol(conf_source: str) -> tuple[Any, str]:

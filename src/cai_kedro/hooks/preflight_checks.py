@@ -49,7 +49,9 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
             yield f"the dataset {name!r} is not there{_place(dataset)}; {step}"
         elif maker is None and (name in _GIVEN or name.endswith("_prompts")):
             yield from _read_fault(name, dataset)
-        elif _is_model(name) and isinstance(dataset, AbstractVersionedDataset):
+        elif (
+            _is_model(name) and getattr(dataset, "reads_files", True) and isinstance(dataset, AbstractVersionedDataset)
+        ):
             yield from _model_fault(name, dataset)
 
 

@@ -1,13 +1,14 @@
 """What every trainer is told, decided by device in one place."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cai_kedro.engines.precision import DType, resolve_dtype
+from cai_kedro.engines.precision import AUTO_DEVICE, DType, resolve_dtype
 from cai_kedro.learning.cpu_kernels import ATTENTION
 
-Device = Literal["cpu", "cuda"]
+#: `auto` in YAML is what the machine has (engines.precision).
+Device = Annotated[Literal["cpu", "cuda"], AUTO_DEVICE]
 
 CPU_CHUNK_TOKENS = 2048  # half and twice as many are about as fast for the micro LM, a whole rollout is much slower
 

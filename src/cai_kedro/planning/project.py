@@ -74,7 +74,7 @@ def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Callable
 
 
 def _engine(catalog: DataCatalog, model: str, load: Callable[[], LanguageModel]) -> TextEngine:
-    config = catalog.config_resolver.resolve_pattern(f"{model}@engine")
-    if "max_batch_tokens" not in config:  # on a server
+    engine = catalog.config_resolver.resolve_pattern(f"{model}@engine")["engine"]
+    if engine["kind"] != "transformers":
         return catalog.load(f"{model}@engine")
-    return LocalSettings(**{name: config[name] for name in LocalSettings.model_fields}).engine_on(load())
+    return LocalSettings(**{name: engine[name] for name in LocalSettings.model_fields}).engine_on(load())

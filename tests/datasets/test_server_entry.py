@@ -1,6 +1,5 @@
-"""A model on a server as a catalog entry: its faults, its place in a run, and its key, which stays where it is."""
+"""A model on a server as a catalog entry: its place in a run, and its key, which stays where it is."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,30 @@ import yaml
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 
-from cai_kedro.datasets.server_engine_dataset import ServerEngineDataset
+from cai_kedro.datasets.engine_dataset import EngineDataset
 from cai_kedro.engines.openai_engine import OpenAIEngine
 from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.preflight import Preflight
 from cai_kedro.microworld.shipped import shipped_directory
-from tests.project_copy import PROJECT, copy_project, kedro_run
+from tests.project_copy import copy_project, kedro_run
 from tests.servers import DO_SAMPLE, settings, transformers_serve
 
 KEY = "sk-Very-Secret-0123456789"
 NAME = "pretrained.model@engine"
-TYPE = "cai_kedro.datasets.server_engine_dataset.ServerEngineDataset"
+TYPE = "cai_kedro.datasets.engine_dataset.EngineDataset"
 NOWHERE = "http://127.0.0.1:9/v1"
 
 
+def engine(base_url: str, **changed: Any) -> dict[str, Any]:
+    return {"kind": "server", **settings(base_url, **changed).model_dump(), "credentials": "my_server"}
+
+
 def entry(base_url: str, **changed: Any) -> dict[str, Any]:
-    return {"type": TYPE, **settings(base_url, **changed).model_dump(), "credentials": "my_server"}
+    return {"type": TYPE, "engine": engine(base_url, **changed)}
 
 
-def catalog_of(one: dict[str, Any]) -> DataCatalog:
-    return DataCatalog.from_config({NAME: one}, {"my_server": {"api_key": KEY}})
+def catalog_of(one: dict[str, Any], name: str = NAME) -> DataCatalog:
+    return DataCatalog.from_config({name: one}, {"my_server": {"api_key": KEY}})
 
 
 def test_the_entry_becomes_an_engine_and_shows_no_key() -> None:
@@ -41,14 +44,16 @@ def test_the_entry_becomes_an_engine_and_shows_no_key() -> None:
     assert "127.0.0.1:9" in told
     assert KEY not in told
     assert KEY in str(credentials)  # the test looks for what is there
-    with pytest.raises(DatasetError, match="is read from a server"):
+    with pytest.raises(DatasetError, match="a model on a server is read as an engine"):
         catalog.save(NAME, object())
 
 
-def test_the_commented_entry_of_conf_is_whole() -> None:
-    text = (PROJECT / "conf" / "base" / "catalog_models.yml").read_text()
-    lines = [line.removeprefix("#")[1:] for line in text[text.index(f"# {NAME}:") :].split("\n") if line.strip()]
-    assert isinstance(catalog_of(yaml.safe_load("\n".join(lines))[NAME]).load(NAME), OpenAIEngine)
+def test_a_pattern_may_stand_for_a_server() -> None:
+    """`engine: server` in globals.yml gives every model an entry with a directory, which is not looked at."""
+    pattern = {**entry(NOWHERE), "filepath": "nowhere/{name}", "versioned": True}
+    catalog = catalog_of(pattern, "{name}.model@engine")
+    assert isinstance(catalog.load(NAME), OpenAIEngine)
+    assert catalog.exists(NAME)
 
 
 @pytest.mark.parametrize(
@@ -56,25 +61,15 @@ def test_the_commented_entry_of_conf_is_whole() -> None:
     [
         ({"concurency": 3}, "concurency is unknown"),
         ({"api_key": KEY}, "api_key is unknown"),
-        ({"api": "responses"}, "api Input should be 'completions' or 'chat'"),
         ({"base_url": f"http://me:{KEY}@127.0.0.1/v1"}, "keys belong into credentials.yml"),
         ({"credentials": {"token": KEY}}, "are one `api_key`, got 'token'"),
     ],
 )
 def test_a_wrong_entry_is_told_without_its_values(changed: dict[str, Any], match: str) -> None:
-    arguments = {name: value for name, value in entry(NOWHERE).items() if name not in ("type", "credentials")}
+    right = {name: value for name, value in engine(NOWHERE).items() if name != "credentials"}
     with pytest.raises(DatasetError, match=match) as told:
-        ServerEngineDataset(**{**arguments, **changed})
+        EngineDataset(engine={**right, **changed})
     assert KEY not in str(told.value)
-    with pytest.raises(DatasetError, match="model is missing"):
-        ServerEngineDataset(**{name: value for name, value in arguments.items() if name != "model"})
-
-
-def test_the_extra_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
-    monkeypatch.delitem(sys.modules, "cai_kedro.engines.server")
-    with pytest.raises(DatasetError, match=r"needs the package 'openai': pip install .*\[client\]"):
-        ServerEngineDataset(base_url=NOWHERE)
 
 
 def test_a_run_is_refused_if_the_server_does_not_answer(tmp_path: Path) -> None:
