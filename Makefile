@@ -16,10 +16,10 @@ export KEDRO_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test lint types contracts viz clean
+.PHONY: help install run smoke test lint types contracts viz wheel wheel-test clean
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # torch first and alone: the installer then keeps the build it found instead of looking for another one
 $(STAMP): pyproject.toml constraints.txt
@@ -53,6 +53,19 @@ contracts: $(STAMP)  ## which room may import which
 viz: $(STAMP)  ## the graph in a browser
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[viz]'
 	$(BIN)/kedro viz run
+
+wheel: $(STAMP)  ## the package as one file, dist/cai_kedro-*.whl
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+# nothing of this environment or this folder helps: what a stranger gets, to the end of a smoke run
+wheel-test: wheel  ## install the wheel into a fresh environment, make a project, run it
+	TRIED=$$(mktemp -d) && trap 'rm -rf "$$TRIED"' EXIT && set -e && \
+	$(PYTHON) -m venv $$TRIED/venv && \
+	$$TRIED/venv/bin/python -m pip install --quiet -c constraints.txt torch==2.13.0 && \
+	$$TRIED/venv/bin/python -m pip install --quiet -c constraints.txt dist/cai_kedro-*.whl && \
+	cd $$TRIED && unset PYTHONPATH && export PATH=$$TRIED/venv/bin:$$PATH PYTHONWARNINGS=ignore && \
+	cai-kedro init my-study && cd my-study && kedro run --env=smoke && test -s data/smoke/08_reporting/report.html
 
 clean:  ## forget the environment and every result, keep the raw prompts
 	rm -rf $(VENV) mlflow.db mlruns build dist src/*.egg-info

@@ -1,3 +1,3 @@
 """Constitutional AI, end to end: one constitution in, a harmless and non-evasive assistant out."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

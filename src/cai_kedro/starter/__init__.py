@@ -1,0 +1,1 @@
+"""`cai-kedro init`: a project folder outside the clone, for the installed package."""
