@@ -9,7 +9,6 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-
 from scripts.make_notice import canonical, declared
 
 PROJECT = Path(__file__).parents[1]

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from scripts.make_notice import PROJECT, declared, entries, licence, name_of, render
 
 NOTICE = (PROJECT / "NOTICE").read_text(encoding="utf-8")
