@@ -1,0 +1,1 @@
+"""Judgements of models: which of two answers is better."""
