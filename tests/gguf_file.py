@@ -1,11 +1,13 @@
-"""The shipped micro LM as a GGUF file, so that llama.cpp can serve it."""
+"""Models as GGUF files: the shipped micro LM, so that llama.cpp can serve it, and tiny ones to be read."""
 
 import json
 from pathlib import Path
 
 import gguf
+import gguf.quants
 import numpy as np
 
+from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.microworld.shipped import shipped_directory
 
@@ -20,6 +22,19 @@ def write_micro_lm(path: Path) -> None:
     lm = load_language_model(shipped_directory())
     config = lm.model.config
     writer = gguf.GGUFWriter(path, "llama")
+    _add_sizes(writer, config)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    _add_tokenizer(writer, lm.tokenizer)
+    for name, weights in lm.model.state_dict().items():
+        if name != "lm_head.weight":  # tied to the embeddings
+            writer.add_tensor(_tensor_name(name), _rotated(name, weights.float().numpy(), config))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_sizes(writer: gguf.GGUFWriter, config: object) -> None:
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -30,15 +45,6 @@ def write_micro_lm(path: Path) -> None:
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    _add_tokenizer(writer, lm.tokenizer)
-    for name, weights in lm.model.state_dict().items():
-        if name != "lm_head.weight":  # tied to the embeddings
-            writer.add_tensor(_tensor_name(name), _rotated(name, weights.float().numpy(), config))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def _tensor_name(name: str) -> str:
@@ -106,3 +112,34 @@ def _byte_of_character() -> dict[str, int]:
     plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
     rest = [byte for byte in range(256) if byte not in plain]
     return {**{chr(byte): byte for byte in plain}, **{chr(256 + place): byte for place, byte in enumerate(rest)}}
+
+
+def write_byte_level(lm: LanguageModel, path: Path, chat_template: str) -> None:
+    """Write a Llama with a byte-level tokenizer without merges, in blocks of 8 bits where a row is long enough."""
+    config, tokenizer = lm.model.config, lm.tokenizer
+    writer = gguf.GGUFWriter(path, "llama")
+    _add_sizes(writer, config)
+    tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
+    special = set(tokenizer.all_special_tokens)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([gguf.TokenType.CONTROL if t in special else gguf.TokenType.NORMAL for t in tokens])
+    writer.add_token_scores([0.0] * len(tokens))
+    writer.add_bos_token_id(tokenizer.bos_token_id)
+    writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_unk_token_id(tokenizer.pad_token_id)  # or transformers adds one
+    writer.add_pad_token_id(tokenizer.eos_token_id)  # as in many files: padding is the end
+    writer.add_chat_template(chat_template)
+    for name, weights in lm.model.state_dict().items():
+        if name == "lm_head.weight":  # tied to the embeddings
+            continue
+        values = _rotated(name, weights.float().numpy(), config)
+        if values.ndim == 2 and values.shape[1] % 32 == 0:
+            blocks = gguf.quants.quantize(values, gguf.GGMLQuantizationType.Q8_0)
+            writer.add_tensor(_tensor_name(name), blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(_tensor_name(name), values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

@@ -6,12 +6,13 @@ from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
+from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.engines.model_reference import ModelReference, resolve_directory, write_reference
 
 
-class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference, LanguageModel]):
+class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference | GGUFFile, LanguageModel]):
     """A directory in Hugging Face's format, or one file that says where the model lies.
 
     Every load gives a fresh object: a node may change its weights.
@@ -24,25 +25,40 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 
-    def save(self, data: LanguageModel | ModelReference) -> None:
-        """Write the model, or check what a reference points at and write the reference.
+    def save(self, data: LanguageModel | ModelReference | GGUFFile) -> None:
+        """Write the model, also that of a GGUF file, or check what a reference points at and write the reference.
 
         A relative path starts at the project, wherever the command was given.
         """
         if isinstance(data, ModelReference):
             self._save_reference(data)
+        elif isinstance(data, GGUFFile):
+            self._save_gguf(data)
         elif isinstance(data, LanguageModel):
             with self._writing() as directory:
                 save_language_model(data, directory)
         else:
-            raise DatasetError(f"{self._filepath} takes a LanguageModel or a ModelReference, got {type(data).__name__}")
+            raise DatasetError(
+                f"{self._filepath} takes a LanguageModel, a ModelReference or a GGUFFile, got {type(data).__name__}"
+            )
+
+    def _save_gguf(self, file: GGUFFile) -> None:
+        try:
+            with self._writing() as directory:
+                file.at(self._project()).write(directory)
+        except ValueError as error:
+            raise DatasetError(f"{self._filepath}: {error}") from error
 
     def _save_reference(self, reference: ModelReference) -> None:
-        own = Path(str(self._filepath)).absolute()
-        reference = reference.at(find_kedro_project(own) or find_kedro_project(Path.cwd()) or Path.cwd())
+        reference = reference.at(self._project())
         try:
             reference.directory()
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
         with self._writing() as directory:
             write_reference(reference, directory)
+
+    def _project(self) -> Path:
+        """Return the folder that relative paths start at."""
+        own = Path(str(self._filepath)).absolute()
+        return find_kedro_project(own) or find_kedro_project(Path.cwd()) or Path.cwd()

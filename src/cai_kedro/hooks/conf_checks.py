@@ -9,6 +9,7 @@ from kedro.config import AbstractConfigLoader, MissingConfigException
 from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.parameters import near
 
 _READ = ("globals", "parameters", "catalog", "mlflow", "credentials")
@@ -76,6 +77,8 @@ def file_faults(loader: AbstractConfigLoader) -> Iterator[str]:
         except MissingConfigException:  # no overlay need have one of each
             if key in ("parameters", "catalog", "mlflow"):
                 yield f"there is no {key}*.yml in {loader.conf_source}; put the one of conf/base back"
+        except PreflightError:  # says what is wrong by itself
+            raise
         except Exception as error:  # OmegaConf and Kedro raise what they like; told once, with the kind of file
             yield f"conf, {key}*.yml: {' '.join(str(error).split())}; correct it there"
             return

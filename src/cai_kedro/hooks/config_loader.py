@@ -10,7 +10,7 @@ from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from cai_kedro.hooks.conf_checks import syntax_faults
-from cai_kedro.hooks.faults import raise_if_any
+from cai_kedro.hooks.faults import PreflightError, raise_if_any
 
 
 class ConfigLoader(OmegaConfigLoader):
@@ -25,6 +25,24 @@ class ConfigLoader(OmegaConfigLoader):
         except yaml.YAMLError as error:
             raise_if_any(syntax_faults(conf_source, env or others.get("default_run_env")))
             raise error
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Return a part of conf; the parameter `model`, if it is given, decides what `base_model` starts from.
+
+        Raises `PreflightError` for a `model` that is nowhere.
+        """
+        part = super().__getitem__(key)
+        if key == "parameters" and part.get("model") is not None:
+            part["base_model"] = {**part.get("base_model", {}), **self._base_model_of(part["model"])}
+        return part
+
+    def _base_model_of(self, model: Any) -> dict[str, str | None]:
+        from cai_kedro.engines.given_model import base_model_of  # noqa: PLC0415 - few commands need it
+
+        try:
+            return base_model_of(str(model), Path(self.conf_source).resolve().parent)
+        except ValueError as error:
+            raise PreflightError(f"nothing was run: {error}") from error
 
     def _resolve_from_raw_config(
         self, key: str, base_configs: Any, env_configs: Any, base_path: str, env_path: str, processed_files: set[Path]

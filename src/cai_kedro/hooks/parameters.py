@@ -15,8 +15,8 @@ from pydantic.errors import PydanticSchemaGenerationError
 
 from cai_kedro.hooks.run_names import PARAMETERS
 
-#: Read by hooks, so no node has to ask for them.
-OF_HOOKS = frozenset({"threads"})
+#: Read by hooks and by the reader of conf, so no node has to ask for them.
+OF_HOOKS = frozenset({"threads", "model"})
 
 _PLAIN = (bool, int, float, str)
 

@@ -125,7 +125,7 @@ def _place(dataset: AbstractDataset) -> str:
 
 
 def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
-    """Tell what keeps the pretrained model from being loaded: of a path the files, of the hub the pinned revision."""
+    """Tell what keeps the pretrained model from being loaded: the files, or the pinned revision of the hub."""
     source = _field(base_model, "source")
     if source == "path":
         path = _field(base_model, "path")
@@ -133,6 +133,13 @@ def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
             yield "base_model.source is 'path', but base_model.path is empty; give the model's directory"
             return
         yield from _reference_fault("base_model.path", project_path, path=path)
+    elif source == "gguf" and (file := _field(base_model, "gguf")):
+        from cai_kedro.engines.gguf_file import GGUFFile  # noqa: PLC0415 - imports transformers
+
+        try:
+            GGUFFile(file).at(project_path).check()
+        except ValueError as error:
+            yield f"base_model.gguf: {error}"
     elif source == "hub":
         repo, revision = _field(base_model, "repo"), _field(base_model, "revision")
         if not repo or not revision:
@@ -169,7 +176,7 @@ def constitution_warnings(pipeline: Pipeline, catalog: CatalogProtocol, project_
     source = _field(parameters.get("base_model", {}), "source")
     shipped = (project_path / SHIPPED_CONSTITUTION).resolve()
     if (
-        source in ("path", "hub")
+        source in ("path", "gguf", "hub")
         and dataset is not None
         and Path(getattr(dataset, "_filepath", "")).resolve() == shipped
     ):

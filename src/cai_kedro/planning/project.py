@@ -9,6 +9,7 @@ from kedro.io import DataCatalog
 from kedro.utils import find_kedro_project
 
 from cai_kedro.engines.base import TextEngine
+from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.loading import LocalSettings
 from cai_kedro.engines.model_files import load_language_model
@@ -61,16 +62,23 @@ def models_of(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Models:
 def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Callable[[], LanguageModel]:
     params = BaseModelParams.model_validate(parameters["base_model"])
     if params.source != "micro":
-        reference, _ = provide_pretrained(params, parameters["seed"])
-        assert isinstance(reference, ModelReference)
-        directory = reference.at(find_kedro_project(Path.cwd()) or Path.cwd()).directory()
-        return lambda: load_language_model(directory)
+        given, _ = provide_pretrained(params, parameters["seed"])
+        assert isinstance(given, ModelReference | GGUFFile)
+        return _reader(given.at(find_kedro_project(Path.cwd()) or Path.cwd()))
     if not catalog.exists(f"{PRETRAINED}@checkpoint"):
         raise ValueError(
             "base_model.source is `micro`, and no such model was trained yet; make it first with "
             "`kedro run --pipelines=base_model`, with the same --env"
         )
     return lambda: catalog.load(f"{PRETRAINED}@checkpoint")
+
+
+def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:
+    if isinstance(given, GGUFFile):
+        given.check()
+        return given.load
+    directory = given.directory()
+    return lambda: load_language_model(directory)
 
 
 def _engine(catalog: DataCatalog, model: str, load: Callable[[], LanguageModel]) -> TextEngine:

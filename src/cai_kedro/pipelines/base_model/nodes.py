@@ -5,6 +5,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
@@ -17,29 +18,34 @@ class BaseModelParams(BaseModel):
     """Which model to start from.
 
     `shipped`: the micro LM in the package; `micro`: tokenizer and micro LM from scratch; `path`: a directory in
-    Hugging Face's format; `hub`: a repository at a pinned revision.
+    Hugging Face's format; `gguf`: a file in that format, or `package:resource`; `hub`: a repository at a pinned
+    revision.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: Literal["shipped", "micro", "path", "hub"]
+    source: Literal["shipped", "micro", "path", "gguf", "hub"]
     path: str | None
+    gguf: str | None
     repo: str | None
     revision: str | None
     micro: PretrainingParams
 
     @model_validator(mode="after")
     def _source_is_complete(self) -> "BaseModelParams":
-        if self.source == "path" and not self.path:
-            raise ValueError("base_model.source is `path`, so base_model.path must name a model directory")
-        if self.source == "hub" and not (self.repo and self.revision):
+        needed = {"path": ("path",), "gguf": ("gguf",), "hub": ("repo", "revision")}.get(self.source, ())
+        missing = [f"base_model.{name}" for name in needed if not getattr(self, name)]
+        if missing:
             raise ValueError(
-                "base_model.source is `hub`, so base_model.repo and base_model.revision (a commit) must be given"
+                f"base_model.source is `{self.source}`, so {' and '.join(missing)} must be given; or give "
+                f"--params=model=<a directory, a .gguf file, or organisation/name@revision of the hub>"
             )
         return self
 
 
-def provide_pretrained(params: BaseModelParams, seed: int) -> tuple[LanguageModel | ModelReference, pd.DataFrame]:
+def provide_pretrained(
+    params: BaseModelParams, seed: int
+) -> tuple[LanguageModel | ModelReference | GGUFFile, pd.DataFrame]:
     """Return the pretrained model, or where it lies, and its training curve (`curves`; empty if unknown)."""
     if params.source == "micro":
         trained = pretrain(params.micro, seed)
@@ -48,4 +54,7 @@ def provide_pretrained(params: BaseModelParams, seed: int) -> tuple[LanguageMode
         return ModelReference(path=str(shipped_directory())), training_log()
     if params.source == "path":
         return ModelReference(path=params.path), _NO_CURVES
+    if params.source == "gguf":
+        assert params.gguf is not None
+        return GGUFFile(params.gguf), _NO_CURVES
     return ModelReference(repo=params.repo, revision=params.revision), _NO_CURVES
