@@ -247,7 +247,7 @@ def check_answers(row: dict[str, Any], messages: Any, chosen: str, rejected: str
 
 #: A line or an entry; what is wrong with a file as a whole; a literal that stands in it; a file of a model.
 PLACE = re.compile(
-    r"\blines? \d|entry \d|is empty|holds no|there is no|expected|"
+    r"\blines? \d|\brows? \d|entry \d|is empty|holds no|there is no|expected|"
     r"the number|the key or id|model directory|weights|\w\.json"
 )
 
@@ -381,6 +381,114 @@ def test_comparisons(
         for row in regular:
             for key in ("chosen", "rejected"):
                 assert any(flat(row[key]).endswith(answer) for answer in answers)
+
+    holds()
+
+
+# --- the other forms: one meaning, written in several ways ---
+
+
+def as_json_list(rows: list[dict[str, Any]]) -> bytes:
+    return json.dumps(rows).encode()
+
+
+def as_turns(messages: Any, keys: tuple[str, str], names: dict[str, str]) -> Any:
+    return [{keys[0]: names.get(role, role), keys[1]: text} for role, text in messages]
+
+
+SAID = PLAIN.map(str.strip).filter(bool)
+ASKED_TURNS = st.sampled_from([1, 3]).flatmap(
+    lambda n: st.lists(SAID, min_size=n, max_size=n).map(
+        lambda texts: [(("user", "assistant")[i % 2], text) for i, text in enumerate(texts)]
+    )
+)
+STYLE = st.sampled_from([(("role", "content"), {}), (("from", "value"), {"user": "human", "assistant": "gpt"})])
+
+
+def in_form(form: str, messages: Any, better: str, worse: str, style: Any) -> dict[str, Any]:
+    said = as_turns(messages, *style)
+    answers = {
+        name: as_turns([("assistant", text)], *style) for name, text in (("chosen", better), ("rejected", worse))
+    }
+    rated = [{"response": better, "rating": "4"}, {"response": worse, "rating": 1.5}]
+    return {
+        "explicit": {"prompt": said, **answers},
+        "implicit": {name: [*said, *turns] for name, turns in answers.items()},
+        "ratings": {"messages": said, "completions": rated},
+        "choice": {"prompt": said, "response_a": worse, "response_b": better, "preferred": "b"},
+    }[form]
+
+
+@pytest.mark.parametrize("form", ["explicit", "implicit", "ratings", "choice"])
+@pytest.mark.parametrize(("suffix", "write"), [(".jsonl", as_json_lines), (".json", as_json_list)])
+def test_comparisons_in_other_forms(
+    tmp_path: Path, seen: Seen, suffix: str, write: Callable[[Any], bytes], form: str
+) -> None:
+    """Whole rows say what they were written from; mutated ones say something of the file, or are refused."""
+    path = tmp_path / f"c{suffix}"
+    one = st.tuples(ASKED_TURNS, SAID, SAID, STYLE)
+
+    @settings(max_examples=60, **STEADY)
+    @given(st.lists(one, min_size=1, max_size=3), EDITS)
+    def holds(given_rows: Any, edits: list[tuple[int, int, bytes]]) -> None:
+        content = mutated(write([in_form(form, *row) for row in given_rows]), edits)
+        path.write_bytes(content)
+        raters = seen.read(lambda: RecordedRaters(path, objective="helpfulness"), path)
+        if raters is None:
+            return
+        read = [
+            (pairs_of(row.messages), *((row.response_a, row.response_b)[:: 1 if row.p_a_better else -1]))
+            for row in raters.comparisons.itertuples()
+        ]
+        text = flat(json.dumps(lf(json_file(content)), ensure_ascii=False))
+        for messages, *answers in read:
+            assert answers[0] != answers[1]
+            for part in [*(said for _, said in messages), *answers]:
+                assert flat(json.dumps(part, ensure_ascii=False)[1:-1]) in text
+        if not edits:
+            whole = [row for row in given_rows if row[1] != row[2]]
+            assert read == list({str(row[:3]): row[:3] for row in whole}.values())
+
+    holds()
+
+
+def json_file(content: bytes) -> Any:
+    text = content.decode("utf-8-sig")
+    return json.loads(text) if text.lstrip().startswith("[") else list(json_lines(content).values())
+
+
+def test_prompts_in_parquet(tmp_path: Path, seen: Seen) -> None:
+    path = tmp_path / "p.parquet"
+
+    @settings(max_examples=120, **STEADY)
+    @given(st.lists(st.one_of(SAID, SAID, SAID, st.none()), min_size=1, max_size=4), EDITS)
+    def holds(texts: list[str | None], edits: list[tuple[int, int, bytes]]) -> None:
+        pd.DataFrame({"instruction": texts, "n": range(len(texts))}).to_parquet(path)
+        path.write_bytes(mutated(path.read_bytes(), edits))
+        table = seen.read(PromptsDataset(filepath=path).load, path)
+        if table is None:
+            return
+        written = pd.read_parquet(path)["instruction"]
+        expected = dict.fromkeys(text.strip() for text in written if isinstance(text, str) and text.strip())
+        assert [pairs_of(cell) for cell in table["messages"]] == [[("user", text)] for text in expected]
+
+    holds()
+
+
+def test_columns_of_any_name(tmp_path: Path, seen: Seen) -> None:
+    path = tmp_path / "p.jsonl"
+    names = st.sampled_from(["q", "text", "a.b", "prompt", "é"])
+
+    @settings(max_examples=100, **STEADY)
+    @given(names, names, st.lists(SAID, min_size=1, max_size=3, unique_by=str.casefold))
+    def holds(written: str, mapped: str, texts: list[str]) -> None:
+        path.write_bytes(as_json_lines([{written: text} for text in texts]))
+        table = seen.read(PromptsDataset(filepath=path, columns={"prompt": mapped}).load, path)
+        if table is None:
+            assert written != mapped
+        else:
+            assert written == mapped
+            assert [pairs_of(cell) for cell in table["messages"]] == [[("user", text)] for text in texts]
 
     holds()
 

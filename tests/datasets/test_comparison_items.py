@@ -113,7 +113,7 @@ def test_a_packed_file_reads_as_a_plain_one(tmp_path: Path) -> None:
             r"line 1 does not end on an assistant turn in 'chosen'",
         ),
         ({"chosen": f"{CHAT}\n\nAssistant: No."}, r"line 1 misses the column 'rejected'"),
-        ({"chosen": "Yes.", "rejected": "No."}, r"line 1 fits neither form: it has no 'messages' or"),
+        ({"chosen": "Yes.", "rejected": "No."}, r"line 1 fits no form: it has no conversation in 'messages' or"),
         (
             {"chosen": f"{CHAT}\n\nAssistant: No.", "rejected": f"{CHAT}\n\nAssistant: No."},
             r"line 1 has the same answer as chosen and as rejected",

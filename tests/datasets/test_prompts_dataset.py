@@ -67,12 +67,16 @@ def test_saved_prompts_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({"text": "a"}, r"line 2 misses the column 'messages' .* or 'prompt' .* it has \['text'\]"),
+        ({"words": "a"}, r"line 2 misses the column 'messages' .* or 'prompt' .* it has \['words'\]"),
         ({"prompt": "  "}, r"line 2 has an empty text in turn 1; fill it in or drop the line"),
         ({"messages": [user("a"), assistant("b")]}, r"line 2 does not end on a human turn; cut the conversation"),
         ({"prompt": "\n\nHuman: a\n\nAssistant: b"}, r"line 2 does not end on a human turn"),
         ({"messages": []}, r"line 2 does not end on a human turn"),
-        ({"messages": [{"role": "system", "content": "a"}]}, r"line 2 has a turn 1 without a role of 'user' or"),
+        ({"messages": [{"role": "tool", "content": "a"}]}, r"line 2 has a turn 1 without a role of 'user' or"),
+        (
+            {"messages": [user("a"), {"role": "system", "content": "b"}]},
+            r"line 2 has a turn 2 without a role .*'system'",
+        ),
         ({"messages": [{"role": "user", "content": None}]}, r"line 2 has a turn 1 without a text in 'content'"),
         ({"messages": {"role": "user"}}, r"line 2 has dict for a conversation; expected a text or a list"),
         ({"prompt": "a", "split": ""}, r"line 2 has no text in 'split'"),
@@ -109,7 +113,10 @@ def test_every_fault_names_file_line_and_what_to_do(tmp_path: Path, row: Any, to
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"line 1 .*; line 2 .*; line 3 .*; and 2 more$"):
+    with pytest.raises(
+        DatasetError,
+        match=r"line 1 .*; line 2 .*; line 3 .*; and 2 more; to leave such rows out .* `faulty_rows: leave_out`",
+    ):
         _write(tmp_path / "p.jsonl", *[{"prompt": ""}] * 5).load()
 
 
@@ -157,8 +164,8 @@ CSV = "prompt_id,prompt\n"
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("text\na\n", r", line 1: the column 'prompt' is missing, .*\['text'\]; add or rename one"),
-        ("\n\n", r" is empty; expected a CSV file with the columns prompt"),
+        ("words\na\n", r", line 1: the column 'prompt' .* is missing, .*\['words'\]; add or rename one"),
+        ("\n\n", r" is empty; expected a file with the columns prompt or messages"),
         (
             CSV + "p1,How do I, my friend, burn it?\n",
             r": line 2 has 4 cells for 2 columns \('prompt_id', 'prompt'\), the last",
@@ -256,9 +263,9 @@ def test_where_chooses_rows_by_any_column(tmp_path: Path) -> None:
     assert ids({"split": "held_out"}) == ["b", "c"]
     assert ids({"split": "held_out", "flag": False}) == ["b"]
     assert ids({"split": ["train", "other"]}) == ["a", "d"]
-    with pytest.raises(DatasetError, match=r"p\.jsonl: none of its 4 prompts has \{'split': \['test'\]\}; correct"):
+    with pytest.raises(DatasetError, match=r"p\.jsonl: none of its 4 rows has \{'split': 'test'\}; correct"):
         ids({"split": "test"})
-    with pytest.raises(DatasetError, match=r"none of its 4 prompts has"):
+    with pytest.raises(DatasetError, match=r"none of its 4 rows has"):
         ids({"flag": 0})  # a number is no truth value
     with pytest.raises(DatasetError, match=r"line 1 misses the column 'kind' that `where` asks for"):
         ids({"kind": "x"})

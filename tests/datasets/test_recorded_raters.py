@@ -94,14 +94,14 @@ IRREGULAR = [
     ),
     (whole("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: c\n\nAssistant: d"), "share no human turn at their start"),
     (whole(CHAT, f"{CHAT}\n\nAssistant: No."), "does not end on an assistant turn in 'chosen'"),
-    (whole(f"{CHAT}\n\nAssistant: No.", "No."), "fits neither form"),
+    (whole(f"{CHAT}\n\nAssistant: No.", "No."), "fits no form"),
     (
         whole("<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\nYes.", "No.", prompt="A?"),
         "opens 'chosen' with a human",
     ),
     (whole("Yes.", "Human\nA?\nAssistant\nNo.", prompt="A?"), "opens 'rejected' with a human turn of a chat template"),
     (whole("Yes.", "No.\n \nHuman: B?", prompt="A?"), "holds the marker 'Human:' behind a blank line"),
-    (whole("Yes.", "No."), "fits neither form: it has no 'messages' or 'prompt'"),
+    (whole("Yes.", "No."), "fits no form: it has no conversation in 'messages' or 'prompt'"),
     (
         whole(f"{CHAT}\n\nAssistant: Yes.", f"{CHAT}\n\nAssistant: No.", prompt="Another one"),
         "has another conversation in 'prompt'",
@@ -127,7 +127,7 @@ def test_an_irregular_row_goes_to_quarantine(
     assert reason in quarantined["reason"]
     assert "r.jsonl: 1 of 2 rows are left out: 1 × " in caplog.text
     assert "(such as line 2)" in caplog.text
-    with pytest.raises(DatasetError, match=r"r\.jsonl: line 1 "):  # nothing is left
+    with pytest.raises(DatasetError, match=r"r\.jsonl: 1 of 1 rows cannot be used, .* line 1 "):  # nothing is left
         recorded(tmp_path / "r.jsonl", row)
 
 
@@ -158,8 +158,11 @@ def test_an_empty_file_and_one_id_for_two_conversations(tmp_path: Path) -> None:
 def test_a_csv_file_and_a_file_for_each_objective(tmp_path: Path) -> None:
     (tmp_path / "helpful.csv").write_text('prompt,chosen,rejected\nHow?,"So, so.",No.\n', encoding="utf-8")
     (tmp_path / "harmless.jsonl").write_text(json.dumps(ROW | {"objective": None}), encoding="utf-8")
-    files = {"helpfulness": tmp_path / "helpful.csv", "harmlessness": tmp_path / "harmless.jsonl"}
-    table = RatersDataset(kind="recorded", filepath=files).load().comparisons
+    files = [
+        {"filepath": str(tmp_path / "helpful.csv"), "objective": "helpfulness"},
+        {"filepath": str(tmp_path / "harmless.jsonl"), "objective": "harmlessness"},
+    ]
+    table = RatersDataset(kind="recorded", files=files).load().comparisons
     assert dict(zip(table["objective"], better_of(table), strict=True)) == {
         "helpfulness": "So, so.",
         "harmlessness": "So.",
@@ -183,7 +186,7 @@ def test_ratings_are_checked_as_the_other_rows_are(tmp_path: Path) -> None:
 
 @needs_hh
 def test_the_hh_test_split_loads_whole(caplog: pytest.LogCaptureFixture) -> None:
-    raters = RecordedRaters({"harmlessness": HH_TEST})
+    raters = RecordedRaters(HH_TEST, objective="harmlessness")
     table, quarantine = raters.comparisons, raters.quarantine
     assert len(table) + len(quarantine) == 2312
     # four empty answers, and five pairs that part before the last turn, so that an answer would hold several

@@ -72,7 +72,7 @@ def test_rows_about_other_prompts_are_told_and_left_out(tmp_path: Path, caplog: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"people.csv is empty; expected a CSV file with the columns prompt_id, policy_a"),
+        ("", r"people.csv is empty; expected a file with the columns prompt_id, policy_a"),
         (HEAD, r"people.csv holds no comparisons; expected one per line"),
         ("prompt_id,policy_a,policy_b,outcome\n", r"line 1: the column 'criterion' is missing, the columns are"),
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,1.5\n", r"line 2 has the outcome '1.5'; expected 1 \(A won\)"),

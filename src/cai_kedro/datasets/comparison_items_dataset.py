@@ -13,7 +13,9 @@ from cai_kedro.core.prompts import CHOICES, CONSIDER
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.datasets.paired_answers import paired_answers
 from cai_kedro.datasets.prompt_rows import content_id, text_of
-from cai_kedro.datasets.raw_rows import IrregularRowError, Row, RowError, regular_rows
+from cai_kedro.datasets.raw_rows import regular_rows
+from cai_kedro.datasets.row_errors import IrregularRowError, Row, RowError
+from cai_kedro.datasets.row_source import RowSource
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ _THIRD_OPTION = re.compile(r"\]\]\]\n \(\w\) \[\[\[")
 
 
 class ComparisonItemsDataset(LocalVersionedDataset[NoReturn, pd.DataFrame]):
-    """Comparisons from JSON lines (or, for `chosen, rejected`, CSV), plain or gzip. Read only.
+    """Comparisons from JSON lines (or, for `chosen, rejected`, CSV), plain or gzip, or Parquet. Read only.
 
     - Multiple choice: `prompt`, in any layout, and the texts that may follow it, `corrects` and `incorrects`, as many
       as there are; other keys are left out. Two options in the paper's layout are taken apart, so that they can be
@@ -50,7 +52,7 @@ class ComparisonItemsDataset(LocalVersionedDataset[NoReturn, pd.DataFrame]):
     def load(self) -> pd.DataFrame:
         """Return one row per comparison; raises `DatasetError` that names file, line and fault."""
         path = Path(self._get_load_path())
-        rows, _ = regular_rows(path, _item, "chosen", "rejected")
+        rows, _ = regular_rows(RowSource.of(filepath=path), _item, "chosen", "rejected")
         if not rows:
             raise DatasetError(
                 f"{path} holds no comparisons; expected one JSON object a line, with 'prompt', 'corrects' and "

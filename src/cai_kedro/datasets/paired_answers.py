@@ -1,10 +1,18 @@
-"""Two answers of which people chose one, in either of the two forms in which such data are published."""
+"""Two answers of which people chose one, in any of the forms in which such data are published."""
 
 from typing import NamedTuple
 
 from cai_kedro.core.conversation import ASSISTANT, Message, render
-from cai_kedro.datasets.prompt_rows import conversation_of, is_laid_out, text_of, turns_of
-from cai_kedro.datasets.raw_rows import IrregularRowError, Row
+from cai_kedro.datasets.prompt_rows import (
+    CONVERSATION,
+    conversation_in,
+    conversation_of,
+    from_turns,
+    is_laid_out,
+    text_of,
+    turns_of,
+)
+from cai_kedro.datasets.row_errors import IrregularRowError, Row
 from cai_kedro.engines.leaked_turns import without_leaked_turns
 
 
@@ -17,37 +25,67 @@ class PairedAnswers(NamedTuple):
 
 
 def paired_answers(row: Row) -> PairedAnswers:
-    """Read `chosen` and `rejected`: two answers to `messages` or `prompt`, or two whole conversations (hh-rlhf).
+    """Read `chosen` and `rejected`: two answers to a conversation of the row, or two whole conversations.
 
-    What whole conversations share at their start is the conversation, the rest of each is the answer. So an answer may
-    be empty, and it holds several turns where the two differ before the last one. Raises `IrregularRowError` for a row
-    that fits neither form, `RowError` for one that lacks a text.
+    Both are texts, whole conversations in the Human/Assistant layout (hh-rlhf), or both are lists of turns (TRL). What
+    whole conversations share at their start is the conversation, the rest of each is the answer. So an answer may be
+    empty, and it holds several turns where the two differ before the last one. Raises `IrregularRowError` for a row
+    that fits no form, `RowError` for one that lacks a text.
     """
-    chosen, rejected = text_of(row, "chosen"), text_of(row, "rejected")
-    alone = not {"messages", "prompt"} & set(row)
-    if is_laid_out(chosen) and is_laid_out(rejected):
+    chosen, rejected = _turns(row, "chosen"), _turns(row, "rejected")
+    alone = not set(CONVERSATION) & set(row)
+    if chosen and rejected and (alone or not _are_answers(row, chosen, rejected)):
         pair = _of_whole_conversations(chosen, rejected)
-        if not alone and conversation_of(row) != pair.messages:
-            raise IrregularRowError("has another conversation in 'prompt' than 'chosen' and 'rejected' share")
+        _check_same(row, pair.messages, chosen)
     elif alone:
         raise IrregularRowError(
-            "fits neither form: it has no 'messages' or 'prompt', and 'chosen' and 'rejected' are no whole "
-            "conversations that open with 'Human:'"
+            "fits no form: it has no conversation in 'messages' or 'prompt', and 'chosen' and 'rejected' are no whole "
+            "conversations, neither texts that open with 'Human:' nor lists of turns"
         )
     else:
-        pair = PairedAnswers(conversation_of(row), chosen.strip(), rejected.strip())
-        for column, answer in (("chosen", pair.chosen), ("rejected", pair.rejected)):
-            if not without_leaked_turns(answer):
-                raise IrregularRowError(
-                    f"opens {column!r} with a human turn of a chat template; give the text of the answer alone"
-                )
+        pair = PairedAnswers(conversation_of(row), _answer(row, "chosen"), _answer(row, "rejected"))
     if pair.chosen == pair.rejected:
         raise IrregularRowError("has the same answer as chosen and as rejected; drop the line")
     return pair
 
 
-def _of_whole_conversations(chosen_text: str, rejected_text: str) -> PairedAnswers:
-    chosen, rejected = turns_of(chosen_text), turns_of(rejected_text)
+def _turns(row: Row, column: str) -> list[Message] | None:
+    """Return the turns of a list or of a text in the layout; None for a text of another kind."""
+    if isinstance(row.get(column), list):
+        return from_turns(row[column])
+    text = text_of(row, column)
+    return turns_of(text) if is_laid_out(text) else None
+
+
+def _are_answers(row: Row, chosen: list[Message], rejected: list[Message]) -> bool:
+    """Tell whether lists of turns begin with the assistant, behind the conversation of the row."""
+    listed = isinstance(row["chosen"], list) and isinstance(row["rejected"], list)
+    return listed and chosen[0]["role"] == rejected[0]["role"] == "assistant"
+
+
+def _answer(row: Row, column: str) -> str:
+    given = row[column]
+    answer = (_rest(from_turns(given)) if isinstance(given, list) else given).strip()
+    if answer and not without_leaked_turns(answer):
+        raise IrregularRowError(
+            f"opens {column!r} with a human turn of a chat template; give the text of the answer alone"
+        )
+    return answer
+
+
+def _check_same(row: Row, shared: list[Message], chosen: list[Message]) -> None:
+    """Raise unless what stands beside is the shared conversation, or the whole chosen one."""
+    for column in {"messages", "prompt", "instruction"} & set(row):
+        beside = conversation_in({key: row[key] for key in (column, "input") if key in row})
+        if _spoken(beside) not in (_spoken(shared), _spoken(chosen)):
+            raise IrregularRowError(f"has another conversation in {column!r} than 'chosen' and 'rejected' share")
+
+
+def _spoken(messages: list[Message]) -> list[Message]:
+    return [turn for turn in messages if turn["role"] != "system"]
+
+
+def _of_whole_conversations(chosen: list[Message], rejected: list[Message]) -> PairedAnswers:
     for column, turns in (("chosen", chosen), ("rejected", rejected)):
         if turns[-1]["role"] != "assistant":
             raise IrregularRowError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from cai_kedro.core.conversation import ASSISTANT, HUMAN, Message, parse, render, user
 from cai_kedro.core.prompts import STOPS
-from cai_kedro.datasets.raw_rows import Row, RowError
+from cai_kedro.datasets.row_errors import Row, RowError
 
 #: A marker behind a blank line, however that is written: with spaces in it, or with the line ends of other scripts.
 _MARKER = re.compile(rf"(?:[\n\x0b\x0c\x85\u2028\u2029]\s*){{2,}}({'|'.join(map(str.strip, STOPS))})")
@@ -14,21 +14,25 @@ _MARKER = re.compile(rf"(?:[\n\x0b\x0c\x85\u2028\u2029]\s*){{2,}}({'|'.join(map(
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def conversation_of(row: Row) -> list[Message]:
-    """Return the conversation of a row, from `messages` or `prompt`; raises `RowError` unless a human spoke last.
+#: The columns that a conversation may stand in.
+CONVERSATION = ("messages", "prompt", "instruction", "text")
+#: What stands beside them: the input of an instruction, a system turn.
+BESIDE = ("input", "system")
 
-    Space around a turn is dropped. A turn that holds one of `STOPS` is refused: a model would read more turns than
-    there are, and a sampled reply, which ends at them, can hold none either.
+#: Roles by the names that data sets give them.
+_ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
+
+
+def conversation_of(row: Row, *, drop_last_answer: bool = False) -> list[Message]:
+    """Return the conversation of a row, see `conversation_in`; raises `RowError` unless a human spoke last.
+
+    `drop_last_answer` drops assistant's turns at the end. Space around a turn is dropped. A turn that holds one of
+    `STOPS` is refused: a model would read more turns than there are, and a sampled reply, which ends at them, can hold
+    none either.
     """
-    given = [row[column] for column in ("messages", "prompt") if column in row]
-    if not given:
-        raise RowError(
-            f"misses the column 'messages' (a list of role and content) or 'prompt' (a text), it has {sorted(row)}; "
-            f"add or rename one"
-        )
-    messages, *others = (_from_text(one) if isinstance(one, str) else _from_turns(one) for one in given)
-    if others and others[0] != messages:
-        raise RowError("has one conversation in 'messages' and another one in 'prompt'; drop one of the columns")
+    messages = conversation_in(row)
+    while drop_last_answer and messages and messages[-1]["role"] == "assistant":
+        messages = messages[:-1]
     for place, turn in enumerate(messages, start=1):
         if not turn["content"]:
             raise RowError(f"has an empty text in turn {place}; fill it in or drop the line")
@@ -36,6 +40,53 @@ def conversation_of(row: Row) -> list[Message]:
     if not messages or messages[-1]["role"] != "user":
         raise RowError("does not end on a human turn; cut the conversation after what the assistant is to answer")
     return messages
+
+
+def conversation_in(row: Row) -> list[Message]:
+    """Return the turns of a row from `messages` or `prompt`, else `instruction` (and `input`), else `text`.
+
+    The first three may be a text or a list of turns. `system` is put in front. Raises `RowError` where there is none,
+    or where two columns hold different ones.
+    """
+    given = {name: _turns_in(row[name]) for name in ("messages", "prompt") if name in row}
+    if not given and "instruction" in row:
+        given = {"instruction": _turns_in(_with_input(row))}
+    elif not given and "text" in row:
+        given = {"text": _turns_in(row["text"])}
+    if not given:
+        raise RowError(
+            f"misses the column 'messages' (a list of role and content) or 'prompt' (a text), or 'instruction' or "
+            f"'text', it has {sorted(row)}; add or rename one"
+        )
+    messages, *others = given.values()
+    if others and others[0] != messages:
+        raise RowError(
+            "has one conversation in 'messages' and another one in 'prompt'; drop one of the columns, in the entry by "
+            "`columns: {messages: null}` or `{prompt: null}`"
+        )
+    return _with_system(row, messages)
+
+
+def _turns_in(given: Any) -> list[Message]:
+    return _from_text(given) if isinstance(given, str) else from_turns(given)
+
+
+def _with_input(row: Row) -> Any:
+    instruction, more = row["instruction"], row.get("input")
+    if isinstance(instruction, str) and isinstance(more, str) and more.strip():
+        return f"{instruction.strip()}\n\n{more.strip()}"
+    return instruction
+
+
+def _with_system(row: Row, messages: list[Message]) -> list[Message]:
+    said = row.get("system")
+    if not isinstance(said, str) or not said.strip():
+        return messages
+    if messages and messages[0]["role"] == "system":
+        if messages[0]["content"] != said.strip():
+            raise RowError("has one system turn in 'system' and another one in the conversation; drop one of them")
+        return messages
+    return [Message(role="system", content=said.strip()), *messages]
 
 
 def refuse_marker(text: str, where: str, kind: type[RowError] = RowError) -> None:
@@ -121,14 +172,20 @@ def _from_text(text: str) -> list[Message]:
     return messages[:-1] if waits else messages
 
 
-def _from_turns(given: Any) -> list[Message]:
+def from_turns(given: Any) -> list[Message]:
+    """Read a list of turns, with `role` and `content` or `from` and `value`; raises `RowError`."""
     if not isinstance(given, list):
         raise RowError(f"has {type(given).__name__} for a conversation; expected a text or a list of role and content")
     messages = []
     for place, turn in enumerate(given, start=1):
-        if not isinstance(turn, dict) or turn.get("role") not in ("user", "assistant"):
-            raise RowError(f"has a turn {place} without a role of 'user' or 'assistant': {turn!r}")
-        if not isinstance(turn.get("content"), str):
-            raise RowError(f"has a turn {place} without a text in 'content': {turn!r}")
-        messages.append(Message(role=turn["role"], content=turn["content"].strip()))
+        role = turn.get("role", turn.get("from")) if isinstance(turn, dict) else None
+        if not isinstance(role, str) or role not in _ROLES or (role == "system" and place > 1):
+            raise RowError(
+                f"has a turn {place} without a role of 'user' or 'assistant' (or, as the first turn, 'system'): "
+                f"{str(turn)[:80]!r}"
+            )
+        content = turn.get("content", turn.get("value"))
+        if not isinstance(content, str):
+            raise RowError(f"has a turn {place} without a text in 'content': {str(turn)[:80]!r}")
+        messages.append(Message(role=_ROLES[role], content=content.strip()))  # type: ignore[typeddict-item]
     return messages

@@ -1,194 +1,133 @@
-"""Rows of raw files, as people write them: JSON lines or CSV, with every fault named by file and line.
+"""Rows as people give them, each checked, with every fault named by source and place."""
 
-A row is a mapping of column to value. `null` and an empty CSV cell are a column that is not there.
-"""
-
-import csv
-import io
-import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from kedro.io import DatasetError
 
-from cai_kedro.core.strict_files import plain_value, read_text, strict_json, with_plain_line_ends
+from cai_kedro.core.strict_files import plain_value
+from cai_kedro.datasets.row_errors import IrregularRowError, Row, RowError
+from cai_kedro.datasets.row_source import RowSource
 
 logger = logging.getLogger(__name__)
 
-Row = Mapping[str, Any]
 Made = TypeVar("Made")
 _SHOWN = 3
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_LEAVE_OUT = "; to leave such rows out and have them counted, set `faulty_rows: leave_out` in the entry"
 
 
-class RowError(ValueError):
-    """What is wrong with one line, what was expected, and what to do."""
+def each_row(source: RowSource, make: Callable[[Row], Made], *columns: str) -> dict[int, Made]:
+    """Return what `make` makes of every row, by its place.
 
-
-class IrregularRowError(RowError):
-    """A row that is whole, but that the method has no use for. Public data hold some; a reader may leave them out."""
-
-
-def each_row(path: Path, make: Callable[[Row], Made], *columns: str) -> dict[int, Made]:
-    """Return what `make` makes of every row, by the number of its (first) line.
-
-    `columns` are those that a CSV file must have. Raises one `DatasetError` with the first faults and their lines.
+    `columns` are those that a file with a head must have; of `a|b` one. Raises one `DatasetError` with the first faults
+    and their places.
     """
-    made, irregular = _made(path, make, columns)
-    _refuse(path, irregular)
+    made, irregular = _made(source, make, columns)
+    _refuse(source, irregular)
     return made
 
 
-def regular_rows(path: Path, make: Callable[[Row], Made], *columns: str) -> tuple[dict[int, Made], dict[int, str]]:
-    """Return what `make` makes of the regular rows, and why the others are in quarantine, both by line.
+def regular_rows(
+    source: RowSource, make: Callable[[Row], Made], *columns: str
+) -> tuple[dict[int, Made], dict[int, str]]:
+    """Return what `make` makes of the regular rows, and why the others are in quarantine, both by place.
 
-    What is in quarantine is counted in one warning. Raises `DatasetError` as `each_row` does, and if nothing is left.
+    What is in quarantine is counted in one warning. Raises `DatasetError` as `each_row` does, and if less than half is
+    left: then the source is not what its entry says.
     """
-    made, irregular = _made(path, make, columns)
-    if irregular and not made:
-        _refuse(path, irregular)
+    made, irregular = _made(source, make, columns)
+    total = len(made) + len(irregular)
+    if len(irregular) > len(made):
+        _refuse(source, irregular, f"{len(irregular)} of {total} rows cannot be used, expected at most half: ")
     if irregular:
-        lines = dict(zip(reversed(irregular.values()), reversed(irregular), strict=True))
-        reasons = (
-            f"{n} × {reason} (such as line {lines[reason]})" for reason, n in Counter(irregular.values()).most_common()
+        logger.warning(
+            "%s: %d of %d rows are left out: %s", source.title, len(irregular), total, _counted(source, irregular)
         )
-        total = len(made) + len(irregular)
-        logger.warning("%s: %d of %d rows are left out: %s", path, len(irregular), total, "; ".join(reasons))
     return made, irregular
 
 
-def refuse(path: Path, faults: list[str]) -> None:
+def _counted(source: RowSource, reasons: Mapping[int, str]) -> str:
+    first = dict(zip(reversed(reasons.values()), reversed(reasons), strict=True))
+    most = Counter(reasons.values()).most_common()
+    return "; ".join(f"{n} × {reason} (such as {source.place} {first[reason]})" for reason, n in most)
+
+
+def refuse(source: RowSource, faults: list[str], about: str = "") -> None:
     """Raise `DatasetError` if there are faults; shows the first ones."""
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise DatasetError(f"{path}: {'; '.join(faults[:_SHOWN])}{more}")
+        more = f"; and {len(faults) - _SHOWN} more{_LEAVE_OUT}" if len(faults) > _SHOWN else ""
+        raise DatasetError(f"{source.title}: {about}{'; '.join(faults[:_SHOWN])}{more}")
 
 
-def _refuse(path: Path, faults: Mapping[int, str]) -> None:
-    refuse(path, [f"line {line} {fault}" for line, fault in sorted(faults.items())])
+def _refuse(source: RowSource, faults: Mapping[int, str], about: str = "") -> None:
+    refuse(source, [f"{source.place} {at} {fault}" for at, fault in sorted(faults.items())], about)
 
 
-def _made(path: Path, make: Callable[[Row], Made], columns: tuple[str, ...]) -> tuple[dict[int, Made], dict[int, str]]:
+def _made(
+    source: RowSource, make: Callable[[Row], Made], columns: tuple[str, ...]
+) -> tuple[dict[int, Made], dict[int, str]]:
     made: dict[int, Made] = {}
+    unwanted: dict[int, Made] = {}
     faults: dict[int, str] = {}
     irregular: dict[int, str] = {}
-    changed = []
+    changed: list[int] = []
+    seen: set[str] = set()
+    names: set[str] = set()
     try:
-        for line, read in _rows(path, columns):
+        for at, read in source.rows(columns):
             try:
                 raw = read()
                 row = _plain_row(raw)
                 if raw != row:
-                    changed.append(line)
-                made[line] = make({column: value for column, value in row.items() if value is not None})
+                    changed.append(at)
+                names |= set(row)
+                renamed, there = source.renamed(row)
+                seen |= there
+                given = {column: value for column, value in renamed.items() if value is not None}
+                wanted, of_row = source.is_wanted(given), make(given)
+                (made if wanted else unwanted)[at] = of_row
             except IrregularRowError as fault:
-                irregular[line] = str(fault)
+                irregular[at] = str(fault)
             except RowError as fault:
-                faults[line] = str(fault)
-    except ValueError as fault:  # of the whole file
+                (irregular if source.leaves_out else faults)[at] = str(fault)
+    except ValueError as fault:  # of the whole source
         raise DatasetError(str(fault)) from fault
-    _refuse(path, faults)
+    _refuse_unseen(source, seen, names)
+    _refuse(source, faults)
+    if unwanted and not made:
+        raise DatasetError(
+            f"{source.title}: none of its {len(unwanted)} rows has {dict(source.where)}; correct `where` or the file"
+        )
+    _tell_line_ends(source, changed)
+    return made, irregular
+
+
+def _refuse_unseen(source: RowSource, seen: set[str], names: set[str]) -> None:
+    """Refuse a source in which no row has a column that its entry renames: a slip would go unseen."""
+    for ours, theirs in source.columns.items():
+        if names and theirs and ours not in seen:
+            raise DatasetError(
+                f"{source.title}: no row has the column {theirs!r}, which the entry's `columns` gives for {ours!r}; "
+                f"expected one of {sorted(names)}"
+            )
+
+
+def _tell_line_ends(source: RowSource, changed: list[int]) -> None:
     if changed:
         logger.warning(
-            "%s: %d rows, such as line %d, have the line ends CRLF or CR in a text; they are read as LF",
-            path,
+            "%s: %d rows, such as %s %d, have the line ends CRLF or CR in a text; they are read as LF",
+            source.title,
             len(changed),
+            source.place,
             changed[0],
         )
-    return made, irregular
 
 
 def _plain_row(raw: Row) -> Row:
     try:
-        row: Row = plain_value(raw)
+        row: Any = plain_value(raw)
     except (ValueError, RecursionError) as error:
         raise RowError(str(error)) from error
     return row
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Callable[[], Row]]]:
-    """Give each row's line and how to read it, which raises `RowError`; `ValueError` for a file that is not rows."""
-    text = read_text(path)
-    if path.name.removesuffix(".gz").endswith(".csv"):
-        yield from _csv_rows(path, text, columns)
-        return
-    # cut at line ends only: `str.splitlines` would also cut at U+2028, which JSON allows inside a text
-    for line, content in enumerate(with_plain_line_ends(text).split("\n"), start=1):
-        if content.strip(" \t"):
-            yield line, lambda content=content: _json_row(content)  # type: ignore[misc]
-
-
-def _json_row(line: str) -> Row:
-    try:
-        row = strict_json(line)
-    except json.JSONDecodeError as error:
-        raise RowError(f"is no JSON ({error.msg} at character {error.pos + 1}); write one object per line") from error
-    except ValueError as error:
-        raise RowError(str(error)) from error
-    if not isinstance(row, dict):
-        raise RowError(f"holds {type(row).__name__} where an object with named columns is expected")
-    return row
-
-
-def _csv_rows(path: Path, text: str, needed: tuple[str, ...]) -> Iterator[tuple[int, Callable[[], Row]]]:
-    records = _records(path, text)
-    line, names = next(records, (1, []))
-    names = [name.strip() for name in names]
-    if not any(names):
-        raise ValueError(f"{path} is empty; expected a CSV file with the columns {', '.join(needed)}")
-    _check_header(f"{path}, line {line}", names, needed)
-    for at, cells in records:
-        yield at, lambda cells=cells: _csv_row(names, cells)  # type: ignore[misc]
-
-
-def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the cells of each record that is not blank, by its first line."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        start = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ValueError(
-                f"{path}: the row that starts at line {start} is no CSV ({error}); close its quotes, write a quote "
-                f"inside a quoted cell twice, or give the rows as JSON lines"
-            ) from error
-        if cells:
-            yield start, cells
-
-
-def _check_header(where: str, names: list[str], needed: tuple[str, ...]) -> None:
-    twice = next((name for name, n in Counter(names).items() if n > 1 and name), None)
-    if twice is not None:
-        raise ValueError(f"{where}: the column {twice!r} is there twice, the columns are {names}; rename one")
-    missing = [column for column in needed if column not in names]
-    separator = next((sign for sign in _SEPARATORS if sign in names[0]), None)
-    if missing and separator:
-        raise ValueError(
-            f"{where}: the columns are separated by {_SEPARATORS[separator]}, expected commas; save the file with "
-            f"commas, or give the rows as JSON lines"
-        )
-    if missing:
-        raise ValueError(f"{where}: the column {missing[0]!r} is missing, the columns are {names}; add or rename one")
-
-
-def _csv_row(names: list[str], cells: list[str]) -> Row:
-    if len(cells) != len(names):
-        kind = "put quotes round a cell that holds a comma" if len(cells) > len(names) else "fill in what is missing"
-        raise RowError(
-            f"has {len(cells)} cells for {len(names)} columns ({', '.join(map(repr, names))}), the last is "
-            f"{cells[-1][:40]!r}; {kind}"
-        )
-    # the first column of a table that pandas wrote has no name; any other one holds what was cut off a cell
-    unnamed = next((cell for name, cell in list(zip(names, cells, strict=True))[1:] if cell.strip() and not name), None)
-    if unnamed is not None:
-        raise RowError(
-            f"has {unnamed[:40]!r} in a column without a name; put quotes round a cell that holds a comma, or name the "
-            f"column in the first line"
-        )
-    return {name: cell for name, cell in zip(names, cells, strict=True) if name and cell}

@@ -2,28 +2,20 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 from kedro.io import DatasetError
 
-from cai_kedro.core.schemas import OBJECTIVES, PAIR_COLUMNS, SCHEMAS, check_table
-from cai_kedro.core.seeding import rng_for
-from cai_kedro.datasets.paired_answers import paired_answers
-from cai_kedro.datasets.prompt_rows import (
-    answer_of,
-    content_id,
-    conversation_of,
-    id_of,
-    number_of,
-    prompt_id_of,
-    refuse_marker,
-    text_of,
-)
-from cai_kedro.datasets.raw_rows import IrregularRowError, Row, RowError, each_row, refuse, regular_rows
+from cai_kedro.core.schemas import PAIR_COLUMNS, SCHEMAS, check_table
+from cai_kedro.datasets.comparison_rows import ComparisonSource, comparisons_of
+from cai_kedro.datasets.prompt_rows import answer_of, conversation_of, id_of, number_of, prompt_id_of
+from cai_kedro.datasets.raw_rows import each_row, refuse, regular_rows
+from cai_kedro.datasets.row_errors import Row
+from cai_kedro.datasets.row_source import RowSource
 
 logger = logging.getLogger(__name__)
 
@@ -34,25 +26,41 @@ FilePath = str | os.PathLike[str]
 
 
 class RecordedRaters:
-    """Comparisons from files of JSON lines or CSV: `chosen`, `rejected`, `objective`, and `messages` or `prompt`.
+    """Comparisons from files or from data sets of the hub, in any of these forms, see `comparison_rows`.
 
-    `chosen` and `rejected` may also be whole conversations, as in hh-rlhf. They are about answers of other assistants,
-    so their pairs are used as recorded and nothing is sampled for them. `quarantine` (`file, line, reason`) holds the
-    rows that no preference model can learn from. `ratings` is a file of rated conversations, if there is one:
-    `messages` or `prompt`, `response`, `rating` from 0 to 4 (most harmful).
+    - `chosen`, `rejected`: two answers to the conversation of the row (`messages`, `prompt`, `instruction` or `text`),
+      or two whole conversations; each a text or a list of turns. `score_chosen` and `score_rejected` may stand beside.
+    - `response_a`, `response_b`, `preferred`: a or b, 0 or 1, or tie.
+    - `completions`: a list of `response` and `rating`; every two with different ratings are a comparison.
+
+    They are about answers of other assistants, so their pairs are used as recorded and nothing is sampled for them.
+    `quarantine` (`file, line, reason`) holds the rows that no preference model can learn from. `ratings` holds rated
+    conversations, if there are any: a conversation, `response`, `rating` from 0 to 4 (most harmful).
     """
 
-    def __init__(self, filepath: FilePath | Mapping[str, FilePath], ratings: FilePath | None = None) -> None:
-        """Reads the files; raises `DatasetError` that names file, line and fault.
+    def __init__(
+        self,
+        filepath: FilePath | None = None,
+        ratings: FilePath | Mapping[str, Any] | None = None,
+        *,
+        files: Sequence[Mapping[str, Any]] = (),
+        **settings: Any,
+    ) -> None:
+        """Reads the files; raises `DatasetError` that names file, row and fault.
 
         Args:
-            filepath: the file of comparisons, or objective → file. In the latter a row needs no `objective`.
-            ratings: the file of rated conversations.
+            filepath: the file of comparisons, or
+            ratings: the file of rated conversations, or the settings of a `RowSource`.
+            files: several of them, each with the settings of a `ComparisonSource`.
+            settings: those of the one file, or of the data set of the hub in its place.
         """
-        files = dict(filepath) if isinstance(filepath, Mapping) else {None: filepath}
-        self.path = ", ".join(os.fspath(path) for path in files.values())
-        read = [_comparisons(Path(path), objective) for objective, path in files.items()]
-        self.ratings = _ratings(Path(ratings)) if ratings else pd.DataFrame(columns=list(SCHEMAS["ratings"].columns))
+        alone = [{**settings, "filepath": filepath}] if filepath is not None or settings else []
+        if bool(alone) == bool(files):
+            raise DatasetError("recorded comparisons need either one `filepath` (or `hub`) or a list of `files`")
+        self.sources = [ComparisonSource.of(**each) for each in [*alone, *files]]
+        self.path = ", ".join(source.title for source in self.sources)
+        read = [_comparisons(source) for source in self.sources]
+        self.ratings = _ratings(ratings) if ratings else pd.DataFrame(columns=list(SCHEMAS["ratings"].columns))
         table = pd.concat([comparisons for comparisons, _ in read], ignore_index=True)
         once = table.drop_duplicates("pair_id")
         if len(once) < len(table):
@@ -106,34 +114,42 @@ class RecordedRaters:
         return self.ratings
 
 
-def _comparisons(path: Path, objective: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read one file → `comparisons`, a pair as often as it stands there; and its quarantine (`file, line, reason`)."""
-    rows, irregular = regular_rows(path, partial(_comparison, objective=objective), "chosen", "rejected")
+def _comparisons(source: ComparisonSource) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read one source → `comparisons`, doubles and all, and its quarantine (`file, line, reason`)."""
+    rows, irregular = regular_rows(
+        source.of_rows(),
+        partial(comparisons_of, source=source),
+        "chosen|response_a|completions",
+        "rejected|response_b|completions",
+    )
     if not rows:
-        raise DatasetError(f"{path} holds no comparison; expected one per line, with 'chosen' and 'rejected'")
-    _refuse_two_conversations(path, rows)
-    table = pd.DataFrame(list(rows.values()), columns=list(SCHEMAS["comparisons"].columns))
+        raise DatasetError(
+            f"{source.title} holds no comparison; expected one per {source.place}, with 'chosen' and 'rejected'"
+        )
+    _refuse_two_conversations(source, {at: pairs[0] for at, pairs in rows.items()})
+    table = pd.DataFrame(list(chain.from_iterable(rows.values())), columns=list(SCHEMAS["comparisons"].columns))
     lines = {"line": list(irregular), "reason": list(irregular.values())}
-    return table, pd.DataFrame({"file": str(path), **lines})
+    return table, pd.DataFrame({"file": source.title, **lines})
 
 
-def _refuse_two_conversations(path: Path, rows: Mapping[int, Mapping[str, Any]]) -> None:
+def _refuse_two_conversations(source: RowSource, rows: Mapping[int, Mapping[str, Any]]) -> None:
     """Raise `DatasetError` where one prompt_id stands for two conversations."""
     first: dict[str, int] = {}
     faults = [
-        f"lines {before} and {line} have the prompt_id {row['prompt_id']!r} but not the same conversation; give each "
-        f"conversation an id of its own"
-        for line, row in rows.items()
-        if rows[before := first.setdefault(row["prompt_id"], line)]["messages"] != row["messages"]
+        f"{source.place}s {before} and {at} have the prompt_id {row['prompt_id']!r} but not the same conversation; "
+        f"give each conversation an id of its own"
+        for at, row in rows.items()
+        if rows[before := first.setdefault(row["prompt_id"], at)]["messages"] != row["messages"]
     ]
-    refuse(path, faults)
+    refuse(source, faults)
 
 
-def _ratings(path: Path) -> pd.DataFrame:
-    rows = each_row(path, _rating, "response", "rating")
+def _ratings(given: FilePath | Mapping[str, Any]) -> pd.DataFrame:
+    source = RowSource.of(**given) if isinstance(given, Mapping) else RowSource.of(filepath=given)
+    rows = each_row(source, _rating, "response", "rating")
     if not rows:
-        raise DatasetError(f"{path} holds no rated conversation; give some, or name no ratings file")
-    _refuse_two_conversations(path, rows)
+        raise DatasetError(f"{source.title} holds no rated conversation; give some, or name no ratings file")
+    _refuse_two_conversations(source, rows)
     return check_table("ratings", pd.DataFrame(list(rows.values()), columns=list(SCHEMAS["ratings"].columns)))
 
 
@@ -145,33 +161,4 @@ def _rating(row: Row) -> dict[str, Any]:
         "messages": messages,
         "response": answer_of(row, "response"),
         "rating": rating,
-    }
-
-
-def _comparison(row: Row, objective: str | None) -> dict[str, Any]:
-    objective = text_of(row, "objective", objective).strip()
-    if objective not in OBJECTIVES:
-        raise RowError(f"has the objective {objective!r}; expected {' or '.join(OBJECTIVES)}")
-    messages, chosen, rejected = paired_answers(row)
-    for column, answer in (("chosen", chosen), ("rejected", rejected)):
-        if not answer:
-            raise IrregularRowError(f"has an empty answer in {column!r}")
-        refuse_marker(answer, f"the answer in {column!r}", IrregularRowError)
-    prompt_id = id_of(row, "prompt_id", prompt_id_of(messages))
-    pair_id = content_id(prompt_id, objective, chosen, rejected)
-    a_is_chosen = rng_for(0, "recorded", pair_id).random() < 0.5  # noqa: PLR2004 - which side it stands on says nothing
-    return {
-        "pair_id": pair_id,
-        "prompt_id": prompt_id,
-        "messages": messages,
-        "response_a": chosen if a_is_chosen else rejected,
-        "response_b": rejected if a_is_chosen else chosen,
-        "kind": "recorded",
-        "objective": objective,
-        "source": "human",
-        "principle_id": None,
-        "p_a_better": float(a_is_chosen),
-        "p_a_first": None,
-        "p_a_second": None,
-        "thoughts": None,
     }

@@ -15,7 +15,9 @@ from kedro.io import DatasetError
 
 from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.datasets.prompt_rows import id_of, number_of, text_of
-from cai_kedro.datasets.raw_rows import RowError, each_row, refuse
+from cai_kedro.datasets.raw_rows import each_row, refuse
+from cai_kedro.datasets.row_errors import RowError
+from cai_kedro.datasets.row_source import RowSource
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class RecordedReferee:
     def __init__(self, filepath: str | os.PathLike[str]) -> None:
         """Reads the file; raises `DatasetError` that names file, line and fault."""
         self.path = Path(filepath)
-        self.rows = each_row(self.path, _said, *COLUMNS)
+        self._source = RowSource.of(filepath=self.path)
+        self.rows = each_row(self._source, _said, *COLUMNS)
         if not self.rows:
             raise DatasetError(f"{self.path} holds no comparisons; expected one per line, under a line of column names")
 
@@ -80,7 +83,7 @@ class RecordedReferee:
                     near = difflib.get_close_matches(name, known, n=1)
                     hint = f"did you mean {near[0]!r}?" if near else f"the policies are {', '.join(sorted(known))}"
                     faults.append(f"line {line} has the unknown policy {name!r}; {hint}")
-        refuse(self.path, faults)
+        refuse(self._source, faults)
 
     def _tell_unmet(self, lines: list[int]) -> None:
         told = (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from cai_kedro.core.conversation import Conversation, Message, as_messages, render
+from cai_kedro.core.held_out import written_alike
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,8 @@ def training_prompts(given: pd.DataFrame, held_out: pd.DataFrame, held_out_phras
     """
     cleaned = clean_prompts(given)
     conversations = [as_messages(cell) for cell in cleaned["messages"]]
-    evaluated = {_written_alike(as_messages(cell)) for cell in held_out["messages"]}
-    asked_there = pd.Series([_written_alike(each) in evaluated for each in conversations], index=cleaned.index)
+    evaluated = {written_alike(as_messages(cell)) for cell in held_out["messages"]}
+    asked_there = pd.Series([written_alike(each) in evaluated for each in conversations], index=cleaned.index)
     finds = phrase_finder(held_out_phrases)
     topics = pd.Series([any(map(finds, human_turns(each))) for each in conversations], index=cleaned.index)
     for left_out, why in (
@@ -76,11 +77,6 @@ def phrase_finder(phrases: Sequence[str]) -> Callable[[str], bool]:
 def _pattern(words: Sequence[str]) -> str:
     text = r"\s+".join(map(re.escape, words))
     return rf"(?<!\w){text}(?!\w)" if "".join(words).isascii() else text
-
-
-def _written_alike(messages: Conversation) -> tuple[tuple[str, str], ...]:
-    """Return turns that are equal for conversations which differ in case and spaces alone."""
-    return tuple((turn["role"], " ".join(turn["content"].split()).casefold()) for turn in messages)
 
 
 def _stripped(messages: list[Message]) -> list[Message]:
