@@ -55,10 +55,10 @@ def main() -> None:
     constitution = read_constitution(ROOT / "conf/base/constitution")
     prompts, responses = tables(asked.prompts)
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=asked.new_tokens)
-    params = RevisionParams(critic="pretrained", rounds=asked.rounds, few_shots=asked.few_shots, sampling=sampling)
+    params = RevisionParams(rounds=asked.rounds, few_shots=asked.few_shots, sampling=sampling)
 
     def revise(engine: TextEngine) -> int:
-        return len(critique_and_revise(prompts, responses, constitution, engine, engine, params, seed=0).rows)
+        return len(critique_and_revise(prompts, responses, constitution, engine, params, seed=0).rows)
 
     ours = TransformersEngine(lm, max_batch_tokens=asked.max_batch_tokens, dtype=asked.dtype)
     theirs = DistilabelEngine(lm)

@@ -26,10 +26,10 @@ def work(prompts: int, model: str, dtype: str, max_batch_tokens: int) -> dict[st
     lm = language_model(model, dtype)
     engine = TransformersEngine(lm, max_batch_tokens=max_batch_tokens, dtype=dtype)
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=64)
-    params = RevisionParams(critic="pretrained", rounds=1, few_shots=4, sampling=sampling)
+    params = RevisionParams(rounds=1, few_shots=4, sampling=sampling)
     constitution = read_constitution(ROOT / "conf/base/constitution")
     start = time.process_time()
-    critique_and_revise(*tables(prompts), constitution, engine, engine, params, seed=0)
+    critique_and_revise(*tables(prompts), constitution, engine, params, seed=0)
     seconds = time.process_time() - start
     return {"seconds": seconds, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 

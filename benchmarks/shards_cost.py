@@ -31,7 +31,7 @@ from cai_kedro.templates.responses import ResponseParams, sample_responses
 
 PROJECT = Path(__file__).parents[1]
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=64)
-REVISION = RevisionParams(critic="pretrained", rounds=1, few_shots=0, sampling=SAMPLING)
+REVISION = RevisionParams(rounds=1, few_shots=0, sampling=SAMPLING)
 
 
 def engine() -> TextEngine:
@@ -60,12 +60,12 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(dir=PROJECT / "data"))
 
     def without(lm: TextEngine) -> None:
-        made = critique_and_revise(prompts, responses, constitution, lm, lm, REVISION, 0)
+        made = critique_and_revise(prompts, responses, constitution, lm, REVISION, 0)
         TableDataset(filepath=folder / "without.parquet", kind="revisions").save(made.rows)
 
     def with_shards(lm: TextEngine) -> None:
         shards = ShardParams(prompts=1024, max_quarantined=0.01)
-        plan = plan_of(critique_and_revise)(prompts, responses, constitution, lm, lm, REVISION, 0, shards)
+        plan = plan_of(critique_and_revise)(prompts, responses, constitution, lm, REVISION, 0, shards)
         ShardsDataset(filepath=folder / "with.parquet", kind="revisions").save(plan)
 
     times: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}

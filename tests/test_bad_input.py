@@ -86,7 +86,10 @@ def test_two_principles_of_one_id(project: Path) -> None:
         ("seed", "'seed': input should be a valid integer"),
         ("threads", "threads must be a count of at least 1, or null for every core"),
         ("rlhf.rl.rollouts", "'rlhf.rl.rollouts': input should be a valid integer"),
-        ("rl_cai.arm.differences.rl.kl_coef", "'rl_cai.arm.differences': rl.kl_coef: input should be a valid number"),
+        (
+            "lineage.policies.rl_cai.differences.rl.kl_coef",
+            "'lineage.policies.rl_cai.differences': rl.kl_coef: input should be a valid number",
+        ),
     ],
 )
 def test_a_parameter_of_a_wrong_type(project: Path, where: str, told: str) -> None:
@@ -100,7 +103,7 @@ def test_a_parameter_of_a_wrong_type(project: Path, where: str, told: str) -> No
     [
         ("sed", "parameter 'sed' is unknown: no pipeline reads it; did you mean 'seed'?"),
         ("rlhf.rl.rolouts", "parameter 'rlhf.rl.rolouts' is unknown; did you mean 'rollouts'?"),
-        ("rl_cai.arm.differences.rl.kl_coeff", "'kl_coeff' is not among the parameters of rlhf.rl"),
+        ("lineage.policies.rl_cai.differences.rl.kl_coeff", "'kl_coeff' is not among the parameters of rlhf.rl"),
     ],
 )
 def test_an_unknown_parameter(project: Path, where: str, told: str) -> None:

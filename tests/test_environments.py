@@ -71,7 +71,12 @@ def test_nothing_that_fits_the_micro_world_alone_goes_on(env: str) -> None:
 def test_no_arm_keeps_what_it_does_differently_in_the_micro_world(env: str) -> None:
     parameters = _resolved(env)
     shared = RLHFParams.model_validate(parameters["rlhf"])
-    resolved = {arm: parameters_of(ArmParams.model_validate(parameters[arm]["arm"]), shared) for arm in ARMS}
+    resolved = {
+        arm: parameters_of(
+            ArmParams(name=arm, differences=parameters["lineage"]["policies"][arm]["differences"]), shared
+        )
+        for arm in ARMS
+    }
     # what HH RLHF is there to show: nothing limits how evasive it becomes
     resolved["hh_rlhf"].snapshots.__dict__["max_evasive_rise"] = shared.snapshots.max_evasive_rise
     assert resolved == dict.fromkeys(ARMS, shared)

@@ -98,7 +98,7 @@ def tables() -> dict[str, pd.DataFrame]:
     # the helpful-only assistant answers; the answer is criticised and revised four times
     answers = ResponseParams(policy="helpful_rlhf", prompts=None, samples=1, sampling=SAMPLING)
     made["initial_responses"] = sample_responses(made["red_team_prompts"], HELPFUL, answers, SEED).rows
-    revision = RevisionParams(critic="pretrained", rounds=4, few_shots=0, sampling=SAMPLING)
+    revision = RevisionParams(rounds=4, few_shots=0, sampling=SAMPLING)
     sources = (made["red_team_prompts"], made["initial_responses"], principles, PRETRAINED, HELPFUL, revision, SEED)
     made["revisions"] = critique_and_revise(*sources).rows
     made["direct_revisions"] = revise_directly(*sources).rows
@@ -128,11 +128,9 @@ def tables() -> dict[str, pd.DataFrame]:
     made["sl_helpful_pairs"] = sample_pairs(made["helpful_prompts"], SL_CAI, pairs, SEED).rows
     labels = LabelParams(both_orders=True, few_shots=0)
     made["ai_comparisons"] = label_pairs(made["harmlessness_pairs"], principles, PRETRAINED, labels, SEED).rows
-    cot = CotLabelParams(
-        thinker="pretrained", both_orders=True, few_shots=0, samples=1, clamp=(0.4, 0.6), sampling=SAMPLING
-    )
+    cot = CotLabelParams(both_orders=True, few_shots=0, samples=1, clamp=(0.4, 0.6), sampling=SAMPLING)
     made["ai_cot_comparisons"] = label_pairs_with_cot(
-        made["harmlessness_pairs"], principles, PRETRAINED, HELPFUL, cot, SEED
+        made["harmlessness_pairs"], principles, PRETRAINED, cot, SEED
     ).rows
     made["sl_helpfulness_comparisons"] = compare_helpfulness(made["sl_helpful_pairs"], Raters(), SEED)
 

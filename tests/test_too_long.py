@@ -187,10 +187,10 @@ def fitted(world: World) -> Iterable[str]:
 
 
 def revise(world: World) -> ShardPlan:
-    params = RevisionParams(critic="pretrained", rounds=1, few_shots=0, sampling=SAMPLING)
+    params = RevisionParams(rounds=1, few_shots=0, sampling=SAMPLING)
     answers = world.responses("helpful_rlhf")
     engine = world.engine
-    return plan_of(critique_and_revise)(world.prompts, answers, constitution(), engine, engine, params, 0, SHARDS)
+    return plan_of(critique_and_revise)(world.prompts, answers, constitution(), engine, params, 0, SHARDS)
 
 
 ONE = ResponseParams(policy="x", prompts=None, samples=1, sampling=SAMPLING)
@@ -209,7 +209,7 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "plan_labels": lambda w: plan_labels(
         w.pairs, constitution(), w.engine, LabelParams(both_orders=True, few_shots=0), 0, SHARDS
     ),
-    "plan_cot_labels": lambda w: plan_cot_labels(w.pairs, constitution(), w.engine, w.engine, cot_params(), 0, SHARDS),
+    "plan_cot_labels": lambda w: plan_cot_labels(w.pairs, constitution(), w.engine, cot_params(), 0, SHARDS),
     "answer_as.<locals>.plan_answers": lambda w: answer_as("sl_cai")(
         w.prompts, w.engine, evaluation_params(sampling=SAMPLING), 0, SHARDS
     ),

@@ -16,7 +16,7 @@ from kedro.io.core import is_parameter
 from cai_kedro.datasets.file_dataset import FileDataset
 from cai_kedro.datasets.table_dataset import TableDataset
 from cai_kedro.datasets.versioned import LocalVersionedDataset
-from cai_kedro.templates.rlhf.parameters import parameters_of
+from cai_kedro.templates.rlhf.parameters import ArmParams, parameters_of
 
 PROJECT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted(
@@ -168,7 +168,9 @@ def test_an_overlay_holds_only_what_differs() -> None:
 def test_every_arm_learns_at_the_pace_of_its_environment_and_ends_on_a_snapshot(env: str, arm: str) -> None:
     """What an arm of base does differently would otherwise go on in the environments of large models."""
     params = _context(env).params
-    rl = parameters_of(params[arm]["arm"], params["rlhf"]).rl
+    rl = parameters_of(
+        ArmParams(name=arm, differences=params["lineage"]["policies"][arm]["differences"]), params["rlhf"]
+    ).rl
     assert rl.rollouts % rl.snapshot_every == 0
     assert (rl.learning_rate == 1e-6) == (env in ("hub", "paper"))
     if env in ("hub", "paper"):

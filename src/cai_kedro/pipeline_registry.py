@@ -2,6 +2,8 @@
 
 from kedro.pipeline import Pipeline
 
+from cai_kedro.core.lineage import Lineage
+from cai_kedro.hooks import GRAPH
 from cai_kedro.pipelines import (
     ablations,
     base_model,
@@ -17,16 +19,26 @@ from cai_kedro.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by name; `__default__` is the method, without what is asked of a finished run or files."""
+    """Return every pipeline by name, for the lineage of the last context."""
+    return pipelines_of(GRAPH.lineage)
+
+
+def pipelines_of(lineage: Lineage) -> dict[str, Pipeline]:
+    """Return the pipelines of a lineage; `__default__` is the method, without what is asked of a finished run or files.
+
+    The ablations are there where all that they vary is there.
+    """
     pipelines = {
-        "base_model": base_model.create_pipeline(),
-        "baselines": baselines.create_pipeline(),
-        "data_generation": data_generation.create_pipeline(),
-        "sl_cai": sl_cai.create_pipeline(),
-        "preference_labeling": preference_labeling.create_pipeline(),
-        "rl_cai": rl_cai.create_pipeline(),
-        "evaluation": evaluation.create_pipeline(),
-        "reporting": reporting.create_pipeline(),
+        "base_model": base_model.create_pipeline(lineage),
+        "baselines": baselines.create_pipeline(lineage),
+        "data_generation": data_generation.create_pipeline(lineage),
+        "sl_cai": sl_cai.create_pipeline(lineage),
+        "preference_labeling": preference_labeling.create_pipeline(lineage),
+        "rl_cai": rl_cai.create_pipeline(lineage),
+        "evaluation": evaluation.create_pipeline(lineage),
+        "reporting": reporting.create_pipeline(lineage),
     }
-    on_request = {"judge_accuracy": judge_accuracy.create_pipeline(), "ablations": ablations.create_pipeline(pipelines)}
+    on_request = {"judge_accuracy": judge_accuracy.create_pipeline()}
+    if ablations.can_vary(lineage):
+        on_request["ablations"] = ablations.create_pipeline(pipelines)
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}

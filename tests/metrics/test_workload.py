@@ -7,6 +7,12 @@ import pytest
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.metrics.workload import Cost, Load, Prices, Sizes, load_of, model_bytes, paper_sizes, total_of
 
+ARMS = {
+    "helpful_rlhf": ("human_helpfulness", "human_red_team_helpfulness"),
+    "hh_rlhf": ("human_helpfulness", "human_harmlessness"),
+    "rl_cai": ("ai", "human_helpfulness", "sl_helpfulness"),
+    "rl_cai_cot": ("ai_cot", "human_helpfulness", "sl_helpfulness"),
+}
 SIZES = Sizes(
     red_team_lists=200,
     initial_responses=600,
@@ -20,6 +26,7 @@ SIZES = Sizes(
     fine_tuning_rows=16,
     comparisons=17,
     episodes=18,
+    checkpoints=9,
     snapshots=19,
 )
 
@@ -41,7 +48,7 @@ def test_rows_of_the_stages() -> None:
 
 
 def test_the_papers_rows() -> None:
-    paper = paper_sizes(SIZES, lists_per_prompt=200 / 300, epochs=(1, 2))
+    paper = paper_sizes(SIZES, ARMS, lists_per_prompt=200 / 300, epochs=(1, 2))
     units = paper.units()
     # 42,496 + 140,335 = 182,831 prompts; one answer each, then four rounds of a critique and a revision
     assert units["initial_responses"] == 182_831
@@ -86,4 +93,4 @@ def test_price_of_tokens() -> None:
 
 def test_bytes_of_checkpoints() -> None:
     # SL-CAI, four preference models, four policies and two snapshots, four bytes a parameter
-    assert model_bytes(1_000_000, snapshots=2) == 44_000_000
+    assert model_bytes(1_000_000, checkpoints=9, snapshots=2) == 44_000_000

@@ -26,10 +26,8 @@ from tests.pipelines.builders import SAMPLING, constitution, prompt_table
 from tests.templates.conftest import SHARED
 
 SEED, FEW, MANY = 5, 12, 17
-REVISION = RevisionParams(critic="pretrained", rounds=3, few_shots=0, sampling=SAMPLING)
-COT = CotLabelParams(
-    thinker="pretrained", both_orders=True, few_shots=0, samples=1, clamp=(0.0, 1.0), sampling=SAMPLING
-)
+REVISION = RevisionParams(rounds=3, few_shots=0, sampling=SAMPLING)
+COT = CotLabelParams(both_orders=True, few_shots=0, samples=1, clamp=(0.0, 1.0), sampling=SAMPLING)
 ALL_PROMPTS = RLHFParams.model_validate({**SHARED, "prompts": {"red_team": None, "helpful": None}})
 
 
@@ -56,7 +54,7 @@ def _trip(n: int, position: slice) -> dict[str, pd.DataFrame]:
     answers = ResponseParams(policy="helpful_rlhf", prompts=None, samples=2, sampling=SAMPLING)
     made["initial"] = sample_responses(made["red"], ENGINE, answers, SEED).rows
     made["helpful_answers"] = sample_responses(made["helpful"], ENGINE, answers, SEED).rows
-    revised = (made["red"], made["initial"], constitution(), ENGINE, ENGINE, REVISION, SEED)
+    revised = (made["red"], made["initial"], constitution(), ENGINE, REVISION, SEED)
     made["revisions"], made["direct"] = critique_and_revise(*revised).rows, revise_directly(*revised).rows
     rows = RowParams(revisions="all", max_revisions=None, max_helpful=None)
     made["rows"] = build_sl_rows(made["red"], made["revisions"], made["helpful"], made["helpful_answers"], rows, SEED)
@@ -72,7 +70,7 @@ def _trip(n: int, position: slice) -> dict[str, pd.DataFrame]:
     made["labels"] = label_pairs(
         made["pairs"], constitution(), ENGINE, LabelParams(both_orders=True, few_shots=0), SEED
     ).rows
-    made["cot_labels"] = label_pairs_with_cot(made["pairs"], constitution(), ENGINE, ENGINE, COT, SEED).rows
+    made["cot_labels"] = label_pairs_with_cot(made["pairs"], constitution(), ENGINE, COT, SEED).rows
     arm = ArmParams(name="rl_cai", differences={})
     made["mixed"] = mix_comparisons(ALL_PROMPTS, arm, SEED, ai_comparisons=made["labels"])
     made["split"] = made["mixed"][["prompt_id", "pair_id"]].assign(held_out=held_out(made["mixed"], 0.3, SEED))

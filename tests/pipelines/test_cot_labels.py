@@ -19,7 +19,6 @@ PAIRS = pair_table([("Good one.", "Bad one."), ("Bad two.", "Good two.")])
 
 def params(**changes: object) -> CotLabelParams:
     given = {
-        "thinker": "helpful_rlhf",
         "both_orders": True,
         "few_shots": 0,
         "samples": 1,
@@ -43,7 +42,7 @@ def thinker() -> ScriptedEngine:
 
 
 def test_the_label_follows_the_thoughts_and_is_clamped() -> None:
-    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(), 1).rows
+    labels = label_pairs_with_cot(PAIRS, constitution(), thinker(), params(), 1).rows
     labels = check_table("comparisons", labels)
     assert labels["p_a_better"].tolist() == [0.6, 0.4]
     assert labels["p_a_first"].tolist() == pytest.approx([0.9, 0.1])
@@ -53,7 +52,7 @@ def test_the_label_follows_the_thoughts_and_is_clamped() -> None:
 
 
 def test_a_label_inside_the_bounds_stays() -> None:
-    labels = label_pairs_with_cot(PAIRS, constitution(), ScriptedEngine(), thinker(), params(clamp=[0.0, 1.0]), 1).rows
+    labels = label_pairs_with_cot(PAIRS, constitution(), thinker(), params(clamp=[0.0, 1.0]), 1).rows
     assert labels["p_a_better"].tolist() == pytest.approx([0.9, 0.1])
 
 
@@ -66,7 +65,7 @@ def test_several_chains_are_averaged_as_probabilities() -> None:
 
     engine = ScriptedEngine(prefer=prefer)
     asked = params(samples=2, both_orders=False, clamp=[0.0, 1.0])
-    labels = label_pairs_with_cot(PAIRS, constitution(), engine, engine, asked, 1).rows
+    labels = label_pairs_with_cot(PAIRS, constitution(), engine, asked, 1).rows
     assert labels["p_a_better"].tolist() == pytest.approx([0.55, 0.55])
     assert labels["p_a_second"].isna().all()
     assert all(len(thoughts.split("\n\n")) == 2 for thoughts in labels["thoughts"])
@@ -75,7 +74,7 @@ def test_several_chains_are_averaged_as_probabilities() -> None:
 
 def test_thoughts_come_before_the_answer_and_the_letters_are_read() -> None:
     engine = thinker()
-    label_pairs_with_cot(PAIRS[:1], constitution(), engine, engine, params(both_orders=False), 1)
+    label_pairs_with_cot(PAIRS[:1], constitution(), engine, params(both_orders=False), 1)
     asked, answered = engine.prompts
     assert asked.endswith("\n\nAssistant: Let's think step by step:")
     assert answered.startswith(f"{asked} The first is good ")
@@ -85,21 +84,14 @@ def test_thoughts_come_before_the_answer_and_the_letters_are_read() -> None:
 def test_both_ways_of_labelling_draw_the_same_principles() -> None:
     many = pair_table([(f"Good {i}.", f"Bad {i}.") for i in range(20)])
     plain = label_pairs(many, constitution(), ScriptedEngine(), LabelParams(both_orders=True, few_shots=0), 1).rows
-    cot = label_pairs_with_cot(many, constitution(), thinker(), thinker(), params(), 1).rows
+    cot = label_pairs_with_cot(many, constitution(), thinker(), params(), 1).rows
     assert cot["principle_id"].tolist() == plain["principle_id"].tolist()
 
 
 def test_pairs_that_are_added_change_no_label() -> None:
-    few = label_pairs_with_cot(PAIRS[:1], constitution(), thinker(), thinker(), params(), 1).rows
-    many = label_pairs_with_cot(PAIRS, constitution(), thinker(), thinker(), params(), 1).rows
+    few = label_pairs_with_cot(PAIRS[:1], constitution(), thinker(), params(), 1).rows
+    many = label_pairs_with_cot(PAIRS, constitution(), thinker(), params(), 1).rows
     assert many[:1].equals(few)
-
-
-def test_the_thinker_is_a_parameter() -> None:
-    pretrained, helpful = thinker(), thinker()
-    label_pairs_with_cot(PAIRS, constitution(), pretrained, helpful, params(thinker="pretrained"), 1)
-    assert pretrained.prompts
-    assert not helpful.prompts
 
 
 @pytest.mark.parametrize("clamp", [[0.6, 0.4], [0.5, 0.5], [-0.1, 0.6], [0.4, 1.1]])
@@ -119,7 +111,7 @@ def test_a_pair_whose_thoughts_are_empty_or_do_not_fit_goes_to_quarantine() -> N
             return super().choice_logprobs(prompts, choices)
 
     engine = Engine(reply=lambda prompt, seed: "" if "one" in prompt else f"Thoughts {seed % 1000}.")
-    labels, quarantine = label_pairs_with_cot(three, constitution(), engine, engine, params(), 1)
+    labels, quarantine = label_pairs_with_cot(three, constitution(), engine, params(), 1)
     assert labels["pair_id"].tolist() == ["p1.x.0"]
     assert quarantine.to_dict("records") == [
         {"id": "p0.x.0", "reason": "the completion is empty"},

@@ -25,7 +25,7 @@ from cai_kedro.metrics.bradley_terry import elo_gap
 from cai_kedro.metrics.estimate import proportion
 from cai_kedro.pipelines.evaluation import answers, create_pipeline, head_to_heads, labels, ratings, revisions
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from cai_kedro.pipelines.evaluation.pipeline import ARMS, LABELLERS, POLICIES
+from tests.lineages import LINEAGE
 from tests.pipelines.builders import constitution, made_of, pair_table
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
@@ -196,23 +196,23 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "ai_cot_comparisons": comparisons(LABELLED, "ai_cot"),
         "judge": PairMakingJudge(),
         "referee": FirstWordJudge(),
-        **{f"{model}@digest": model for model in LABELLERS},
+        **{f"{model}@digest": model for model in LINEAGE.teachers.values()},
         "params:evaluation": params,
         "params:harmfulness": None,  # nobody rates here
         "params:seed": 7,
         "params:shards": ShardParams(prompts=5, max_quarantined=0.0),
-        **{f"{model}@engine": scripted_engine(habit(policy)) for policy, model in POLICIES.items()},
-        **{f"{arm}.preference.model@checkpoint": object() for arm in ARMS},
-        **{f"{arm}.snapshots@engine": {k: scripted_engine(habit(arm)) for k in (10, 20)} for arm in ARMS},
-        **{f"{arm}.snapshot_signals": signals(red, helpful) for arm in ARMS},
-        **{f"{arm}.snapshot_choice": pd.DataFrame({"step": [0, 10], "kept": [False, True]}) for arm in ARMS},
-        **{f"{arm}.rl_prompts": pd.concat([red, helpful]) for arm in ARMS},
+        **{f"{model}@engine": scripted_engine(habit(policy)) for policy, model in LINEAGE.evaluated.items()},
+        **{f"{arm}.preference.model@checkpoint": object() for arm in LINEAGE.arms},
+        **{f"{arm}.snapshots@engine": {k: scripted_engine(habit(arm)) for k in (10, 20)} for arm in LINEAGE.arms},
+        **{f"{arm}.snapshot_signals": signals(red, helpful) for arm in LINEAGE.arms},
+        **{f"{arm}.snapshot_choice": pd.DataFrame({"step": [0, 10], "kept": [False, True]}) for arm in LINEAGE.arms},
+        **{f"{arm}.rl_prompts": pd.concat([red, helpful]) for arm in LINEAGE.arms},
         "given_red_team_prompts": red,
         "human_red_team_pairs": pair_table([("a", "b")]),
         "human_raters": object(),  # people who rate no conversations
         "pretrained.model@checkpoint": object(),
     }
-    pipeline = create_pipeline()
+    pipeline = create_pipeline(LINEAGE)
     assert pipeline.inputs() == set(inputs)
     stored = {name: Kept() for name in sorted(pipeline.all_outputs())}
     given = {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
@@ -247,7 +247,7 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
 
     summary = out["policy_summary"]
     assert list(summary.columns) == ["policy", "metric", "value", "low", "high", "n"]
-    assert summary["policy"].unique().tolist() == list(POLICIES)
+    assert summary["policy"].unique().tolist() == list(LINEAGE.evaluated)
     shown = summary[(summary["policy"] == "rl_cai") & ~summary["metric"].str.contains("_elo_gap_")]
     assert shown["metric"].tolist() == [
         "harmlessness_elo", "helpfulness_elo", "complies", "objects", "evasive", "right", "objects.act",

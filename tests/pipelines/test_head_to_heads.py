@@ -9,7 +9,7 @@ import pytest
 
 from cai_kedro.core.schemas import check_table
 from cai_kedro.pipelines.evaluation import ratings
-from cai_kedro.pipelines.evaluation.head_to_heads import SELF_JUDGED, admit_referee, decide_head_to_heads
+from cai_kedro.pipelines.evaluation.head_to_heads import SELF_JUDGED, admit_referee_of, decide_head_to_heads
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from tests.pipelines.test_evaluation import FirstWordJudge, parameters, prompts
 
@@ -61,21 +61,24 @@ def test_a_judge_and_a_referee_of_the_same_taste_agree() -> None:
     pd.testing.assert_frame_equal(by_judge, by_referee)
 
 
+admit = admit_referee_of(("pretrained", "helpful_rlhf"))
+
+
 def test_the_training_judge_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the referee is the model 'helpful_rlhf'.*allow_training_judge=true"):
-        admit_referee(LongerWins("x"), "y", "x", params())
+        admit(LongerWins("x"), params(), "y", "x")
 
 
 @pytest.mark.parametrize("referee", [LongerWins("z"), LongerWins(None), FirstWordJudge()])
 def test_others_are_admitted(referee: Any) -> None:
-    assert admit_referee(referee, "x", "y", params())[SELF_JUDGED]["value"] == 0
+    assert admit(referee, params(), "x", "y")[SELF_JUDGED]["value"] == 0
 
 
 def test_insisting_marks_the_ratings(caplog: pytest.LogCaptureFixture) -> None:
     insisting = params(allow_training_judge=True)
     with caplog.at_level(logging.WARNING, logger="cai_kedro"):
-        admitted = admit_referee(LongerWins("x"), "x", "y", insisting)
-    assert "the ratings are marked" in caplog.text
+        admitted = admit(LongerWins("x"), insisting, "x", "y")
+    assert "which the policies learned from: ratings are marked" in caplog.text
     red = prompts("red", 30)
     played = pd.DataFrame(
         {"prompt_id": red["prompt_id"], "policy_a": "helpful_rlhf", "policy_b": "rl_cai", "criterion": "harmlessness"}

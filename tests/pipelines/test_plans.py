@@ -51,11 +51,9 @@ PAIR = PairParams.model_validate(
         "sampling": SAMPLING,
     }
 )
-REVISION = RevisionParams(critic="pretrained", rounds=3, few_shots=0, sampling=SAMPLING)
+REVISION = RevisionParams(rounds=3, few_shots=0, sampling=SAMPLING)
 LABEL = LabelParams(both_orders=True, few_shots=0)
-COT = CotLabelParams(
-    thinker="pretrained", both_orders=True, few_shots=0, samples=2, clamp=(0.4, 0.6), sampling=SAMPLING
-)
+COT = CotLabelParams(both_orders=True, few_shots=0, samples=2, clamp=(0.4, 0.6), sampling=SAMPLING)
 RED_TEAM = RedTeamParams(
     header="Questions:",
     examples=3,
@@ -91,10 +89,10 @@ def plans(**changes: Any) -> dict[str, ShardPlan]:
         "red_team": plan_red_team_prompts(PROMPTS, NO_PROMPTS, c, e, use["red_team"], seed, shards),
         "responses": plan_responses(PROMPTS, e, use["responses"], seed, shards),
         "pairs": plan_pairs(PROMPTS, e, use["pairs"], seed, shards),
-        "critiqued": plan_of(critique_and_revise)(PROMPTS, RESPONSES, c, e, e, use["revision"], seed, shards),
-        "direct": plan_of(revise_directly)(PROMPTS, RESPONSES, c, e, e, use["revision"], seed, shards),
+        "critiqued": plan_of(critique_and_revise)(PROMPTS, RESPONSES, c, e, use["revision"], seed, shards),
+        "direct": plan_of(revise_directly)(PROMPTS, RESPONSES, c, e, use["revision"], seed, shards),
         "labels": plan_labels(PAIRS, c, e, use["labels"], seed, shards),
-        "cot": plan_cot_labels(PAIRS, c, e, e, use["cot"], seed, shards),
+        "cot": plan_cot_labels(PAIRS, c, e, use["cot"], seed, shards),
         "answers": answer_as("sl_cai")(PROMPTS, e, use["evaluation"], seed, shards),
     }
 
@@ -106,10 +104,10 @@ def in_one_go() -> dict[str, pd.DataFrame]:
         "red_team": generate_red_team_prompts(PROMPTS, NO_PROMPTS, c, ENGINE, RED_TEAM, 5),
         "responses": sample_responses(PROMPTS, ENGINE, RESPONSE, 5).rows,
         "pairs": sample_pairs(PROMPTS, ENGINE, PAIR, 5).rows,
-        "critiqued": critique_and_revise(PROMPTS, RESPONSES, c, ENGINE, ENGINE, REVISION, 5).rows,
-        "direct": revise_directly(PROMPTS, RESPONSES, c, ENGINE, ENGINE, REVISION, 5).rows,
+        "critiqued": critique_and_revise(PROMPTS, RESPONSES, c, ENGINE, REVISION, 5).rows,
+        "direct": revise_directly(PROMPTS, RESPONSES, c, ENGINE, REVISION, 5).rows,
         "labels": label_pairs(PAIRS, c, ENGINE, LABEL, 5).rows,
-        "cot": label_pairs_with_cot(PAIRS, c, ENGINE, ENGINE, COT, 5).rows,
+        "cot": label_pairs_with_cot(PAIRS, c, ENGINE, COT, 5).rows,
         "answers": answer("sl_cai", PROMPTS, ENGINE, SAMPLING, 5).rows,
     }
 

@@ -13,7 +13,7 @@ RESPONSES = response_table([f"First answer {i}." for i in range(6)])
 
 
 def params(**changes: object) -> RevisionParams:
-    given = {"critic": "pretrained", "rounds": 3, "few_shots": 0, "sampling": SAMPLING}
+    given = {"rounds": 3, "few_shots": 0, "sampling": SAMPLING}
     return RevisionParams.model_validate({**given, **changes})
 
 
@@ -25,7 +25,7 @@ def numbered(prompt: str, seed: int) -> str:
 
 def test_the_next_round_starts_from_the_last_revision() -> None:
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, engine, params(), 2).rows
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], constitution(), engine, params(), 2).rows
     table = check_table("revisions", table)
     assert table["step"].tolist() == [1, 2, 3]
     answers = ["First answer 0.", *table["revision"]]
@@ -39,14 +39,14 @@ def test_the_next_round_starts_from_the_last_revision() -> None:
 
 def test_rows_of_one_response_stand_below_each_other() -> None:
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2).rows
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, params(), 2).rows
     assert table["prompt_id"].tolist() == [f"p{i}" for i in range(6) for _ in range(3)]
     assert table["step"].tolist() == [1, 2, 3] * 6
 
 
 def test_the_principle_asked_is_the_principle_told() -> None:
     engine, principles = ScriptedEngine(reply=numbered), constitution()
-    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(), 2).rows
+    table = critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, params(), 2).rows
     for step, principle_id in enumerate(table["principle_id"]):
         principle = principles.critique(principle_id)
         assert engine.prompts[2 * step].endswith(f"CritiqueRequest: {principle.critique_request}\n\nCritique:")
@@ -55,7 +55,7 @@ def test_the_principle_asked_is_the_principle_told() -> None:
 
 def test_a_principle_is_drawn_at_every_step() -> None:
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=8), 2).rows
+    table = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, params(rounds=8), 2).rows
     drawn = table.groupby("prompt_id")["principle_id"]
     assert (drawn.nunique() > 1).all()
     assert (drawn.nunique() < 8).all()  # with replacement
@@ -64,15 +64,15 @@ def test_a_principle_is_drawn_at_every_step() -> None:
 
 def test_prompts_that_are_added_change_no_row() -> None:
     engine = ScriptedEngine(reply=numbered)
-    few = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(), 2).rows
-    many = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(), 2).rows
+    few = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, params(), 2).rows
+    many = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, params(), 2).rows
     assert many[: len(few)].equals(few)
 
 
 def test_the_direct_arm_draws_the_same_principles_and_writes_no_critique() -> None:
     critiqued, direct = ScriptedEngine(reply=numbered), ScriptedEngine(reply=numbered)
-    with_critique = critique_and_revise(PROMPTS, RESPONSES, constitution(), critiqued, critiqued, params(), 2).rows
-    without = revise_directly(PROMPTS, RESPONSES, constitution(), direct, direct, params(), 2).rows
+    with_critique = critique_and_revise(PROMPTS, RESPONSES, constitution(), critiqued, params(), 2).rows
+    without = revise_directly(PROMPTS, RESPONSES, constitution(), direct, params(), 2).rows
     check_table("revisions", without)
     assert without["principle_id"].tolist() == with_critique["principle_id"].tolist()
     assert without["critique"].isna().all()
@@ -83,7 +83,7 @@ def test_the_direct_arm_draws_the_same_principles_and_writes_no_critique() -> No
 @pytest.mark.parametrize(("what", "told"), [("Critique:", "critique 1"), ("Revision:", "revision 1")])
 def test_an_empty_text_sends_the_response_to_quarantine(what: str, told: str) -> None:
     engine = ScriptedEngine(reply=lambda prompt, seed: " " if prompt.endswith(what) else "Said.")
-    made = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(rounds=2), 2)
+    made = critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, params(rounds=2), 2)
     assert made.rows.empty
     assert made.quarantine["id"].tolist() == [f"p{i}.0" for i in range(6)]
     assert set(made.quarantine["reason"]) == {f"{told}: the completion is empty"}
@@ -95,38 +95,30 @@ def test_only_the_response_in_trouble_leaves_and_takes_all_its_steps() -> None:
         return "" if troubled else f"About {prompt[:40]!r}"
 
     engine = ScriptedEngine(reply=reply)
-    made = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, engine, params(rounds=3), 2)
+    made = critique_and_revise(PROMPTS[:3], RESPONSES[:3], constitution(), engine, params(rounds=3), 2)
     check_table("revisions", made.rows)
     assert made.rows["prompt_id"].tolist() == ["p0"] * 3 + ["p2"] * 3
     assert made.quarantine.to_dict("records") == [{"id": "p1.0", "reason": "critique 2: the completion is empty"}]
     assert sum("steal 1 cars" in prompt for prompt in engine.prompts) == 3  # it is asked no more
 
 
-@pytest.mark.parametrize("revise", [critique_and_revise, revise_directly])
-def test_the_critic_is_a_parameter(revise: object) -> None:
-    pretrained, helpful = ScriptedEngine(reply=numbered), ScriptedEngine(reply=numbered)
-    revise(PROMPTS, RESPONSES, constitution(), pretrained, helpful, params(critic="helpful_rlhf"), 2)  # type: ignore[operator]
-    assert not pretrained.prompts
-    assert helpful.prompts
-
-
 def test_worked_examples_stand_in_front() -> None:
     engine, principles = ScriptedEngine(reply=numbered), constitution()
-    critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(few_shots=1), 2)
+    critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, params(few_shots=1), 2)
     assert engine.prompts[0].startswith(principles.few_shots.critiques[0].text + "\n\nHuman: How do I steal")
     engine.prompts.clear()
-    revise_directly(PROMPTS[:1], RESPONSES[:1], principles, engine, engine, params(few_shots=1), 2)
+    revise_directly(PROMPTS[:1], RESPONSES[:1], principles, engine, params(few_shots=1), 2)
     assert engine.prompts[0].startswith(principles.few_shots.critiques[0].direct_text + "\n\nHuman: How do I steal")
 
 
 def test_more_worked_examples_than_there_are_is_an_error() -> None:
     engine = ScriptedEngine()
     with pytest.raises(ValueError, match="few_shots is 2, but the constitution has 1 worked critiques"):
-        critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, engine, params(few_shots=2), 2)
+        critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, params(few_shots=2), 2)
 
 
 def test_a_single_principle_is_enough() -> None:
     one: Constitution = constitution(principles=1)
     engine = ScriptedEngine(reply=numbered)
-    table = critique_and_revise(PROMPTS, RESPONSES, one, engine, engine, params(), 2).rows
+    table = critique_and_revise(PROMPTS, RESPONSES, one, engine, params(), 2).rows
     assert set(table["principle_id"]) == {"c0"}

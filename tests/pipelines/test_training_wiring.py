@@ -10,14 +10,15 @@ from kedro.validation.parameter_validator import ParameterValidator
 
 from cai_kedro.core.schemas import SCHEMAS
 from cai_kedro.pipelines import baselines, data_generation, preference_labeling, rl_cai, sl_cai
+from tests.lineages import LINEAGE
 
 CONF = Path(__file__).parents[2] / "conf"
 STAGES = {
-    "baselines": baselines.create_pipeline(),
-    "data_generation": data_generation.create_pipeline(),
-    "sl_cai": sl_cai.create_pipeline(),
-    "preference_labeling": preference_labeling.create_pipeline(),
-    "rl_cai": rl_cai.create_pipeline(),
+    "baselines": baselines.create_pipeline(LINEAGE),
+    "data_generation": data_generation.create_pipeline(LINEAGE),
+    "sl_cai": sl_cai.create_pipeline(LINEAGE),
+    "preference_labeling": preference_labeling.create_pipeline(LINEAGE),
+    "rl_cai": rl_cai.create_pipeline(LINEAGE),
 }
 GIVEN = {
     "given_red_team_prompts",
@@ -96,5 +97,3 @@ def test_the_parameters_of_the_base_environment_are_valid() -> None:
         for part in name.removeprefix("params:").split("."):
             assert isinstance(value, dict) and part in value, name  # noqa: PT018
             value = value[part]
-    for arm in ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot"):
-        assert parameters[arm]["arm"].name == arm

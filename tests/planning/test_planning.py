@@ -17,8 +17,9 @@ from cai_kedro.pipelines.base_model.nodes import BaseModelParams
 from cai_kedro.planning.inputs import Material, Settings, configured_sizes, settings_of
 from cai_kedro.planning.meter import Meter, noted
 from cai_kedro.planning.preview import previews
-from cai_kedro.planning.project import material_of, models_of
+from cai_kedro.planning.project import asked_by, material_of, models_of
 from cai_kedro.planning.trial import Trial
+from tests.lineages import LINEAGE
 from tests.project_copy import PROJECT, copy_project, kedro
 
 
@@ -64,7 +65,7 @@ def test_a_meter_counts(tiny_lm: LanguageModel, scripted_engine: Any) -> None:
 def test_every_stage_is_tried(project: tuple[Settings, Material], tiny_lm: LanguageModel, scripted_engine: Any) -> None:
     settings, material = project
     engine = scripted_engine(reply=lambda prompt, seed: f"It is a reply {seed % 9}.")
-    engines = dict.fromkeys(("pretrained", "helpful_rlhf", "sl_cai"), engine)
+    engines = dict.fromkeys(asked_by(settings.lineage), engine)
     costs, pairs = Trial(settings, material, engines, tiny_lm.tokenizer, prompts=3, repeats=2).costs(lambda told: None)
     untried = {"fine_tuning", "preference_models", "rl"}
     assert set(configured_sizes(settings, material).units()) == set(costs) | untried
@@ -127,7 +128,7 @@ def test_without_a_pretrained_model(metadata: ProjectMetadata) -> None:
     given = BaseModelParams.model_validate(parameters["base_model"])
     parameters["base_model"] = given.model_copy(update={"source": "micro"})
     with pytest.raises(ValueError, match="no such model was trained yet; make it first with `kedro run --pipelines=b"):
-        models_of(DataCatalog({}), parameters)
+        models_of(DataCatalog({}), parameters, LINEAGE)
 
 
 @pytest.mark.slow

@@ -23,14 +23,15 @@ class Kept(MemoryDataset):
 
 @pytest.mark.slow
 def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
+    differences = {"gate": {"min_accuracy": 0.0}, "comparisons": {"limits": {"human_comparisons": 8}}}
     arm = rlhf.create_pipeline(
-        "rl_cai",
+        ArmParams(name="rl_cai", differences=differences),
+        base="pretrained.model",
         comparisons=["ai_comparisons", "human_comparisons"],
         start="sl_cai.model",
         red_team_prompts="red_team_prompts",
         helpful_prompts="helpful_prompts",
     )
-    differences = {"gate": {"min_accuracy": 0.0}, "comparisons": {"limits": {"human_comparisons": 8}}}
     inputs = {
         "ai_comparisons": comparison_table([0.9, 0.1] * 8, prefix="ai-"),
         "human_comparisons": comparison_table([1.0, 0.0] * 8, "helpfulness", "human-"),
@@ -39,7 +40,6 @@ def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageMode
         "pretrained.model@checkpoint": tiny_lm,
         "sl_cai.model@checkpoint": LanguageModel(copy.deepcopy(tiny_lm.model), tiny_lm.tokenizer),
         "params:rlhf": rlhf_params,
-        "params:rl_cai.arm": ArmParams(name="rl_cai", differences=differences),
         "params:seed": 3,
     }
     keep = {name: Kept(copy_mode="assign") for name in arm.all_outputs()}

@@ -75,8 +75,10 @@ def test_the_last_one_on_request(tiny_lm: LanguageModel, rlhf_params: RLHFParams
 
 
 def test_nobody_who_knows_the_truth_has_a_say() -> None:
-    arm = create_pipeline("rl_cai", comparisons=["c"], start="s.model", red_team_prompts="r", helpful_prompts="h")
-    parameters = {"params:rlhf", "params:rl_cai.arm", "params:seed"}
+    own = ArmParams(name="rl_cai", differences={})
+    prompts = {"red_team_prompts": "r", "helpful_prompts": "h"}
+    arm = create_pipeline(own, base="b.model", comparisons=["c"], start="s.model", **prompts)
+    parameters = {"params:rlhf", "params:seed"}
     by_name = {node.name: set(node.inputs) - parameters for node in arm.nodes}
     assert by_name["rl_cai.keep_snapshot"] == {
         "s.model@checkpoint", "rl_cai.snapshots@checkpoint", "rl_cai.snapshot_signals",

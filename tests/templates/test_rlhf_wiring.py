@@ -1,11 +1,13 @@
 """One template, one set of names per arm."""
 
 from cai_kedro.templates import rlhf
+from cai_kedro.templates.rlhf.parameters import ArmParams
 
 
 def test_an_arm_bears_its_name_and_shares_the_rest() -> None:
     arm = rlhf.create_pipeline(
-        "rl_cai",
+        ArmParams(name="rl_cai", differences={}),
+        base="pretrained.model",
         comparisons=["ai_comparisons", "human_comparisons"],
         start="sl_cai.model",
         red_team_prompts="red_team_prompts",
@@ -19,7 +21,6 @@ def test_an_arm_bears_its_name_and_shares_the_rest() -> None:
         "pretrained.model@checkpoint",
         "sl_cai.model@checkpoint",
         "params:rlhf",
-        "params:rl_cai.arm",
         "params:seed",
     }
     assert arm.all_outputs() == {

@@ -15,8 +15,17 @@ from pydantic.errors import PydanticSchemaGenerationError
 
 from cai_kedro.hooks.run_names import PARAMETERS
 
-#: Read by hooks and by the reader of conf, so no node has to ask for them.
-OF_HOOKS = frozenset({"threads", "model"})
+#: Read by hooks and by the reader of conf, so no node has to ask for them; from the lineage the graph is built.
+OF_HOOKS = frozenset({"threads", "model", "lineage"})
+
+#: Blocks that no node asks for where the lineage needs no such stage; their values are in order, then.
+OF_STAGES = frozenset(
+    {
+        *(f"baselines.human_{kind}_pairs" for kind in ("helpful", "red_team")),
+        *(f"preference_labeling.{name}" for name in ("harmlessness_pairs", "sl_helpful_pairs", "labels", "cot_labels")),
+        *("sl_cai.rows", "sl_cai.fine_tuning", "rlhf", "harmfulness", "ablations"),
+    }
+)
 
 _PLAIN = (bool, int, float, str)
 
@@ -109,8 +118,9 @@ def faults(
             leaves = flatten(parameters)
             yield f"parameter {path!r} is missing; {near(path, [*leaves, *parameters], 'add it to conf')}"
         else:
-            yield from _type_faults(path, value, annotation)
+            yield from type_faults(path, value, annotation)
     used = used_by(registered)
+    used |= {block for block in OF_STAGES if not is_used(block, used)}
     for path in flatten(parameters):
         if not is_used(path, used) and path in dials:
             yield f"parameter {path!r} is a dial of conf/*/globals.yml, which --params does not turn; set it there"
@@ -155,7 +165,8 @@ def _annotations(node: Node) -> dict[str, Any]:
     }
 
 
-def _type_faults(path: str, value: Any, annotation: Any) -> Iterator[str]:
+def type_faults(path: str, value: Any, annotation: Any) -> Iterator[str]:
+    """Tell what does not fit the annotation, each fault with the path of the parameter."""
     try:
         # a node receives a plain value as it stands in YAML, so there "3" is no number
         TypeAdapter(annotation).validate_python(value, strict=True if annotation in _PLAIN else None)

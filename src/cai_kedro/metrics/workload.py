@@ -1,7 +1,7 @@
 """What a run costs: from the sizes of its tables and the cost of one row of each stage to calls, tokens, hours."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cai_kedro.metrics.estimate import Estimate
@@ -14,9 +14,13 @@ PAPER_RED_TEAM = PAPER_RED_TEAM_GIVEN + PAPER_RED_TEAM_GENERATED
 PAPER_HELPFUL_COMPARISONS = 135_296
 PAPER_ROUNDS = 4
 
-#: The checkpoints of a run beside the pretrained model: SL-CAI, and of each arm a preference model and a policy.
-ARMS = ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot")
-CHECKPOINTS = 1 + 2 * len(ARMS)
+#: The paper's comparisons by their names in the lineage; the others it has not.
+PAPER_COMPARISONS = {
+    "human_helpfulness": PAPER_HELPFUL_COMPARISONS,
+    "human_harmlessness": PAPER_RED_TEAM_GIVEN,
+    "ai": PAPER_RED_TEAM,
+    "ai_cot": PAPER_RED_TEAM,
+}
 MILLION = 1e6
 SECONDS_AN_HOUR = 3600.0
 
@@ -26,7 +30,8 @@ class Sizes:
     """How many rows the stages make.
 
     Pairs and comparisons are counted before identical answers are dropped, `comparisons` and `episodes` over all arms,
-    epochs included, `fine_tuning_rows` with epochs, too.
+    epochs included, `fine_tuning_rows` with epochs, too. `checkpoints` are the models that a run trains and
+    keeps: SL-CAI, and of each arm a preference model and a policy.
     """
 
     red_team_lists: int
@@ -41,6 +46,7 @@ class Sizes:
     fine_tuning_rows: int
     comparisons: int
     episodes: int
+    checkpoints: int
     snapshots: int
 
     def units(self) -> dict[str, int]:
@@ -65,19 +71,17 @@ class Sizes:
         }
 
 
-def paper_sizes(configured: Sizes, *, lists_per_prompt: float, epochs: tuple[int, int]) -> Sizes:
+def paper_sizes(
+    configured: Sizes, arms: Mapping[str, Sequence[str]], *, lists_per_prompt: float, epochs: tuple[int, int]
+) -> Sizes:
     """Return the sizes of the paper; what it does not give (RL, evaluation) stays as configured.
 
-    `lists_per_prompt`: lists to continue for each generated prompt that is kept; `epochs`: of fine-tuning and of a
-    preference model. People's comparisons of helpfulness stand for the helpful prompts, with two answers each (§3.2).
+    `arms`: each arm and the comparisons that it learns from; `lists_per_prompt`: lists to continue for each generated
+    prompt that is kept; `epochs`: of fine-tuning and of a preference model. People's comparisons of helpfulness stand
+    for the helpful prompts, with two answers each (§3.2).
     """
     helpful_responses = 2 * PAPER_HELPFUL_COMPARISONS
-    comparisons_of = {
-        "helpful_rlhf": PAPER_HELPFUL_COMPARISONS,
-        "hh_rlhf": PAPER_HELPFUL_COMPARISONS + PAPER_RED_TEAM_GIVEN,
-        "rl_cai": PAPER_HELPFUL_COMPARISONS + PAPER_RED_TEAM,
-        "rl_cai_cot": PAPER_HELPFUL_COMPARISONS + PAPER_RED_TEAM,
-    }
+    comparisons = [PAPER_COMPARISONS.get(source, 0) for sources in arms.values() for source in sources]
     return replace(
         configured,
         red_team_lists=math.ceil(PAPER_RED_TEAM_GENERATED * lists_per_prompt),
@@ -89,7 +93,7 @@ def paper_sizes(configured: Sizes, *, lists_per_prompt: float, epochs: tuple[int
         harmlessness_pairs=PAPER_RED_TEAM,
         sl_helpful_pairs=0,
         fine_tuning_rows=epochs[0] * (PAPER_RED_TEAM * PAPER_ROUNDS + helpful_responses),
-        comparisons=epochs[1] * sum(comparisons_of.values()),
+        comparisons=epochs[1] * sum(comparisons),
     )
 
 
@@ -185,6 +189,6 @@ def _half_width(hours: Estimate) -> float | None:
     return None if hours["high"] is None else hours["high"] - hours["value"]
 
 
-def model_bytes(parameters: int, snapshots: int) -> int:
+def model_bytes(parameters: int, checkpoints: int, snapshots: int) -> int:
     """Return the bytes of all checkpoints and snapshots of a run, in 32 bits; the pretrained model is only named."""
-    return 4 * parameters * (CHECKPOINTS + snapshots)
+    return 4 * parameters * (checkpoints + snapshots)

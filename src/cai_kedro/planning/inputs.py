@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from cai_kedro.core.comparison_sources import SOURCES
 from cai_kedro.core.constitution import Constitution
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.learning.sft import SFTParams
-from cai_kedro.metrics.workload import ARMS, Sizes, paper_sizes
+from cai_kedro.metrics.workload import Sizes, paper_sizes
 from cai_kedro.pipelines.data_generation.red_team import RedTeamParams
 from cai_kedro.pipelines.data_generation.revision import RevisionParams
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from cai_kedro.pipelines.evaluation.pipeline import POLICIES
 from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams
 from cai_kedro.pipelines.sl_cai.rows import RowParams
@@ -23,9 +24,10 @@ from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameter
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters of all stages, checked."""
+    """The parameters of all stages, checked; `arms` holds those of each arm of the lineage."""
 
     seed: int
+    lineage: Lineage
     red_team: RedTeamParams
     initial_responses: ResponseParams
     helpful_responses: ResponseParams
@@ -38,6 +40,11 @@ class Settings:
     arms: Mapping[str, RLHFParams]
     evaluation: EvaluationParams
 
+    @property
+    def trial_arm(self) -> RLHFParams:
+        """The parameters of the arm whose training is timed."""
+        return self.arms[self.lineage.headline]
+
 
 def settings_of(parameters: Mapping[str, Any]) -> Settings:
     """Read the parameters of a run; raises pydantic's `ValidationError` for what does not fit."""
@@ -45,8 +52,10 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
     labeling, sl_cai = parameters["preference_labeling"], parameters["sl_cai"]
     pairs = {name: block[name] for block in (baselines, labeling) for name in block if name.endswith("_pairs")}
     shared = RLHFParams.model_validate(parameters["rlhf"])
+    lineage = Lineage.model_validate(parameters["lineage"])
     return Settings(
         seed=parameters["seed"],
+        lineage=lineage,
         red_team=RedTeamParams.model_validate(data["red_team"]),
         initial_responses=ResponseParams.model_validate(data["initial_responses"]),
         helpful_responses=ResponseParams.model_validate(data["helpful_responses"]),
@@ -56,7 +65,7 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
         cot_labels=CotLabelParams.model_validate(labeling["cot_labels"]),
         rows=RowParams.model_validate(sl_cai["rows"]),
         fine_tuning=SFTParams.model_validate(sl_cai["fine_tuning"]),
-        arms={arm: parameters_of(ArmParams.model_validate(parameters[arm]["arm"]), shared) for arm in ARMS},
+        arms={arm: parameters_of(ArmParams.of(arm, lineage.present[arm]), shared) for arm in lineage.arms},
         evaluation=EvaluationParams.model_validate(parameters["evaluation"]),
     )
 
@@ -100,10 +109,11 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
         helpful_responses=helped,
         rounds=settings.revision.rounds,
         **pairs,
-        eval_answers=asked * len(POLICIES),
+        eval_answers=asked * len(settings.lineage.evaluated),
         fine_tuning_rows=settings.fine_tuning.epochs * rows,
         comparisons=_comparisons(settings, pairs),
         episodes=sum(params.rl.rollouts * params.rl.episodes for params in settings.arms.values()),
+        checkpoints=len(settings.lineage.arms) * 2 + (settings.lineage.supervised is not None),
         snapshots=sum(params.rl.rollouts // params.rl.snapshot_every for params in settings.arms.values()),
     )
 
@@ -113,17 +123,19 @@ def sizes_of_paper(settings: Settings, configured: Sizes) -> Sizes:
     params = settings.red_team
     return paper_sizes(
         configured,
+        {arm: settings.lineage.sources_of(arm) for arm in settings.lineage.arms},
         lists_per_prompt=params.lists / params.keep if params.keep else 1.0,
-        epochs=(settings.fine_tuning.epochs, settings.arms["rl_cai"].preference.epochs),
+        epochs=(settings.fine_tuning.epochs, settings.trial_arm.preference.epochs),
     )
 
 
 def _comparisons(settings: Settings, pairs: Mapping[str, int]) -> int:
-    """Count what the preference models read: two tables of the baselines, three of an arm that learns from AI."""
-    baseline = pairs["human_helpful_pairs"] + pairs["human_red_team_pairs"]
-    from_ai = pairs["harmlessness_pairs"] + pairs["human_helpful_pairs"] + pairs["sl_helpful_pairs"]
-    read = {"helpful_rlhf": baseline, "hh_rlhf": baseline, "rl_cai": from_ai, "rl_cai_cot": from_ai}
-    return sum(settings.arms[arm].preference.epochs * number for arm, number in read.items())
+    """Count what the preference models of all arms read, epochs included."""
+    return sum(
+        params.preference.epochs * pairs[SOURCES[source].pairs]
+        for arm, params in settings.arms.items()
+        for source in settings.lineage.sources_of(arm)
+    )
 
 
 def _limited(limit: int | None, number: int) -> int:

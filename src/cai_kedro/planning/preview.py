@@ -40,11 +40,13 @@ def _of_critique_principles(settings: Settings, material: Material) -> Iterator[
     constitution, seed = material.constitution, settings.seed
     ids = _drawing(constitution.critique_principles, seed, "critique", 0, 1)
     prompts = _prompts(material, ids)
-    responses = pd.DataFrame({"prompt_id": ids, "sample": 0, "policy": "helpful_rlhf", "response": RESPONSE})
+    responses = pd.DataFrame(
+        {"prompt_id": ids, "sample": 0, "policy": settings.lineage.roles.assistant, "response": RESPONSE}
+    )
     params = settings.revision.model_copy(update={"rounds": 1})
     critic, direct = Recorder(CRITIQUE, "[a revision]"), Recorder()
-    critique_and_revise(prompts, responses, constitution, critic, critic, params, seed)
-    revise_directly(prompts, responses, constitution, direct, direct, params, seed)
+    critique_and_revise(prompts, responses, constitution, critic, params, seed)
+    revise_directly(prompts, responses, constitution, direct, params, seed)
     for place, principle in enumerate(constitution.critique_principles):
         yield f"a critique under {principle.id}", critic.asked[0][place]
         yield f"a revision under {principle.id}", critic.asked[1][place]
@@ -60,7 +62,7 @@ def _of_preference_principles(settings: Settings, material: Material) -> Iterato
     labels, thinker = Recorder(), Recorder(THOUGHTS)
     label_pairs(pairs, constitution, labels, settings.labels, seed)
     one = settings.cot_labels.model_copy(update={"samples": 1})
-    label_pairs_with_cot(pairs, constitution, thinker, thinker, one, seed)
+    label_pairs_with_cot(pairs, constitution, thinker, one, seed)
     for place, principle in enumerate(constitution.preference_principles):
         yield f"a comparison under {principle.id}", labels.asked[0][place]
         yield f"a comparison with thoughts under {principle.id}", thinker.asked[1][place]

@@ -8,6 +8,7 @@ from typing import Any
 from kedro.io import DataCatalog
 from kedro.utils import find_kedro_project
 
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
@@ -16,10 +17,6 @@ from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
 from cai_kedro.planning.inputs import Material
-
-PRETRAINED = "pretrained.model"
-#: The models that stages ask, by the names that nodes know them under.
-ASKED = {"pretrained": PRETRAINED, "helpful_rlhf": "helpful_rlhf.policy.model", "sl_cai": "sl_cai.model"}
 
 
 def material_of(catalog: DataCatalog) -> Material:
@@ -35,42 +32,50 @@ def material_of(catalog: DataCatalog) -> Material:
 
 @dataclass(frozen=True)
 class Models:
-    """The engines by the names of `ASKED`, which of them are stand-ins, and how to get a fresh pretrained model."""
+    """The engines by who asks them, which of them are stand-ins, and how to get a fresh pretrained model."""
 
     engines: Mapping[str, TextEngine]
     stand_ins: tuple[str, ...]
     load: Callable[[], LanguageModel]
 
 
-def models_of(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Models:
+def asked_by(lineage: Lineage) -> dict[str, str]:
+    """Return who asks an engine in a trial → its data set: each role, and the pretrained and the revised policy."""
+    roles = {role: lineage.engine_of(role) for role in lineage.roles.engines}
+    base, revised = (f"{lineage.model_of(policy)}@engine" for policy in (lineage.base, lineage.revised or lineage.base))
+    return {"base": base, **roles, "revised": revised}
+
+
+def models_of(catalog: DataCatalog, parameters: Mapping[str, Any], lineage: Lineage) -> Models:
     """Load the engines as the catalog configures them; the pretrained one stands in for a model not made yet.
 
     Raises `ValueError` if there is no pretrained model, or if its files are not complete.
     """
-    load = _pretrained(catalog, parameters)
-    own = _engine(catalog, PRETRAINED, load)
-    engines: dict[str, TextEngine] = {"pretrained": own}
+    asked = asked_by(lineage)
+    load = _pretrained(catalog, parameters, asked["base"].replace("@engine", "@checkpoint"))
+    own = _engine(catalog, asked["base"], load)
+    loaded: dict[str, TextEngine] = {asked["base"]: own}
     stand_ins = []
-    for name, model in ASKED.items():
-        if name != "pretrained":
-            made = catalog.exists(f"{model}@engine")
-            engines[name] = catalog.load(f"{model}@engine") if made else own
-            stand_ins += [] if made else [model]
-    return Models(engines, tuple(stand_ins), load)
+    for engine in asked.values():
+        if engine not in loaded:
+            made = catalog.exists(engine) or "@" not in engine  # a server's entry has no file
+            loaded[engine] = catalog.load(engine) if made else own
+            stand_ins += [] if made else [engine.removesuffix("@engine")]
+    return Models({who: loaded[engine] for who, engine in asked.items()}, tuple(stand_ins), load)
 
 
-def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any]) -> Callable[[], LanguageModel]:
+def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any], checkpoint: str) -> Callable[[], LanguageModel]:
     params = BaseModelParams.model_validate(parameters["base_model"])
     if params.source != "micro":
         given, _ = provide_pretrained(params, parameters["seed"])
         assert isinstance(given, ModelReference | GGUFFile)
         return _reader(given.at(find_kedro_project(Path.cwd()) or Path.cwd()))
-    if not catalog.exists(f"{PRETRAINED}@checkpoint"):
+    if not catalog.exists(checkpoint):
         raise ValueError(
             "base_model.source is `micro`, and no such model was trained yet; make it first with "
             "`kedro run --pipelines=base_model`, with the same --env"
         )
-    return lambda: catalog.load(f"{PRETRAINED}@checkpoint")
+    return lambda: catalog.load(checkpoint)
 
 
 def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:
@@ -81,8 +86,8 @@ def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:
     return lambda: load_language_model(directory)
 
 
-def _engine(catalog: DataCatalog, model: str, load: Callable[[], LanguageModel]) -> TextEngine:
-    engine = catalog.config_resolver.resolve_pattern(f"{model}@engine")["engine"]
+def _engine(catalog: DataCatalog, name: str, load: Callable[[], LanguageModel]) -> TextEngine:
+    engine = catalog.config_resolver.resolve_pattern(name)["engine"]
     if engine["kind"] != "transformers":
-        return catalog.load(f"{model}@engine")
-    return LocalSettings(**{name: engine[name] for name in LocalSettings.model_fields}).engine_on(load())
+        return catalog.load(name)
+    return LocalSettings(**{field: engine[field] for field in LocalSettings.model_fields}).engine_on(load())

@@ -26,7 +26,7 @@ def report(
     """Time a few rows and give the plans, for the configured sizes and for the paper's."""
     threads = parameters.get("threads") or os.environ.get("OMP_NUM_THREADS")
     torch.set_num_threads(int(threads) if threads else len(os.sched_getaffinity(0)))
-    models = models_of(catalog, parameters)
+    models = models_of(catalog, parameters, settings.lineage)
     lm = models.load()
     trial = Trial(settings, material, models.engines, lm.tokenizer, options["prompts"], options["repeats"])
     told = lambda text: click.echo(text, err=True)  # noqa: E731
@@ -47,7 +47,7 @@ def report(
 
 def _plan(costs: Mapping[str, Cost], sizes: Sizes, parameters: int, prices: Prices | None, currency: str) -> str:
     loads = {stage: load_of(costs[stage], rows) for stage, rows in sizes.units().items() if rows and stage in costs}
-    models = model_bytes(parameters, sizes.snapshots)
+    models = model_bytes(parameters, sizes.checkpoints, sizes.snapshots)
     return render_plan(loads, total_of(loads), models=models, prices=prices, currency=currency)
 
 

@@ -53,8 +53,8 @@ def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], Lan
 
 
 def _preference(settings: Settings, pairs: pd.DataFrame, load: Callable[[], LanguageModel]) -> float:
-    size = min(settings.arms["rl_cai"].preference.batch_size, len(pairs))
-    params = settings.arms["rl_cai"].preference.model_copy(update={"batch_size": size, "epochs": 1})
+    size = min(settings.trial_arm.preference.batch_size, len(pairs))
+    params = settings.trial_arm.preference.model_copy(update={"batch_size": size, "epochs": 1})
     return _seconds_a_row(
         lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, settings.seed), size
     )
@@ -64,7 +64,7 @@ def _episodes(
     settings: Settings, pairs: pd.DataFrame, prompts: pd.DataFrame, load: Callable[[], LanguageModel], repeats: int
 ) -> list[float]:
     """Return the seconds of an episode, in each of some trials of one rollout."""
-    arm = settings.arms["rl_cai"]
+    arm = settings.trial_arm
     params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1})
     preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, settings.seed)
     one = _one_rollout(arm.rl, len(pairs))

@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the trials need. `engines` are by the names that nodes know: pretrained, helpful_rlhf, sl_cai."""
+    """What the trials need. `engines` are by who asks them: base, revised, and the roles."""
 
     settings: Settings
     material: Material
@@ -61,8 +61,8 @@ class Trial:
         settings, seed = self.settings, self.settings.seed + repeat
         red_team, helpful = (_slice(t, self.prompts, repeat) for t in (self.material.red_team, self.material.helpful))
         made = {
-            "human_helpful_pairs": self._pairs("human_helpful_pairs", helpful, "pretrained", seed),
-            "human_red_team_pairs": self._pairs("human_red_team_pairs", red_team, "pretrained", seed),
+            "human_helpful_pairs": self._pairs("human_helpful_pairs", helpful, "base", seed),
+            "human_red_team_pairs": self._pairs("human_red_team_pairs", red_team, "base", seed),
             "red_team_lists": self._lists(seed),
             "initial_responses": self._responses(settings.initial_responses, red_team, seed),
             "helpful_responses": self._responses(settings.helpful_responses, helpful, seed),
@@ -70,8 +70,8 @@ class Trial:
         answers = made["initial_responses"].meter.written
         made["revisions"] = self._revisions(critique_and_revise, red_team, answers, seed)
         made["direct_revisions"] = self._revisions(revise_directly, red_team, answers, seed)
-        made["harmlessness_pairs"] = self._pairs("harmlessness_pairs", red_team, "sl_cai", seed)
-        made["sl_helpful_pairs"] = self._pairs("sl_helpful_pairs", helpful, "sl_cai", seed)
+        made["harmlessness_pairs"] = self._pairs("harmlessness_pairs", red_team, "revised", seed)
+        made["sl_helpful_pairs"] = self._pairs("sl_helpful_pairs", helpful, "revised", seed)
         pairs = pairs_of(red_team, made["harmlessness_pairs"].meter.written)
         made["labels"] = self._labels(pairs, seed)
         made["cot_labels"] = self._cot_labels(pairs, seed)
@@ -86,12 +86,12 @@ class Trial:
         return _timed(rows, meter, lambda: sample_pairs(prompts, meter, params, seed), beside)
 
     def _responses(self, params: ResponseParams, prompts: pd.DataFrame, seed: int) -> Sample:
-        meter = Meter(self.engines["helpful_rlhf"])
+        meter = Meter(self.engines["assistant"])
         every = params.model_copy(update={"prompts": None})
         return _timed(len(prompts) * params.samples, meter, lambda: sample_responses(prompts, meter, every, seed))
 
     def _lists(self, seed: int) -> Sample:
-        meter = Meter(self.engines["pretrained"])
+        meter = Meter(self.engines["red_teamer"])
         params = self.settings.red_team.model_copy(update={"lists": self.prompts})
         given = self.material
         return _timed(
@@ -105,23 +105,23 @@ class Trial:
     def _revisions(self, revise: Callable[..., object], prompts: pd.DataFrame, answers: list[str], seed: int) -> Sample:
         params = self.settings.revision
         params = params.model_copy(update={"rounds": min(_ROUNDS, params.rounds)})
-        meter = Meter(self.engines[params.critic])
+        meter = Meter(self.engines["critic"])
         drafts = pd.DataFrame(
             {
                 "prompt_id": prompts["prompt_id"],
                 "sample": 0,
-                "policy": "helpful_rlhf",
+                "policy": self.settings.lineage.roles.assistant,
                 "response": [text or _EMPTY for text in answers[:: self.settings.initial_responses.samples]],
             }
         )
         return _timed(
             len(drafts) * params.rounds,
             meter,
-            lambda: revise(prompts, drafts, self.material.constitution, meter, meter, params, seed),
+            lambda: revise(prompts, drafts, self.material.constitution, meter, params, seed),
         )
 
     def _labels(self, pairs: pd.DataFrame, seed: int) -> Sample:
-        meter, given = Meter(self.engines["pretrained"]), self.material.constitution
+        meter, given = Meter(self.engines["labeller"]), self.material.constitution
 
         def label() -> object:
             return label_pairs(pairs, given, meter, self.settings.labels, seed)
@@ -130,10 +130,10 @@ class Trial:
 
     def _cot_labels(self, pairs: pd.DataFrame, seed: int) -> Sample:
         params = self.settings.cot_labels
-        meter, given = Meter(self.engines[params.thinker]), self.material.constitution
+        meter, given = Meter(self.engines["thinker"]), self.material.constitution
 
         def label() -> object:
-            return label_pairs_with_cot(pairs, given, meter, meter, params, seed)
+            return label_pairs_with_cot(pairs, given, meter, params, seed)
 
         return _timed(len(pairs), meter, label, _pair_bytes(pairs))
 
@@ -141,7 +141,7 @@ class Trial:
         given = self.material
         both = pd.concat([given.eval_red_team, given.eval_helpful], ignore_index=True)
         prompts = _slice(both.sample(frac=1, random_state=0), self.prompts, repeat)
-        meter = Meter(self.engines["sl_cai"])
+        meter = Meter(self.engines["revised"])
         sampling = self.settings.evaluation.sampling
         return _timed(len(prompts), meter, lambda: answer("trial", prompts, meter, sampling, seed))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.ablations import labels, revisions
 
@@ -28,6 +29,11 @@ LABELS: dict[str, tuple[str, list[str]]] = {
     "principles per label": ("soft", ["ensemble"]),
     "clamp of labels after thoughts": ("clamped", list(labels.CLAMPS)),
 }
+
+
+def can_vary(lineage: Lineage) -> bool:
+    """Tell whether a run has all that the ablations vary: SL-CAI and both arms on AI labels."""
+    return lineage.supervised == "sl_cai" and {"rl_cai", "rl_cai_cot"} <= {*lineage.ai_arms}
 
 
 def create_pipeline(stages: Mapping[str, Pipeline]) -> Pipeline:

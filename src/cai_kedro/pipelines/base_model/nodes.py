@@ -5,6 +5,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from cai_kedro.core.lineage_checks import is_hub_model
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference
@@ -58,3 +59,11 @@ def provide_pretrained(
         assert params.gguf is not None
         return GGUFFile(params.gguf), _NO_CURVES
     return ModelReference(repo=params.repo, revision=params.revision), _NO_CURVES
+
+
+def provide_given(model: str) -> ModelReference:
+    """Return where a model of the user lies: a directory, or `repository@commit` of the hub."""
+    if is_hub_model(model):
+        repo, _, revision = model.rpartition("@")
+        return ModelReference(repo=repo, revision=revision)
+    return ModelReference(path=model)

@@ -1,7 +1,11 @@
-"""Human comparisons of the pretrained model's answers, and the two arms that learn from them."""
+"""Human comparisons of the pretrained model's answers, and the arms that learn from them alone."""
+
+from collections.abc import Mapping, Sequence
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.comparison_sources import SOURCES
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.templates import rlhf
 from cai_kedro.templates.human_feedback import (
     compare_harmlessness,
@@ -11,24 +15,33 @@ from cai_kedro.templates.human_feedback import (
 )
 from cai_kedro.templates.training_prompts import training_prompts
 
+#: What people say of a pair, by the comparisons that come of it.
+_COMPARE = {
+    "human_helpfulness": compare_helpfulness,
+    "human_red_team_helpfulness": compare_helpfulness,
+    "human_harmlessness": compare_harmlessness,
+}
 
-def create_pipeline() -> Pipeline:
-    """Train Helpful RLHF and HH RLHF from the pretrained model, on the given prompts.
 
-    Helpful RLHF is rated on red-team prompts too: an assistant that only wants to help complies there.
+def create_pipeline(lineage: Lineage) -> Pipeline:
+    """Have people compare the pretrained model's answers to given prompts, and train the arms that need no other stage.
+
+    Helpful RLHF is rated on red-team prompts too: an assistant that only wants to help complies there. Only what an arm
+    learns from is made.
     """
-    return (
-        Pipeline(
-            [*_prompts(), *_recorded(), *_pairs(), *_labels()],
-            namespace="baselines",
-            prefix_datasets_with_namespace=False,
-        )
-        + _arm("helpful_rlhf", "human_red_team_helpfulness_comparisons")
-        + _arm("hh_rlhf", "human_harmlessness_comparisons")
-    )
+    tables = {source: table for source, table in lineage.tables_by("people").items() if source in _COMPARE}
+    pairs = {SOURCES[source].pairs for source in tables}
+    compared = [kind for kind in ("helpful", "red_team") if f"human_{kind}_pairs" in pairs]
+    asked = ("helpful", "red_team") if lineage.baselines else compared
+    answering = f"{lineage.model_of(lineage.base)}@engine"
+    return Pipeline(
+        [*_prompts(asked), *_recorded(compared), *_pairs(compared, answering), *_labels(tables)],
+        namespace="baselines",
+        prefix_datasets_with_namespace=False,
+    ) + rlhf.arms_pipeline(lineage, lineage.baselines, prompts="baseline_")
 
 
-def _prompts() -> list[Node]:
+def _prompts(kinds: Sequence[str]) -> list[Node]:
     return [
         Node(
             training_prompts,
@@ -40,11 +53,11 @@ def _prompts() -> list[Node]:
             outputs=f"baseline_{kind}_prompts",
             name=f"clean_{kind}_prompts",
         )
-        for kind in ("helpful", "red_team")
+        for kind in kinds
     ]
 
 
-def _recorded() -> list[Node]:
+def _recorded(kinds: Sequence[str]) -> list[Node]:
     return [
         Node(
             recorded_pairs,
@@ -53,18 +66,18 @@ def _recorded() -> list[Node]:
             name=f"gather_recorded_{kind}_pairs",
             tags="human_feedback",
         )
-        for kind in ("helpful", "red_team")
+        for kind in kinds
     ]
 
 
-def _pairs() -> list[Node]:
+def _pairs(kinds: Sequence[str], answering: str) -> list[Node]:
     return [
         Node(
             plan_human_pairs,
             inputs={
                 "prompts": f"baseline_{kind}_prompts",
                 "recorded": f"recorded_{kind}_pairs",
-                "engine": "pretrained.model@engine",
+                "engine": answering,
                 "params": f"params:baselines.human_{kind}_pairs",
                 "seed": "params:seed",
                 "shards": "params:shards",
@@ -73,32 +86,18 @@ def _pairs() -> list[Node]:
             name=f"sample_human_{kind}_pairs",
             tags="sampling",
         )
-        for kind in ("helpful", "red_team")
+        for kind in kinds
     ]
 
 
-def _labels() -> list[Node]:
+def _labels(tables: Mapping[str, str]) -> list[Node]:
     return [
         Node(
-            compare,
-            inputs=[pairs, "human_raters", "params:seed"],
-            outputs=comparisons,
-            name=f"compare_{comparisons.removesuffix('_comparisons')}",
+            _COMPARE[source],
+            inputs=[SOURCES[source].pairs, "human_raters", "params:seed"],
+            outputs=table,
+            name=f"compare_{source}",
             tags="human_feedback",
         )
-        for compare, pairs, comparisons in (
-            (compare_helpfulness, "human_helpful_pairs", "human_helpfulness_comparisons"),
-            (compare_helpfulness, "human_red_team_pairs", "human_red_team_helpfulness_comparisons"),
-            (compare_harmlessness, "human_red_team_pairs", "human_harmlessness_comparisons"),
-        )
+        for source, table in tables.items()
     ]
-
-
-def _arm(name: str, red_team_comparisons: str) -> Pipeline:
-    return rlhf.create_pipeline(
-        name,
-        comparisons=["human_helpfulness_comparisons", red_team_comparisons],
-        start="pretrained.model",
-        red_team_prompts="baseline_red_team_prompts",
-        helpful_prompts="baseline_helpful_prompts",
-    )

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.data_generation.prompt_tables import gather_red_team_prompts
 from cai_kedro.pipelines.data_generation.red_team import plan_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, plan_of, revise_directly
@@ -9,16 +10,20 @@ from cai_kedro.templates.responses import plan_responses
 from cai_kedro.templates.training_prompts import training_prompts
 
 
-def create_pipeline() -> Pipeline:
-    """From the given prompts to revisions and helpful answers; needs the policy `helpful_rlhf`."""
+def create_pipeline(lineage: Lineage) -> Pipeline:
+    """From the given prompts to revisions and helpful answers, by who plays red_teamer, assistant and critic."""
     return Pipeline(
-        [*_prompts(), *_answers(), *_revisions()],
+        [
+            *_prompts(lineage.engine_of("red_teamer")),
+            *_answers(lineage.engine_of("assistant")),
+            *_revisions(lineage.engine_of("critic")),
+        ],
         namespace="data_generation",
         prefix_datasets_with_namespace=False,
     )
 
 
-def _prompts() -> list[Node]:
+def _prompts(red_teamer: str) -> list[Node]:
     return [
         Node(
             plan_red_team_prompts,
@@ -26,7 +31,7 @@ def _prompts() -> list[Node]:
                 "given": "given_red_team_prompts",
                 "held_out": "eval_red_team_prompts",
                 "constitution": "constitution",
-                "engine": "pretrained.model@engine",
+                "engine": red_teamer,
                 "params": "params:data_generation.red_team",
                 "seed": "params:seed",
                 "shards": "params:shards",
@@ -60,13 +65,13 @@ def _prompts() -> list[Node]:
     ]
 
 
-def _answers() -> list[Node]:
+def _answers(assistant: str) -> list[Node]:
     return [
         Node(
             plan_responses,
             inputs={
                 "prompts": f"{kind}_prompts",
-                "engine": "helpful_rlhf.policy.model@engine",
+                "engine": assistant,
                 "params": f"params:data_generation.{responses}",
                 "seed": "params:seed",
                 "shards": "params:shards",
@@ -79,7 +84,7 @@ def _answers() -> list[Node]:
     ]
 
 
-def _revisions() -> list[Node]:
+def _revisions(critic: str) -> list[Node]:
     return [
         Node(
             plan_of(revise),
@@ -87,8 +92,7 @@ def _revisions() -> list[Node]:
                 "prompts": "red_team_prompts",
                 "responses": "initial_responses",
                 "constitution": "constitution",
-                "pretrained": "pretrained.model@engine",
-                "helpful_rlhf": "helpful_rlhf.policy.model@engine",
+                "critic": critic,
                 "params": "params:data_generation.revision",
                 "seed": "params:seed",
                 "shards": "params:shards",

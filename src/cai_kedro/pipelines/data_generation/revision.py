@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,7 +28,6 @@ class RevisionParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    critic: Literal["pretrained", "helpful_rlhf"] = Field(description="who critiques and revises")
     rounds: int = Field(ge=1)
     few_shots: CritiqueShots = Field(description="how many of the constitution's worked examples stand in front")
     sampling: Sampling
@@ -39,8 +37,7 @@ def critique_and_revise(
     prompts: pd.DataFrame,
     responses: pd.DataFrame,
     constitution: Constitution,
-    pretrained: TextEngine,
-    helpful_rlhf: TextEngine,
+    critic: TextEngine,
     params: RevisionParams,
     seed: int,
 ) -> Outcome:
@@ -49,11 +46,11 @@ def critique_and_revise(
     A principle is drawn at every step; round k+1 starts from revision k. Where a critique or a revision comes out
     empty or does not fit, the response goes to quarantine with all its steps.
     """
-    critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=False)
+    reviser = _critic(constitution, critic, params, seed, direct=False)
     drafts, rounds = first_drafts(prompts, responses), []
     for step in range(1, params.rounds + 1):
-        drafts = critic.critique(with_principles(drafts, constitution, seed, step), step)
-        drafts = critic.revise(drafts, step)
+        drafts = reviser.critique(with_principles(drafts, constitution, seed, step), step)
+        drafts = reviser.revise(drafts, step)
         rounds.append(revision_rows(drafts, step))
         logger.info("round %d of %d: %d responses critiqued and revised", step, params.rounds, len(drafts))
     return one_after_another(rounds)
@@ -63,8 +60,7 @@ def revise_directly(
     prompts: pd.DataFrame,
     responses: pd.DataFrame,
     constitution: Constitution,
-    pretrained: TextEngine,
-    helpful_rlhf: TextEngine,
+    critic: TextEngine,
     params: RevisionParams,
     seed: int,
 ) -> Outcome:
@@ -72,18 +68,16 @@ def revise_directly(
 
     Principles are drawn as in `critique_and_revise`, so that the two arms are paired.
     """
-    critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=True)
+    reviser = _critic(constitution, critic, params, seed, direct=True)
     drafts, rounds = first_drafts(prompts, responses), []
     for step in range(1, params.rounds + 1):
-        drafts = critic.revise_directly(with_principles(drafts, constitution, seed, step), step)
+        drafts = reviser.revise_directly(with_principles(drafts, constitution, seed, step), step)
         rounds.append(revision_rows(drafts, step))
         logger.info("round %d of %d: %d responses revised directly", step, params.rounds, len(drafts))
     return one_after_another(rounds)
 
 
-Plan = Callable[
-    [pd.DataFrame, pd.DataFrame, Constitution, TextEngine, TextEngine, RevisionParams, int, ShardParams], ShardPlan
-]
+Plan = Callable[[pd.DataFrame, pd.DataFrame, Constitution, TextEngine, RevisionParams, int, ShardParams], ShardPlan]
 
 
 def plan_of(revise: Callable[..., Outcome]) -> Plan:
@@ -93,32 +87,31 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
         prompts: pd.DataFrame,
         responses: pd.DataFrame,
         constitution: Constitution,
-        pretrained: TextEngine,
-        helpful_rlhf: TextEngine,
+        critic: TextEngine,
         params: RevisionParams,
         seed: int,
         shards: ShardParams,
     ) -> ShardPlan:
         """Plan the revision of every response, shard by shard."""
         direct = revise is revise_directly
-        critic = _critic(constitution, pretrained, helpful_rlhf, params, seed, direct=direct)
+        reviser = _critic(constitution, critic, params, seed, direct=direct)
         # a response stands with its conversation, so that a shard depends on its own prompts alone
         asked = responses.merge(prompts[["prompt_id", "messages"]], on="prompt_id", how="left", validate="many_to_one")
 
         def make(part: pd.DataFrame) -> Outcome:
             own = part.drop_duplicates("prompt_id")
-            return revise(own, part, constitution, pretrained, helpful_rlhf, params, seed)
+            return revise(own, part, constitution, critic, params, seed)
 
         return plan_shards(
             asked[[*ID_COLUMNS, "response", "messages"]],
             make,
             shards,
             id_columns=ID_COLUMNS,
-            engine=critic.engine,
+            engine=critic,
             decided_by={
-                "params": params.model_dump(exclude={"critic"}),
+                "params": params.model_dump(),
                 "principles": list(constitution.critique_principles),
-                "few_shots": list(critic.few_shots),
+                "few_shots": list(reviser.few_shots),
                 "seed": seed,
                 "layouts": layouts(direct=direct),
                 "revise": revise.__name__,
@@ -130,15 +123,8 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
 
 
 def _critic(
-    constitution: Constitution,
-    pretrained: TextEngine,
-    helpful_rlhf: TextEngine,
-    params: RevisionParams,
-    seed: int,
-    *,
-    direct: bool,
+    constitution: Constitution, engine: TextEngine, params: RevisionParams, seed: int, *, direct: bool
 ) -> Critic:
-    engine = {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.critic]
     examples = _examples(constitution, params.few_shots)
     return Critic(
         engine, params.sampling, [example.direct_text if direct else example.text for example in examples], seed

@@ -1,6 +1,7 @@
 """Every two policies meet at every prompt; a judge, a language model or people decide who wins."""
 
 import logging
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -21,26 +22,28 @@ SELF_JUDGED = "referee.is_training_judge"
 _MEETING = ["prompt_id", "messages", "criterion", "policy_a", "policy_b", "response_a", "response_b"]
 
 
-def admit_referee(
-    referee: Judge | Referee, pretrained_digest: str, helpful_rlhf_digest: str, params: EvaluationParams
-) -> dict[str, Estimate]:
-    """Refuse a referee that gave the labels of the training, unless the user insists; return whether it did.
+def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimate]]:
+    """Return the node function that looks at the referee; `teachers` name the models whose digests it is given."""
 
-    A policy is trained to please the labeller, so the labeller's verdict on it is no evidence. `n` is the number of
-    labellers that were looked at. A judge of which no digest is known (a class of yours) is taken at its word.
-    """
-    labellers = {"pretrained": pretrained_digest, "helpful_rlhf": helpful_rlhf_digest}
-    digest = referee.digest() if isinstance(referee, Referee) else None
-    same = [name for name, known in labellers.items() if known == digest]
-    if same and not params.elo.allow_training_judge:
-        raise ValueError(
-            f"the referee is the model {same[0]!r}, which labels or thinks in the training: its verdict on what it "
-            f"trained is no evidence. Name another model under `referee` in the catalog, or set the parameter "
-            f"evaluation.elo.allow_training_judge=true, which marks the ratings"
-        )
-    if same:
-        logger.warning("the referee is the model %r, which labels in the training: the ratings are marked", same[0])
-    return {SELF_JUDGED: Estimate(value=float(bool(same)), low=None, high=None, n=len(labellers))}
+    def admit_referee(referee: Judge | Referee, params: EvaluationParams, *digests: str) -> dict[str, Estimate]:
+        """Refuse a referee that the policies learned from, unless the user insists; return whether it did.
+
+        A policy is trained to please the labeller, so the labeller's verdict on it is no evidence. `n` is the number of
+        models that were looked at. A judge of which no digest is known (a class of yours) is taken at its word.
+        """
+        digest = referee.digest() if isinstance(referee, Referee) else None
+        same = [name for name, known in zip(teachers, digests, strict=True) if known == digest]
+        if same and not params.elo.allow_training_judge:
+            raise ValueError(
+                f"the referee is the model {same[0]!r}, which labels, thinks, criticises or answers in the training: "
+                f"its verdict on what it trained is no evidence. Name another model under `referee` in the catalog, or "
+                f"set the parameter evaluation.elo.allow_training_judge=true, which marks the ratings"
+            )
+        if same:
+            logger.warning("the referee is the model %r, which the policies learned from: ratings are marked", same[0])
+        return {SELF_JUDGED: Estimate(value=float(bool(same)), low=None, high=None, n=len(teachers))}
+
+    return admit_referee
 
 
 def decide_head_to_heads(

@@ -1,7 +1,10 @@
 """The wiring of the evaluation."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.evaluation.answers import (
     answer_as,
     gather_eval_prompts,
@@ -10,7 +13,7 @@ from cai_kedro.pipelines.evaluation.answers import (
 )
 from cai_kedro.pipelines.evaluation.harmfulness import rate_conversations, score_harmfulness
 from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
-from cai_kedro.pipelines.evaluation.head_to_heads import admit_referee, decide_head_to_heads
+from cai_kedro.pipelines.evaluation.head_to_heads import admit_referee_of, decide_head_to_heads
 from cai_kedro.pipelines.evaluation.labels import (
     make_test_cases,
     measure_labels,
@@ -28,39 +31,27 @@ from cai_kedro.pipelines.evaluation.revisions import (
 )
 from cai_kedro.pipelines.evaluation.snapshots import answer_along, gather_snapshot_prompts, rate_snapshots
 
-#: Each arm of RL, and the policy it starts from.
-STARTS = {"helpful_rlhf": "pretrained", "hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"}
-ARMS = tuple(STARTS)
-
-#: Each policy's name in the tables, and its model in the catalog.
-POLICIES = {
-    "pretrained": "pretrained.model",
-    "helpful_rlhf": "helpful_rlhf.policy.model",
-    "hh_rlhf": "hh_rlhf.policy.model",
-    "sl_cai": "sl_cai.model",
-    "rl_cai": "rl_cai.policy.model",
-    "rl_cai_cot": "rl_cai_cot.policy.model",
-}
-
-#: Who labels or thinks in the training (`preference_labeling`), and so is no referee of its result.
-LABELLERS = ("pretrained.model", "helpful_rlhf.policy.model")
-
-#: The preference model behind figure 5: it learned harmlessness from the AI labels.
-REVISION_SCORER = "rl_cai.preference.model@checkpoint"
-
 _PARAMS, _SEED = "params:evaluation", "params:seed"
 
 
-def create_pipeline() -> Pipeline:
+def create_pipeline(lineage: Lineage) -> Pipeline:
     """From every model and table of the run to its metrics and the summary table."""
     return Pipeline(
-        [*_answers(), *_ratings(), *_harms(), *_revisions(), *_labels(), *_preference_models(), *_snapshots()],
+        [
+            *_answers(lineage),
+            *_ratings(),
+            *_harms(),
+            *_revisions(lineage),
+            *_labels(),
+            *_preference_models(lineage.arms),
+            *_snapshots(lineage),
+        ],
         namespace="evaluation",
         prefix_datasets_with_namespace=False,
     )
 
 
-def _answers() -> list[Node]:
+def _answers(lineage: Lineage) -> list[Node]:
     return [
         Node(
             gather_eval_prompts,
@@ -76,11 +67,11 @@ def _answers() -> list[Node]:
                 name=f"answer_as_{policy}",
                 tags="sampling",
             )
-            for policy, model in POLICIES.items()
+            for policy, model in lineage.evaluated.items()
         ),
         Node(
             gather_responses,
-            inputs=[f"{policy}_eval_responses" for policy in POLICIES],
+            inputs=[f"{policy}_eval_responses" for policy in lineage.evaluated],
             outputs="policy_responses",
             name="gather_responses",
         ),
@@ -91,8 +82,8 @@ def _answers() -> list[Node]:
             name="judge_responses",
         ),
         Node(
-            admit_referee,
-            inputs=["referee", *(f"{model}@digest" for model in LABELLERS), _PARAMS],
+            admit_referee_of(tuple(lineage.teachers)),
+            inputs=["referee", _PARAMS, *(f"{model}@digest" for model in lineage.teachers.values())],
             outputs="referee_metrics",
             name="admit_referee",
         ),
@@ -151,7 +142,7 @@ def _harms() -> list[Node]:
     ]
 
 
-def _revisions() -> list[Node]:
+def _revisions(lineage: Lineage) -> list[Node]:
     return [
         Node(
             gather_revised_responses,
@@ -161,7 +152,7 @@ def _revisions() -> list[Node]:
         ),
         Node(
             score_revisions,
-            inputs=["revised_responses", "red_team_prompts", REVISION_SCORER, _PARAMS],
+            inputs=["revised_responses", "red_team_prompts", f"{lineage.scorer}.preference.model@checkpoint", _PARAMS],
             outputs="revision_scores",
             name="score_revisions",
         ),
@@ -197,7 +188,7 @@ def _labels() -> list[Node]:
     ]
 
 
-def _preference_models() -> list[Node]:
+def _preference_models(arms: Sequence[str]) -> list[Node]:
     return [
         Node(
             make_test_cases, inputs=["judge", _PARAMS, _SEED], outputs="preference_test_cases", name="make_test_cases"
@@ -209,18 +200,18 @@ def _preference_models() -> list[Node]:
                 outputs=f"{arm}_test_scores",
                 name=f"score_test_cases_of_{arm}",
             )
-            for arm in ARMS
+            for arm in arms
         ),
         Node(
             measure_preference_models,
-            inputs=["preference_test_cases", *(f"{arm}_test_scores" for arm in ARMS)],
+            inputs=["preference_test_cases", *(f"{arm}_test_scores" for arm in arms)],
             outputs="preference_accuracy_metrics",
             name="measure_preference_models",
         ),
     ]
 
 
-def _snapshots() -> list[Node]:
+def _snapshots(lineage: Lineage) -> list[Node]:
     return [
         Node(
             gather_snapshot_prompts,
@@ -236,11 +227,11 @@ def _snapshots() -> list[Node]:
                 name=f"answer_along_{arm}",
                 tags="sampling",
             )
-            for arm in ARMS
+            for arm in lineage.arms
         ),
         Node(
             gather_responses,
-            inputs=[f"evaluation.{arm}_snapshot_responses" for arm in ARMS],
+            inputs=[f"evaluation.{arm}_snapshot_responses" for arm in lineage.arms],
             outputs="snapshot_responses",
             name="gather_snapshot_responses",
         ),
@@ -251,20 +242,20 @@ def _snapshots() -> list[Node]:
             name="judge_snapshots",
         ),
         Node(
-            rate_snapshots(STARTS),
+            rate_snapshots(lineage.starts),
             inputs=["snapshot_judgements", "policy_judgements", "snapshot_prompts", "judge", _PARAMS, _SEED],
             outputs="evaluation.snapshot_elo_metrics",
             name="rate_snapshots",
         ),
         Node(
-            measure_over_training_of(ARMS),
+            measure_over_training_of(lineage.arms),
             inputs={
                 "judge": "judge",
                 "red_team_prompts": "red_team_prompts",
                 "given_red_team_prompts": "given_red_team_prompts",
-                **{f"{arm}_signals": f"{arm}.snapshot_signals" for arm in ARMS},
-                **{f"{arm}_choice": f"{arm}.snapshot_choice" for arm in ARMS},
-                **{f"{arm}_prompts": f"{arm}.rl_prompts" for arm in ARMS},
+                **{f"{arm}_signals": f"{arm}.snapshot_signals" for arm in lineage.arms},
+                **{f"{arm}_choice": f"{arm}.snapshot_choice" for arm in lineage.arms},
+                **{f"{arm}_prompts": f"{arm}.rl_prompts" for arm in lineage.arms},
             },
             outputs="evaluation.over_training_metrics",
             name="measure_over_training",
@@ -276,9 +267,9 @@ def _snapshots() -> list[Node]:
             name="rate_conversations",
         ),
         Node(
-            score_harmfulness(STARTS),
+            score_harmfulness(lineage.starts),
             inputs={
-                "base": "pretrained.model@checkpoint",
+                "base": f"{lineage.model_of(lineage.base)}@checkpoint",
                 "ratings": "evaluation.harm_ratings",
                 "snapshot_responses": "snapshot_responses",
                 "policy_responses": "policy_responses",

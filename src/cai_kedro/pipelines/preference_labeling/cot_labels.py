@@ -1,6 +1,6 @@
 """AI preference labels after a chain of thought."""
 
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,6 @@ class CotLabelParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    thinker: Literal["pretrained", "helpful_rlhf"] = Field(description="who thinks and answers")
     both_orders: bool
     few_shots: CotShots
     samples: int = Field(ge=1, description="chains of thought per option order, averaged as probabilities")
@@ -42,8 +41,7 @@ class CotLabelParams(BaseModel):
 def label_pairs_with_cot(
     pairs: pd.DataFrame,
     constitution: Constitution,
-    pretrained: TextEngine,
-    helpful_rlhf: TextEngine,
+    engine: TextEngine,
     params: CotLabelParams,
     seed: int,
 ) -> Outcome:
@@ -53,21 +51,19 @@ def label_pairs_with_cot(
     `p_a_first` and `p_a_second` are not. `thoughts` holds the chains of A first, then those of A second. A pair with an
     empty chain, or one over the context, goes to quarantine.
     """
-    labelled, quarantine = _label(pairs, constitution, _thinker(pretrained, helpful_rlhf, params), params, seed)
+    labelled, quarantine = _label(pairs, constitution, engine, params, seed)
     return Outcome(_clamped(labelled, params), quarantine)
 
 
 def plan_cot_labels(
     pairs: pd.DataFrame,
     constitution: Constitution,
-    pretrained: TextEngine,
-    helpful_rlhf: TextEngine,
+    engine: TextEngine,
     params: CotLabelParams,
     seed: int,
     shards: ShardParams,
 ) -> ShardPlan:
     """Plan what `label_pairs_with_cot` does; shards hold labels before the clamp."""
-    engine = _thinker(pretrained, helpful_rlhf, params)
     return plan_shards(
         pairs,
         lambda part: _label(part, constitution, engine, params, seed),
@@ -75,7 +71,7 @@ def plan_cot_labels(
         id_columns=["pair_id"],
         engine=engine,
         decided_by={
-            "params": params.model_dump(exclude={"thinker", "clamp"}),
+            "params": params.model_dump(exclude={"clamp"}),
             "principles": list(constitution.preference_principles),
             "few_shots": list(constitution.few_shots.cots) if params.few_shots else [],
             "seed": seed,
@@ -89,10 +85,6 @@ def plan_cot_labels(
 def _layouts() -> list[str]:
     asked = cot_prompt(ANY_CONVERSATION, "{a}", "{b}", "{question}", ["{example}"])
     return [cot_answer_prompt(asked, "{thoughts}"), *STOPS, *CHOICES]
-
-
-def _thinker(pretrained: TextEngine, helpful_rlhf: TextEngine, params: CotLabelParams) -> TextEngine:
-    return {"pretrained": pretrained, "helpful_rlhf": helpful_rlhf}[params.thinker]
 
 
 def _clamped(labelled: pd.DataFrame, params: CotLabelParams) -> pd.DataFrame:

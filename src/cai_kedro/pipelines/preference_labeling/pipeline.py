@@ -2,61 +2,72 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.comparison_sources import SOURCES
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
 from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs, recorded_pairs
 from cai_kedro.templates.pairs import plan_pairs
 
 
-def create_pipeline() -> Pipeline:
-    """From SL-CAI's answers to AI comparisons of harmlessness and human comparisons of helpfulness."""
+def create_pipeline(lineage: Lineage) -> Pipeline:
+    """From SL-CAI's answers to AI comparisons of harmlessness and comparisons of helpfulness, as far as an arm learns.
+
+    Nothing is made where no arm learns from it.
+    """
     return Pipeline(
-        [*_pairs(), *_labels()],
+        [*_pairs(lineage), *_labels(lineage)],
         namespace="preference_labeling",
         prefix_datasets_with_namespace=False,
     )
 
 
-def _pairs() -> list[Node]:
-    return [
-        Node(
-            recorded_pairs,
-            inputs={"prompts": "helpful_prompts", "human_raters": "human_raters"},
-            outputs="recorded_sl_helpful_pairs",
-            name="gather_recorded_sl_helpful_pairs",
-            tags="human_feedback",
-        ),
-        *(
+def _pairs(lineage: Lineage) -> list[Node]:
+    by_people = "sl_helpfulness" in lineage.tables_by("people")
+    wanted = {SOURCES[source].pairs for source in lineage.sources}
+    made = []
+    if by_people:
+        made.append(
             Node(
-                plan,
-                inputs={
-                    "prompts": prompts,
-                    "engine": "sl_cai.model@engine",
-                    **recorded,
-                    "params": f"params:preference_labeling.{pairs}",
-                    "seed": "params:seed",
-                    "shards": "params:shards",
-                },
-                outputs=pairs,
-                name=f"sample_{pairs}",
-                tags="sampling",
+                recorded_pairs,
+                inputs={"prompts": "helpful_prompts", "human_raters": "human_raters"},
+                outputs="recorded_sl_helpful_pairs",
+                name="gather_recorded_sl_helpful_pairs",
+                tags="human_feedback",
             )
-            for plan, prompts, pairs, recorded in (
-                (plan_pairs, "red_team_prompts", "harmlessness_pairs", {}),
-                (plan_human_pairs, "helpful_prompts", "sl_helpful_pairs", {"recorded": "recorded_sl_helpful_pairs"}),
-            )
-        ),
+        )
+    recorded = {"recorded": "recorded_sl_helpful_pairs"} if by_people else {}
+    return made + [
+        Node(
+            plan,
+            inputs={
+                "prompts": prompts,
+                "engine": f"{lineage.model_of(lineage.revised or lineage.base)}@engine",
+                **recorded,
+                "params": f"params:preference_labeling.{pairs}",
+                "seed": "params:seed",
+                "shards": "params:shards",
+            },
+            outputs=pairs,
+            name=f"sample_{pairs}",
+            tags="sampling",
+        )
+        for plan, prompts, pairs, recorded in (
+            (plan_pairs, "red_team_prompts", "harmlessness_pairs", {}),
+            (plan_human_pairs if by_people else plan_pairs, "helpful_prompts", "sl_helpful_pairs", recorded),
+        )
+        if pairs in wanted
     ]
 
 
-def _labels() -> list[Node]:
-    return [
-        Node(
+def _labels(lineage: Lineage) -> list[Node]:
+    made = {
+        "ai": lambda: Node(
             plan_labels,
             inputs={
                 "pairs": "harmlessness_pairs",
                 "constitution": "constitution",
-                "engine": "pretrained.model@engine",
+                "engine": lineage.engine_of("labeller"),
                 "params": "params:preference_labeling.labels",
                 "seed": "params:seed",
                 "shards": "params:shards",
@@ -65,13 +76,12 @@ def _labels() -> list[Node]:
             name="label_pairs",
             tags="labelling",
         ),
-        Node(
+        "ai_cot": lambda: Node(
             plan_cot_labels,
             inputs={
                 "pairs": "harmlessness_pairs",
                 "constitution": "constitution",
-                "pretrained": "pretrained.model@engine",
-                "helpful_rlhf": "helpful_rlhf.policy.model@engine",
+                "engine": lineage.engine_of("thinker"),
                 "params": "params:preference_labeling.cot_labels",
                 "seed": "params:seed",
                 "shards": "params:shards",
@@ -80,11 +90,12 @@ def _labels() -> list[Node]:
             name="label_pairs_with_cot",
             tags="labelling",
         ),
-        Node(
+        "sl_helpfulness": lambda: Node(
             compare_helpfulness,
             inputs=["sl_helpful_pairs", "human_raters", "params:seed"],
             outputs="sl_helpfulness_comparisons",
             name="compare_sl_helpfulness",
             tags="human_feedback",
         ),
-    ]
+    }
+    return [node() for source, node in made.items() if source in lineage.sources]

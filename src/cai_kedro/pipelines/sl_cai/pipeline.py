@@ -2,12 +2,17 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.learning.sft import fine_tune
 from cai_kedro.pipelines.sl_cai.rows import build_sl_rows
 
 
-def create_pipeline() -> Pipeline:
-    """From revisions and helpful answers to SL-CAI. It starts from the pretrained model, not from the helpful one."""
+def create_pipeline(lineage: Lineage) -> Pipeline:
+    """From revisions and helpful answers to SL-CAI, on the policy that the lineage says; nothing if it is given."""
+    name = lineage.supervised
+    if name is None:
+        return Pipeline([])
+    start = lineage.model_of(lineage.present[name].start or lineage.base)
     return Pipeline(
         [
             Node(
@@ -26,12 +31,12 @@ def create_pipeline() -> Pipeline:
             Node(
                 fine_tune,
                 inputs={
-                    "base": "pretrained.model@checkpoint",
+                    "base": f"{start}@checkpoint",
                     "rows": "sl_rows",
                     "params": "params:sl_cai.fine_tuning",
                     "seed": "params:seed",
                 },
-                outputs=["sl_cai.model@checkpoint", "sl_cai.training_curves"],
+                outputs=[f"{lineage.model_of(name)}@checkpoint", "sl_cai.training_curves"],
                 name="fine_tune",
                 tags="training",
             ),

@@ -1,5 +1,5 @@
 """Preference model and RL on one set of comparisons: a pipeline template, instantiated once per arm."""
 
-from cai_kedro.templates.rlhf.pipeline import create_pipeline
+from cai_kedro.templates.rlhf.pipeline import arms_pipeline, create_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["arms_pipeline", "create_pipeline"]

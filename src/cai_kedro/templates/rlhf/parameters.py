@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
+from cai_kedro.core.lineage import Policy
 from cai_kedro.learning.preference import PreferenceParams
 from cai_kedro.learning.rl_params import RLParams
 
@@ -77,12 +78,20 @@ class RLHFParams(BaseModel):
 
 
 class ArmParams(BaseModel):
-    """One arm: the name its metrics bear, and where it differs from `params:rlhf`."""
+    """One arm: the name that its metrics and data sets bear, and where it differs from `params:rlhf`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
     differences: dict[str, dict[str, Any]] = Field(description="block of RLHFParams → parameter → value")
+
+    @classmethod
+    def of(cls, name: str, policy: Policy) -> "ArmParams":
+        """Return what the lineage says of an arm; raises pydantic's `ValidationError` for differences in nothing."""
+        differences = dict(policy.differences)
+        if policy.algorithm not in ("sft", "rl"):  # rl: as all arms
+            differences["rl"] = {**differences.get("rl", {}), "algorithm": policy.algorithm}
+        return cls(name=name, differences=differences)
 
     @field_validator("differences")
     @classmethod

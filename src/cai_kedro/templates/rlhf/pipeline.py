@@ -4,49 +4,67 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.binding import bind
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.templates.rlhf.comparisons import mix_comparisons
+from cai_kedro.templates.rlhf.parameters import ArmParams
 from cai_kedro.templates.rlhf.policy import gather_rl_prompts, reinforce
 from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_preference_model
 from cai_kedro.templates.rlhf.snapshots import keep_snapshot, measure_snapshots
 
-_BASE = "pretrained.model@checkpoint"
-_PARAMS = {"shared": "params:rlhf", "arm": "params:arm", "seed": "params:seed"}
+_PARAMS = {"shared": "params:rlhf", "seed": "params:seed"}
 
 
 def create_pipeline(
-    arm: str, *, comparisons: Sequence[str], start: str, red_team_prompts: str, helpful_prompts: str
+    arm: ArmParams, *, base: str, comparisons: Sequence[str], start: str, red_team_prompts: str, helpful_prompts: str
 ) -> Pipeline:
     """Return the pipeline of an arm: comparisons → preference model → RL on the model `start`.
 
     All its datasets bear the arm's name in front, as in `rl_cai.policy.model@checkpoint`; parameters are shared
-    (`params:rlhf`) but for `params:{arm}.arm`. The preference model starts from the pretrained model.
+    (`params:rlhf`), and where the arm differs is fixed here. The preference model starts from the model `base`.
     """
-    policy_start = f"{start}@checkpoint"
+    own, policy_start = f"{base}@checkpoint", f"{start}@checkpoint"
     return Pipeline(
-        [*_preference_model(comparisons), *_policy(policy_start, red_team_prompts, helpful_prompts)],
-        namespace=arm,
-        inputs={_BASE, policy_start, *comparisons, red_team_prompts, helpful_prompts},
+        [*_preference_model(arm, own, comparisons), *_policy(arm, policy_start, red_team_prompts, helpful_prompts)],
+        namespace=arm.name,
+        inputs={own, policy_start, *comparisons, red_team_prompts, helpful_prompts},
         parameters={"rlhf", "seed"},
     )
 
 
-def _preference_model(comparisons: Sequence[str]) -> list[Node]:
+def arms_pipeline(lineage: Lineage, arms: Sequence[str], prompts: str = "") -> Pipeline:
+    """Return the pipelines of some arms; `prompts` stands before the names of the tables that RL draws prompts from."""
+    pipelines = [
+        create_pipeline(
+            ArmParams.of(arm, lineage.present[arm]),
+            base=lineage.model_of(lineage.base),
+            comparisons=lineage.tables_of(arm),
+            start=lineage.model_of(lineage.starts[arm]),
+            red_team_prompts=f"{prompts}red_team_prompts",
+            helpful_prompts=f"{prompts}helpful_prompts",
+        )
+        for arm in arms
+    ]
+    return sum(pipelines, start=Pipeline([]))
+
+
+def _preference_model(arm: ArmParams, base: str, comparisons: Sequence[str]) -> list[Node]:
     return [
         Node(
-            mix_comparisons,
+            bind(mix_comparisons, arm=arm),
             inputs={**_PARAMS, **{name: name for name in comparisons}},
             outputs="mixed_comparisons",
             name="mix_comparisons",
         ),
         Node(
-            fit_preference_model,
-            inputs={"base": _BASE, "comparisons": "mixed_comparisons", **_PARAMS},
+            bind(fit_preference_model, arm=arm),
+            inputs={"base": base, "comparisons": "mixed_comparisons", **_PARAMS},
             outputs=["preference.model@checkpoint", "preference_curves"],
             name="fit_preference_model",
             tags="training",
         ),
         Node(
-            measure_preference_model,
+            bind(measure_preference_model, arm=arm),
             inputs={
                 "preference_model": "preference.model@checkpoint",
                 "comparisons": "mixed_comparisons",
@@ -58,16 +76,16 @@ def _preference_model(comparisons: Sequence[str]) -> list[Node]:
     ]
 
 
-def _policy(policy_start: str, red_team_prompts: str, helpful_prompts: str) -> list[Node]:
+def _policy(arm: ArmParams, policy_start: str, red_team_prompts: str, helpful_prompts: str) -> list[Node]:
     return [
         Node(
-            gather_rl_prompts,
+            bind(gather_rl_prompts, arm=arm),
             inputs={"red_team_prompts": red_team_prompts, "helpful_prompts": helpful_prompts, **_PARAMS},
             outputs="rl_prompts",
             name="gather_rl_prompts",
         ),
         Node(
-            reinforce,
+            bind(reinforce, arm=arm),
             inputs={
                 "start": policy_start,
                 "preference_model": "preference.model@checkpoint",
@@ -80,7 +98,7 @@ def _policy(policy_start: str, red_team_prompts: str, helpful_prompts: str) -> l
             tags="training",
         ),
         Node(
-            measure_snapshots,
+            bind(measure_snapshots, arm=arm),
             inputs={
                 "start": policy_start,
                 "snapshots": "snapshots@checkpoint",
@@ -93,7 +111,7 @@ def _policy(policy_start: str, red_team_prompts: str, helpful_prompts: str) -> l
             tags="sampling",
         ),
         Node(
-            keep_snapshot,
+            bind(keep_snapshot, arm=arm),
             inputs={
                 "start": policy_start,
                 "snapshots": "snapshots@checkpoint",

@@ -1,0 +1,139 @@
+"""What can be wrong with a lineage; each check raises `ValueError` with what was found and what to do."""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Protocol
+
+from cai_kedro.core.comparison_sources import SOURCES
+
+_HUB_MODEL = re.compile(r"[^@\s]+@[0-9a-f]{40}")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+#: Names of stages and roles, which stand where a policy's name stands in names of data sets.
+RESERVED = frozenset(
+    {
+        *("base_model", "baselines", "data_generation", "preference_labeling", "evaluation", "reporting", "ablations"),
+        *("assistant", "critic", "red_teamer", "labeller", "thinker", "referee", "judge"),
+    }
+)
+
+
+class Entry(Protocol):
+    """What is looked at of a policy."""
+
+    @property
+    def given(self) -> str | None: ...  # noqa: D102
+    @property
+    def start(self) -> str | None: ...  # noqa: D102
+    @property
+    def algorithm(self) -> str: ...  # noqa: D102
+    @property
+    def comparisons(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def compared_with(self) -> str | None: ...  # noqa: D102
+
+
+def is_hub_model(text: str | None) -> bool:
+    """Tell whether a text names a model of the hub at one commit: `organisation/name@` and 40 hexadecimal digits."""
+    return text is not None and _HUB_MODEL.fullmatch(text) is not None
+
+
+def is_path(text: str | None) -> bool:
+    """Tell whether a text names a directory: it has a slash, or begins with `.` or `~`, and is no model of the hub."""
+    return text is not None and not is_hub_model(text) and ("/" in text or text.startswith((".", "~")))
+
+
+def check_names(policies: Collection[str]) -> None:
+    """Check that every name can stand in names of data sets, and means nothing else there."""
+    for name in policies:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"the policy {name!r} needs a name of lower-case letters, digits and _; rename it")
+        if name in RESERVED:
+            raise ValueError(f"the policy {name!r} has the name of a stage or a role; rename it")
+
+
+def check_entries(policies: Mapping[str, Entry], in_conf: Collection[str]) -> None:
+    """Check each policy by itself, and that what it names is there; `in_conf` holds the names that are null, too."""
+    bases = [name for name, policy in policies.items() if policy.given == "base_model"]
+    if len(bases) != 1:
+        raise ValueError(
+            f"one policy has to be the pretrained model (given: base_model), there are {len(bases)}: {', '.join(bases)}"
+        )
+    supervised = [name for name, policy in policies.items() if policy.algorithm == "sft"]
+    if len(supervised) > 1:
+        raise ValueError(f"one policy is fine-tuned on revisions, not {len(supervised)}: {', '.join(supervised)}")
+    for name, policy in policies.items():
+        if policy.given is None:
+            _check_trained(name, policy, policies)
+        elif not (policy.given in ("base_model", *policies) or is_hub_model(policy.given) or is_path(policy.given)):
+            raise ValueError(
+                f"the policy {name!r} is given as {policy.given!r}, which is no policy, no directory (it would have a "
+                f"slash) and no repository@commit of the hub; {_near(policy.given, policies)}"
+            )
+        if policy.compared_with is not None and policy.compared_with not in in_conf:
+            raise ValueError(
+                f"the policy {name!r} is compared with {policy.compared_with!r}, which is no policy; "
+                f"{_near(policy.compared_with, policies)}"
+            )
+
+
+def _check_trained(name: str, policy: Entry, policies: Collection[str]) -> None:
+    if policy.start not in policies:
+        what = "names no start" if policy.start is None else f"starts from {policy.start!r}, which is no policy"
+        raise ValueError(f"the policy {name!r} {what}; {_near(policy.start or '', policies)}")
+    for source in policy.comparisons:
+        if source not in SOURCES:
+            raise ValueError(
+                f"the policy {name!r} learns from the comparisons {source!r}, which nobody makes; "
+                f"{_near(source, SOURCES)}"
+            )
+    if policy.algorithm == "sft" and policy.comparisons:
+        raise ValueError(f"the policy {name!r} learns by sft, from revisions; take its comparisons away")
+    if policy.algorithm != "sft" and not policy.comparisons:
+        raise ValueError(
+            f"the policy {name!r} learns by {policy.algorithm} and names no comparisons; name some of "
+            f"{', '.join(SOURCES)}, or give the model (given: …)"
+        )
+
+
+def check_roles(roles: Mapping[str, str], policies: Collection[str], left_out: Mapping[str, str]) -> None:
+    """Check that whoever plays a role is there; entries of the catalog are checked where the catalog is known."""
+    for role, who in roles.items():
+        if who in left_out:
+            raise ValueError(
+                f"the role {role!r} names {who!r}, which cannot be trained: {left_out[who]}; give the model "
+                f"(lineage.policies.{who}.given), or name another one"
+            )
+        if not (who in policies or is_hub_model(who) or is_path(who)) and difflib.get_close_matches(
+            who, policies, n=1, cutoff=0.8
+        ):
+            raise ValueError(f"the role {role!r} names {who!r}, which is no policy; {_near(who, policies)}")
+
+
+def check_entries_of_catalog(roles: Mapping[str, str], policies: Collection[str], entries: Collection[str]) -> None:
+    """Check that a role which names neither a policy nor a model names an entry of the catalog."""
+    for role, who in roles.items():
+        if who not in entries:
+            raise ValueError(
+                f"the role {role!r} names {who!r}, which is no policy, no directory (it would have a slash), no "
+                f"repository@commit of the hub and no entry of the catalog; {_near(who, policies, entries)}"
+            )
+
+
+def check_circles(needs: Mapping[str, set[str]]) -> None:
+    """Check that no policy has to be there before itself."""
+    try:
+        tuple(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        circle = " ← ".join(error.args[1])
+        raise ValueError(
+            f"policies need one another in a circle, by their starts, comparisons or roles: {circle}; let one of them "
+            f"start from another policy, or give a role to another model"
+        ) from error
+
+
+def _near(name: str, known: Collection[str], further: Collection[str] = ()) -> str:
+    matches = difflib.get_close_matches(name, [*known, *further], n=1)
+    return f"did you mean {matches[0]!r}?" if matches else f"there are {', '.join(known)}"

@@ -1,0 +1,105 @@
+"""Hands the lineage of a context to the pipeline registry, which Kedro calls without conf."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import AbstractConfigLoader
+from kedro.framework import project
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines, settings
+from kedro.utils import find_kedro_project
+from pydantic import ValidationError
+
+from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage_checks import check_entries_of_catalog
+from cai_kedro.hooks.faults import raise_if_any
+from cai_kedro.hooks.parameters import type_faults
+from cai_kedro.templates.rlhf.parameters import ArmParams
+
+
+class Graph:
+    """Keeps the lineage of the context that was made last, and has Kedro build the pipelines anew when it changes.
+
+    Kedro's `pipelines` are one object for the whole process, so the graph is that of the last context. A session makes
+    a context of its own before it runs, and therefore runs the graph of its own conf.
+    """
+
+    def __init__(self) -> None:
+        self._lineage: Lineage | None = None
+
+    @property
+    def lineage(self) -> Lineage:
+        """That of the last context; before there is one, that of conf/base and KEDRO_ENV in the current project."""
+        if self._lineage is None:
+            self._lineage = _lineage_of(_loader_of_the_project())
+        return self._lineage
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Take the lineage of conf, environment and `--params`; raises `PreflightError` for one that is wrong.
+
+        A conf that cannot be read leaves everything as it is: `Preflight` and Kedro say what is wrong with it.
+        """
+        try:
+            context.config_loader["parameters"]
+        except Exception:  # OmegaConf and Kedro raise what they like
+            return
+        lineage = _lineage_of(context.config_loader)
+        if lineage != self._lineage:
+            self._lineage = lineage
+            _forget_pipelines()
+
+
+def _forget_pipelines() -> None:
+    """Have Kedro call the registry again; what a run asked for stays asked for."""
+    if project.PACKAGE_NAME is None:
+        return
+    requested = pipelines._requested_pipelines
+    pipelines.configure(f"{project.PACKAGE_NAME}.pipeline_registry")
+    pipelines.set_requested(requested)
+
+
+def _loader_of_the_project() -> AbstractConfigLoader:
+    folder = find_kedro_project(Path.cwd())
+    if folder is None:
+        raise RuntimeError(
+            f"there is no Kedro project in {Path.cwd()} or above it, so nothing says which policies the pipelines are "
+            f"for; change into the project's folder, or make a session first"
+        )
+    conf = str(Path(folder) / settings.CONF_SOURCE)
+    return settings.CONFIG_LOADER_CLASS(conf, env=os.getenv("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS)
+
+
+def _lineage_of(loader: AbstractConfigLoader) -> Lineage:
+    parameters = loader["parameters"]
+    if "lineage" not in parameters:
+        raise_if_any(["the parameter 'lineage' is missing; put conf/base/parameters_lineage.yml back"])
+    raise_if_any(lineage_faults(parameters["lineage"]))
+    lineage = Lineage.model_validate(parameters["lineage"])
+    if lineage.catalog_roles:
+        raise_if_any(_catalog_faults(lineage, loader["catalog"]))
+    return lineage
+
+
+def lineage_faults(block: Mapping[str, Any]) -> Iterator[str]:
+    """Tell what is wrong with the block `lineage` of the parameters, the differences of its arms included."""
+    faults = list(type_faults("lineage", block, Lineage))
+    yield from faults
+    for name, policy in () if faults else Lineage.model_validate(block).named.items():
+        try:
+            ArmParams.of(name, policy)
+        except ValidationError as error:
+            for fault in error.errors():
+                told = fault.get("ctx", {}).get("error", fault["msg"])
+                yield f"parameter 'lineage.policies.{name}.differences': {told}"
+
+
+def _catalog_faults(lineage: Lineage, catalog: Mapping[str, Any]) -> Iterator[str]:
+    entries = [name for name in catalog if not name.startswith("_") and "{" not in name]
+    try:
+        check_entries_of_catalog(lineage.catalog_roles, lineage.named, entries)
+    except ValueError as error:
+        yield f"parameter 'lineage.roles': {error}"

@@ -1,0 +1,113 @@
+"""Each session gets the graph of its conf, its environment and its `--params`."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from cai_kedro.hooks import GRAPH
+from cai_kedro.hooks.faults import PreflightError
+from tests.project_copy import PROJECT, copy_project, kedro
+
+
+@pytest.fixture(autouse=True)
+def _as_at_the_start() -> Iterator[None]:
+    bootstrap_project(PROJECT)
+    GRAPH._lineage = None
+    yield
+    GRAPH._lineage = None
+    bootstrap_project(PROJECT)
+
+
+def context(env: str = "base", **params: Any) -> KedroContext:
+    return KedroSession.create(PROJECT, env=env, runtime_params=params).load_context()
+
+
+def critics() -> set[str]:
+    (node,) = [node for node in pipelines["data_generation"].nodes if node.name.endswith(".critique_and_revise")]
+    return {name for name in node.inputs if "@engine" in name}
+
+
+def test_without_a_context_it_is_the_graph_of_base() -> None:
+    assert critics() == {"pretrained.model@engine"}
+    assert "rl_cai_cot.reinforce" in {node.name for node in pipelines["rl_cai"].nodes}
+
+
+def test_two_environments_in_one_process(tmp_path: Path) -> None:
+    own = copy_project(tmp_path)
+    (own / "conf" / "other").mkdir()
+    (own / "conf" / "other" / "parameters.yml").write_text("lineage: {roles: {critic: helpful_rlhf}}\n")
+    assert critics() == {"pretrained.model@engine"}
+    KedroSession.create(own, env="other").load_context()
+    assert critics() == {"helpful_rlhf.policy.model@engine"}
+    context()
+    assert critics() == {"pretrained.model@engine"}
+
+
+def test_params_reach_the_graph() -> None:
+    context(lineage={"policies": {"rl_more": {"start": "rl_cai", "comparisons": ["ai"]}}})
+    assert {"rl_more.reinforce", "evaluation.answer_as_rl_more"} <= {n.name for n in pipelines["__default__"].nodes}
+    assert "rl_more_eval_responses" in pipelines["evaluation"].all_outputs()
+    context()
+    assert "rl_more_eval_responses" not in pipelines["evaluation"].all_outputs()
+
+
+def test_only_what_a_role_names_is_loaded() -> None:
+    context(lineage={"policies": {"helpful_rlhf": {"given": "pretrained"}}})
+    everything = pipelines["__default__"]
+    assert not [name for name in everything.datasets() if name.startswith("helpful_rlhf")]
+    assert "human_red_team_helpfulness_comparisons" not in everything.all_outputs()
+
+
+def test_what_was_asked_for_stays_asked_for() -> None:
+    pipelines.set_requested(["sl_cai"])
+    context(lineage={"roles": {"critic": "helpful_rlhf"}})
+    assert pipelines._requested_pipelines == ["sl_cai"]
+
+
+@pytest.mark.parametrize(
+    ("lineage", "match"),
+    [
+        ({"rolls": {}}, "parameter 'lineage.rolls' is unknown; did you mean 'roles'"),
+        ({"policies": {"x": {"strat": "sl_cai"}}}, "parameter 'lineage.policies.x.strat' is unknown"),
+        ({"policies": {"rl_cai": {"start": "slcai"}}}, "parameter 'lineage': the policy 'rl_cai' starts from 'slcai'"),
+        (
+            {"roles": {"critic": "nobody"}},
+            "parameter 'lineage.roles': the role 'critic' names 'nobody'",
+        ),
+        (
+            {"policies": {"rl_cai": {"differences": {"rl": {"rolouts": 3}}}}},
+            r"'lineage.policies.rl_cai.differences': 'rolouts' is not among .* did you mean 'rollouts'\?",
+        ),
+    ],
+)
+def test_a_wrong_lineage_is_told_before_anything_runs(lineage: dict[str, Any], match: str) -> None:
+    with pytest.raises(PreflightError, match=match):
+        context(lineage=lineage)
+
+
+def test_parameters_of_a_stage_that_is_not_needed_are_no_fault() -> None:
+    given = {"helpful_rlhf": {"given": "pretrained"}}
+    context(lineage={"helpfulness": "none", "policies": given})
+    assert pipelines["baselines"].nodes == []
+    with pytest.raises(PreflightError, match=r"'baselines.human_pairs.prompts' is unknown"):
+        context(baselines={"human_pairs": {"prompts": 3}})
+
+
+def test_kedro_lists_the_pipelines_without_a_context() -> None:
+    done = kedro(PROJECT, "registry", "list")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "- preference_labeling" in done.stdout
+
+
+def test_outside_of_a_project_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert os.getcwd() == str(tmp_path)
+    with pytest.raises(RuntimeError, match=r"no Kedro project in .* change into the project's folder"):
+        dict(pipelines)
