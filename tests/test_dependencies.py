@@ -16,6 +16,7 @@ GROUPS = declared(PROJECT / "pyproject.toml")
 #: Needed though nothing of ours imports it, and why.
 WITHOUT_IMPORT = {
     "accelerate": "transformers' Trainer imports it",
+    "gguf": "transformers imports it when it reads a GGUF file",
     "jinja2": "transformers imports it when a chat template is used",
     "kedro-viz": "the command `kedro viz`",
     "lm-eval": "the command `lm_eval` reads lm_eval_tasks",
@@ -23,7 +24,7 @@ WITHOUT_IMPORT = {
 #: Commands, and what notebooks run on.
 TOOLS = {"build", "import-linter", "ipykernel", "mypy", "pytest-cov", "ruff"}
 #: Imported by tests and benchmarks that are left out where it is not installed, because it is large or rarely wanted.
-OPTIONAL = {"distilabel", "gguf", "llama-cpp-python"}
+OPTIONAL = {"distilabel", "llama-cpp-python"}
 #: Other names of distributions that need not be installed here; packages_distributions knows the installed ones.
 EXTRAS = {"lm_eval": "lm-eval"}
 OURS = {"benchmarks", "cai_kedro", "scripts", "tests", *(path.stem for path in (PROJECT / "benchmarks").glob("*.py"))}
