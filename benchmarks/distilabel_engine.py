@@ -13,7 +13,9 @@ from critique_revision import ROOT, tables
 from distilabel.models import TransformersLLM
 from measure import arguments, in_turns, language_model, say_ratio
 
+from cai_kedro.core.asks import Ask
 from cai_kedro.core.constitution_readers import read_constitution
+from cai_kedro.core.layouts.hh import STOPS, text_of
 from cai_kedro.engines.base import Completion, Sampling, TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.stopping import cut_at
@@ -33,18 +35,16 @@ class DistilabelEngine:
         # the prompt as it is, instead of a conversation
         self._llm._pipeline.tokenizer.chat_template = None
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt; the seeds are not used."""
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask; the seeds are not used."""
         outputs = self._llm.generate(
-            inputs=[[{"role": "user", "content": prompt}] for prompt in prompts],
+            inputs=[[{"role": "user", "content": prompt}] for prompt in map(text_of, asks)],
             max_new_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             repetition_penalty=1.0,
         )
-        cut = [cut_at(output["generations"][0], stop) for output in outputs]
+        cut = [cut_at(output["generations"][0], STOPS) for output in outputs]
         return [Completion(text.strip(), "stop" if stopped else "length") for text, stopped in cut]
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from cai_kedro.core.asks import Ask
+from cai_kedro.core.layouts.hh import STOPS, text_of
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
@@ -29,12 +31,10 @@ class GenerateEngine:
         self._lm, self._rows = lm, rows
         self._texts = token_texts(lm.tokenizer)
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt; the seeds are not used, `generate` draws for a whole batch."""
-        tokenizer, stops = self._lm.tokenizer, StopStrings(self._lm.tokenizer, stop, self._texts)
-        texts = [f"{tokenizer.bos_token}{prompt}" for prompt in prompts]
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask; the seeds are not used, `generate` draws for a whole batch."""
+        tokenizer, stops = self._lm.tokenizer, StopStrings(self._lm.tokenizer, STOPS, self._texts)
+        texts = [f"{tokenizer.bos_token}{text_of(ask)}" for ask in asks]
         encoded: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
         order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
         completions: dict[int, Completion] = {}
@@ -44,7 +44,7 @@ class GenerateEngine:
             for i, text in zip(batch, decode(tokenizer, sampled), strict=True):
                 kept, stopped = stops.cut(text)
                 completions[i] = Completion(kept.strip(), "stop" if stopped else "length")
-        return [completions[i] for i in range(len(prompts))]
+        return [completions[i] for i in range(len(asks))]
 
     def _batch(self, rows: list[list[int]], sampling: Sampling, stops: StopStrings) -> list[list[int]]:
         longest, pad = max(map(len, rows)), self._lm.tokenizer.pad_token_id

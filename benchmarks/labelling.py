@@ -5,6 +5,7 @@ the first example of some and all of the two orders. Needs the extra `eval`.
 """
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from measure import arguments, in_turns, language_model, say_ratio
 
+from cai_kedro.core.asks import Ask
 from cai_kedro.core.constitution_readers import read_constitution
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import CHOICES
+from cai_kedro.core.layouts.hh import CHOICES
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs
 
@@ -38,10 +40,10 @@ class Listening(TransformersEngine):
 
     heard: tuple[str, ...] = ()
 
-    def choice_logprobs(self, prompts: list[str], choices: tuple[str, ...]) -> np.ndarray:
-        """Return the log-probabilities, (prompts, choices)."""
-        self.heard = tuple(prompts)
-        return super().choice_logprobs(prompts, choices)
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        """Return the log-probabilities, (asks, choices)."""
+        self.heard = tuple(self.layout.prompt(ask).text for ask in asks)
+        return super().choice_logprobs(asks)
 
 
 def main() -> None:

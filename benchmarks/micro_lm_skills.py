@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cai_kedro.core import prompts
-from cai_kedro.core.conversation import as_prompt
+from cai_kedro.core.asks import Comparison, Critique, Reply
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.model_files import load_language_model
@@ -75,23 +74,23 @@ def critiques(engine: TextEngine, split: str, behaviour: str, about: str, new: b
         act = rng.choice(act_table().by_split[split, True])
         request = worded(about, str(act.verb.harm), CRITIQUE_TEMPLATES, held_out_critique, new, rng)
         acts.append(act)
-        asked.append(prompts.critique_prompt(ask(act, rng).messages, reply(behaviour, act, rng), request))
+        asked.append(Critique(ask(act, rng).messages, reply(behaviour, act, rng), request))
     seeds = [derive_seed(0, "critique", i) for i in range(n)]
-    return list(zip(acts, (c.text for c in engine.generate(asked, SAMPLING, seeds, prompts.STOPS)), strict=True))
+    return list(zip(acts, (c.text for c in engine.generate(asked, SAMPLING, seeds)), strict=True))
 
 
 def p_first(engine: TextEngine, split: str, pair: tuple[str, str], polarity: str, new: bool, n: int) -> np.ndarray:
     """Return the probability of the first behaviour of a pair under a general principle, for n pairs."""
-    orders: tuple[list[str], list[str]] = ([], [])
+    orders: tuple[list[Comparison], list[Comparison]] = ([], [])
     for i in range(n):
         rng = rng_for(0, "skills", split, *pair, new, i)
         act = rng.choice(act_table().by_split[split, pair[0] == "objection"])
         question = worded("general", "", PREFERENCE_TEMPLATES, held_out_preference, new, rng)
         first, second = (reply(behaviour, act, rng) for behaviour in pair)
         messages, asked = ask(act, rng).messages, question.replace("less", polarity)
-        orders[0].append(prompts.comparison_prompt(messages, first, second, asked))
-        orders[1].append(prompts.comparison_prompt(messages, second, first, asked))
-    a_first, b_first = (engine.choice_logprobs(order, prompts.CHOICES) for order in orders)
+        orders[0].append(Comparison(messages, first, second, asked))
+        orders[1].append(Comparison(messages, second, first, asked))
+    a_first, b_first = (engine.choice_logprobs(order) for order in orders)
     return (_sigmoid(a_first[:, 0] - a_first[:, 1]) + _sigmoid(b_first[:, 1] - b_first[:, 0])) / 2
 
 
@@ -144,9 +143,9 @@ def right(engine: TextEngine, split: str, n: int) -> list[bool]:
     for i in range(n):
         rng = rng_for(0, "skills", split, "benign", i)
         acts.append(rng.choice(act_table().by_split[split, False]))
-        asked.append(as_prompt(ask(acts[-1], rng).messages))
+        asked.append(Reply(ask(acts[-1], rng).messages))
     seeds = [derive_seed(0, "benign", i) for i in range(n)]
-    answers = engine.generate(asked, SAMPLING, seeds, prompts.STOPS)
+    answers = engine.generate(asked, SAMPLING, seeds)
     return [behaviour_of(act, answer.text) == "right" for act, answer in zip(acts, answers, strict=True)]
 
 

@@ -25,6 +25,8 @@ from pathlib import Path
 
 import torch
 
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import user
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.loading import TransformersSettings, load_engine
 from cai_kedro.engines.model_reference import ModelReference
@@ -38,13 +40,12 @@ PORT = 6399
 MODEL = TransformersSettings(kind="transformers", device="cpu", dtype="float32", max_batch_tokens=4096)
 CLUSTER = ClusterSettings(address="auto", workers=2, cpus=1, gpus=0, block_prompts=4)
 SAMPLING = Sampling(temperature=1.0, top_p=0.95, max_new_tokens=32)
-STOP = ("\n\nHuman:",)
 Rows = list[tuple[str, str]]
 
 
-def prompts_of(n: int) -> list[str]:
+def prompts_of(n: int) -> list[Reply]:
     """Return n prompts, all different."""
-    return [f"\n\nHuman: How do I polish the ring number {number}?\n\nAssistant:" for number in range(n)]
+    return [Reply([user(f"How do I polish the ring number {number}?")]) for number in range(n)]
 
 
 def alone(n: int) -> Rows:
@@ -55,7 +56,7 @@ def alone(n: int) -> Rows:
     said = [
         completion
         for block in blocks_of(rows, CLUSTER.block_prompts)
-        for completion in engine.generate([text for _, text in block], SAMPLING, [seed for seed, _ in block], STOP)
+        for completion in engine.generate([ask for _, ask in block], SAMPLING, [seed for seed, _ in block])
     ]
     return [(completion.text, completion.finish_reason) for completion in said]
 
@@ -65,7 +66,7 @@ def on_the_cluster(n: int, scratch: Path) -> Rows:
     from cai_kedro.engines.ray_engine import RayEngine  # noqa: PLC0415 - Ray
 
     engine = RayEngine(ModelReference(path=str(shipped_directory())), MODEL, CLUSTER, scratch)
-    said = engine.generate(prompts_of(n), SAMPLING, range(n), STOP)
+    said = engine.generate(prompts_of(n), SAMPLING, range(n))
     return [(completion.text, completion.finish_reason) for completion in said]
 
 

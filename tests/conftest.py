@@ -10,7 +10,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from cai_kedro.core.asks import Ask
 from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
+from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.hh import HH
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from tests.project_copy import copy_project, kedro_run
@@ -59,9 +62,13 @@ def tiny_lm(_tiny_lm: LanguageModel) -> LanguageModel:
 
 
 class ScriptedEngine:
-    """An engine whose answers a test decides: `reply(prompt, seed)` and `prefer(prompt) -> log-probabilities`."""
+    """An engine whose answers a test decides: `reply(prompt, seed)` and `prefer(prompt) -> log-probabilities`.
+
+    It is asked in the Human/Assistant layout; `prompts` are the texts.
+    """
 
     fingerprint = "scripted"
+    layout: Layout = HH
 
     def __init__(
         self,
@@ -72,13 +79,13 @@ class ScriptedEngine:
         self.prefer = prefer
         self.prompts: list[str] = []
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        prompts = [self.layout.prompt(ask).text for ask in asks]
         self.prompts.extend(prompts)
         return [Completion(self.reply(p, s), "stop") for p, s in zip(prompts, seeds, strict=True)]
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        prompts = [self.layout.prompt(ask).text for ask in asks]
         self.prompts.extend(prompts)
         scores = np.array([self.prefer(p) for p in prompts], dtype=float)
         # scores above 0 are no log-probabilities: a test that gives some means what a softmax makes of them

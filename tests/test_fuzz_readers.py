@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 
+from cai_kedro.core.asks import Comparison
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import comparison_prompt
+from cai_kedro.core.layouts.hh import text_of
 from cai_kedro.core.shards import run_shard
 from cai_kedro.datasets.comparison_items_dataset import ComparisonItemsDataset
 from cai_kedro.datasets.constitution_dataset import ConstitutionDataset
@@ -551,7 +552,7 @@ def test_outcomes_of_people(tmp_path: Path, seen: Seen) -> None:
 
 OPTIONS = st.lists(st.sampled_from([" (A)", " (B)", " C", "four", "\ud83d", ""]), max_size=3)
 ASKED = TEXT | st.tuples(TEXT, TEXT, TEXT).map(
-    lambda t: comparison_prompt([{"role": "user", "content": t[0]}], t[1], t[2], "Which?")
+    lambda t: text_of(Comparison([{"role": "user", "content": t[0]}], t[1], t[2], "Which?"))
 )
 LETTERS = st.sampled_from([([" (A)"], [" (B)"]), ([" (B)"], [" (A)"]), ([" C", "four"], [" (A)", " D", "five"])])
 CHOICE = st.lists(
@@ -587,7 +588,7 @@ def test_multiple_choice_items(tmp_path: Path, seen: Seen) -> None:
             else:
                 assert listed[0][0].strip() == f"({row.letter})"
                 first, second = (row.better, row.worse) if row.letter == "A" else (row.worse, row.better)
-                again = comparison_prompt(as_messages(row.messages), first, second, row.question)
+                again = text_of(Comparison(as_messages(row.messages), first, second, row.question))
                 assert flat(again) == flat(of_file["prompt"])
 
     holds()

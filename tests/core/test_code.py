@@ -16,8 +16,8 @@ PACKAGE = Path(inspect.getfile(shards)).parents[1]
 LABELS = "cai_kedro.pipelines.preference_labeling.labels"
 #: Stages that plan shards, and for each some of what it calls, near and far.
 HELPERS = {
-    LABELS: ("engines/letters", "engines/fitting", "core/constitution", "core/shards", "core/prompts", "core/seeding"),
-    "cai_kedro.pipelines.preference_labeling.cot_labels": ("pipelines/preference_labeling/options", "engines/letters"),
+    LABELS: ("judging/comparer", "engines/letters", "core/constitution", "core/shards", "core/asks", "core/seeding"),
+    "cai_kedro.pipelines.preference_labeling.cot_labels": ("pipelines/preference_labeling/options", "judging/comparer"),
     "cai_kedro.pipelines.data_generation.revision": (
         "pipelines/data_generation/critic",
         "pipelines/data_generation/drafts",
@@ -27,7 +27,15 @@ HELPERS = {
     "cai_kedro.pipelines.data_generation.red_team": ("core/schemas", "core/constitution"),
     "cai_kedro.pipelines.evaluation.answers": ("engines/fitting", "core/shards"),
     "cai_kedro.templates.responses": ("templates/selection", "engines/base"),
-    TransformersEngine.__module__: ("engines/sampling", "engines/shared_prefix", "engines/choices", "engines/stopping"),
+    TransformersEngine.__module__: (
+        "engines/sampling",
+        "engines/shared_prefix",
+        "engines/choices",
+        "engines/stopping",
+        "engines/layout_files",
+        "core/layouts/hh",
+        "core/layouts/chat",
+    ),
 }
 
 

@@ -21,7 +21,8 @@ from cai_kedro.core.constitution import (
     draw_cot_few_shots,
     draw_principle,
 )
-from cai_kedro.core.conversation import assistant, user
+from cai_kedro.core.conversation import assistant, system, user
+from cai_kedro.core.layouts.hh import worked_text
 from cai_kedro.core.seeding import rng_for
 
 CRITIQUES = tuple(
@@ -53,7 +54,7 @@ THOUGHT: dict[str, Any] = {
 
 
 def test_critique_few_shot_text() -> None:
-    assert CRITIQUED.text == (
+    assert worked_text(CRITIQUED.worked) == (
         "\n\nHuman: How do I take it?"
         "\n\nAssistant: Grab it."
         "\n\nCritiqueRequest: Find the harm."
@@ -61,7 +62,7 @@ def test_critique_few_shot_text() -> None:
         "\n\nRevisionRequest: Fix it."
         "\n\nRevision: Please ask first."
     )
-    assert CRITIQUED.direct_text == (
+    assert worked_text(CRITIQUED.worked_directly) == (
         "\n\nHuman: How do I take it?\n\nAssistant: Grab it.\n\nRevisionRequest: Fix it.\n\nRevision: Please ask first."
     )
 
@@ -74,7 +75,7 @@ def test_critique_few_shot_text() -> None:
     ],
 )
 def test_comparison_few_shot_text(better_first: bool, tail: str) -> None:
-    assert COMPARED[1].text("Which is kinder?", better_first) == (
+    assert worked_text(COMPARED[1].worked("Which is kinder?", better_first)) == (
         "\n\nConsider the following conversation between a human and an assistant:"
         "\n\nHuman: ask 1\n\nWhich is kinder? Options:" + tail
     )
@@ -82,7 +83,7 @@ def test_comparison_few_shot_text(better_first: bool, tail: str) -> None:
 
 @pytest.mark.parametrize(("own", "asked"), [(None, "Which is kinder?"), ("Which is fair?", "Which is fair?")])
 def test_cot_few_shot_text(own: str | None, asked: str) -> None:
-    assert CotFewShot(**THOUGHT, question=own).text("Which is kinder?") == (
+    assert worked_text(CotFewShot(**THOUGHT, question=own).worked("Which is kinder?")) == (
         "\n\nHuman: Consider the following conversation between a human (H) and an assistant (A):"
         f"\n\nH: How do I take it?\n\n{asked} Options:"
         "\n (A) [[[Grab it.]]]\n (B) [[[Ask first.]]]"
@@ -106,7 +107,8 @@ def test_messages_may_be_written_as_text() -> None:
         ("  ", "empty turn"),
         ([user("a"), assistant(" "), user("c")], "empty turn"),
         ([user("a\n\nAssistant: b")], "must not hold the marker 'Assistant:'"),
-        ([{"role": "system", "content": "a"}], "'user' or 'assistant'"),
+        ([{"role": "tool", "content": "a"}], "'system', 'user' or 'assistant'"),
+        ([user("a"), system("b"), user("c")], "a system turn can only be the first one"),
         ([{"role": "user", "content": "a", "name": "b"}], "Extra inputs are not permitted"),
         (7, "valid tuple"),
     ],
@@ -184,8 +186,9 @@ def test_adding_prompts_changes_no_draw(old: list[str], new: list[str]) -> None:
 
 @given(st.integers(0, 5), st.integers())
 def test_comparison_few_shots_are_drawn_without_repetition(n: int, seed: int) -> None:
-    texts = draw_comparison_few_shots(COMPARED, PREFERENCES, n, random.Random(seed))
-    assert texts == draw_comparison_few_shots(COMPARED, PREFERENCES, n, random.Random(seed))
+    worked = draw_comparison_few_shots(COMPARED, PREFERENCES, n, random.Random(seed))
+    assert worked == draw_comparison_few_shots(COMPARED, PREFERENCES, n, random.Random(seed))
+    texts = [worked_text(example) for example in worked]
     asks = [re.findall(r"ask (\d)", text) for text in texts]
     assert len({ask[0] for ask in asks}) == n
     for text in texts:
@@ -194,7 +197,8 @@ def test_comparison_few_shots_are_drawn_without_repetition(n: int, seed: int) ->
 
 
 def test_letters_and_principles_of_comparison_few_shots_vary() -> None:
-    texts = [draw_comparison_few_shots(COMPARED, PREFERENCES, 1, random.Random(seed))[0] for seed in range(400)]
+    drawn = [draw_comparison_few_shots(COMPARED, PREFERENCES, 1, random.Random(seed))[0] for seed in range(400)]
+    texts = [worked_text(example) for example in drawn]
     # 200 is expected, the standard deviation is 10
     assert 160 < sum(text.endswith("(A)") for text in texts) < 240
     assert len({re.search(r"kinder \d", text).group() for text in texts}) == len(PREFERENCES)  # type: ignore[union-attr]
@@ -202,7 +206,7 @@ def test_letters_and_principles_of_comparison_few_shots_vary() -> None:
 
 def test_cot_few_shots_take_a_drawn_question_where_they_have_none() -> None:
     examples = [CotFewShot(**THOUGHT, question=None), CotFewShot(**THOUGHT, question="Which is fair?")]
-    texts = draw_cot_few_shots(examples, PREFERENCES, 2, random.Random(0))
+    texts = [worked_text(example) for example in draw_cot_few_shots(examples, PREFERENCES, 2, random.Random(0))]
     assert sum("Which is kinder" in text for text in texts) == 1
     assert sum("Which is fair? Options:" in text for text in texts) == 1
 

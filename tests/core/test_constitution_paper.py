@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from cai_kedro.core.asks import Thoughts
 from cai_kedro.core.constitution_paper import PAPER_FILES
 from cai_kedro.core.constitution_readers import read_constitution
-from cai_kedro.core.conversation import ASSISTANT, assistant, user
-from cai_kedro.core.prompts import CRITIQUE, CRITIQUE_REQUEST, REVISION, REVISION_REQUEST, cot_prompt, join_few_shots
+from cai_kedro.core.conversation import ASSISTANT, HUMAN, assistant, user
+from cai_kedro.core.layouts.hh import CRITIQUE, CRITIQUE_REQUEST, REVISION, REVISION_REQUEST, text_of, worked_text
 from tests.core.paths import PAPER_PROMPTS, needs_paper
 
 INSTRUCTIONS, QUESTIONS, SHOTS, PAIRS, COTS = PAPER_FILES
@@ -52,7 +53,7 @@ def test_frames_and_tails_come_off(tmp_path: Path) -> None:
     assert (critique.critique_request, critique.revision_request) == ("Find the theft.", "Take it out.")
     assert [p.question for p in constitution.preference_principles] == ["Which is kinder?", "Which is fair?"]
     few_shots = constitution.few_shots
-    assert [shot.text for shot in few_shots.critiques] == [SHOT, SHOT]
+    assert [worked_text(shot.worked) for shot in few_shots.critiques] == [SHOT, SHOT]
     assert [shot.messages for shot in few_shots.comparisons] == [(user("May I?"),), (user("So?"),)]
     assert (few_shots.comparisons[0].better, few_shots.comparisons[0].worse) == ("Ask.", "Grab it.")
     assert few_shots.cots[0].messages == (user("May I?"), assistant("What?"), user("Take it."))
@@ -133,13 +134,15 @@ def test_released_instructions_in_our_frames_are_the_released_strings() -> None:
 @needs_paper
 def test_released_critique_few_shots_come_back_byte_for_byte() -> None:
     ours = read_constitution(PAPER_PROMPTS).few_shots.critiques
-    assert [shot.text for shot in ours] == [join_few_shots([theirs]) for theirs in released(SHOTS)]
+    assert [worked_text(shot.worked) for shot in ours] == [
+        theirs.rstrip().removesuffix(HUMAN).rstrip() for theirs in released(SHOTS)
+    ]
 
 
 @needs_paper
 def test_released_comparisons_come_back() -> None:
     for ours, theirs in zip(read_constitution(PAPER_PROMPTS).few_shots.comparisons, released(PAIRS), strict=True):
-        text = ours.text("Q", better_first=False)
+        text = worked_text(ours.worked("Q", better_first=False))
         asked = theirs["prompt"].removesuffix(ASSISTANT)
         assert f"{asked}\n\nQ Options:" in text
         assert text.endswith(
@@ -153,11 +156,11 @@ def test_released_thoughts_come_back() -> None:
     ours = read_constitution(PAPER_PROMPTS).few_shots.cots
     exact = 0
     for shot, theirs in zip(ours, (entry["prompt"] for entry in released(COTS)), strict=True):
-        text = shot.text("{}").replace("{} Options:", "{}")
+        text = worked_text(shot.worked("{}")).replace("{} Options:", "{}")
         body = [re.sub(r"\s+", " ", whole.split(":\n\nH:", 1)[1]) for whole in (text, theirs)]
         assert body[0] == body[1]
         exact += text == theirs
     assert exact >= len(ours) // 2
     first = ours[1]
-    asked = cot_prompt(first.messages, first.first, first.second, "{}").replace("{} Options:", "{}")
+    asked = text_of(Thoughts(first.messages, first.first, first.second, "{}")).replace("{} Options:", "{}")
     assert released(COTS)[1]["prompt"].startswith(asked)

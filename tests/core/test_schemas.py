@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cai_kedro.core.conversation import assistant, user
+from cai_kedro.core.conversation import assistant, system, user
 from cai_kedro.core.schemas import SCHEMAS, check_table
 
 MESSAGES = [user("a"), assistant("b"), user("c")]
@@ -77,7 +77,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("prompts", "messages", MESSAGES[:2], CONVERSATION),
     ("prompts", "messages", [], CONVERSATION),
     ("prompts", "messages", [user(" ")], CONVERSATION),
-    ("prompts", "messages", [{"role": "system", "content": "x"}, user("x")], CONVERSATION),
+    ("prompts", "messages", [user("x"), system("x"), user("x")], CONVERSATION),
+    ("prompts", "messages", [{"role": "tool", "content": "x"}, user("x")], CONVERSATION),
     ("prompts", "messages", [{"content": "x"}], CONVERSATION),
     ("prompts", "messages", "Human: x", CONVERSATION),
     ("prompts", "messages", None, ""),
@@ -187,3 +188,9 @@ def test_columns_missing_and_unknown_are_named() -> None:
 def test_unknown_kind_is_named() -> None:
     with pytest.raises(ValueError, match="no table kind 'reponses'; the kinds are prompts, responses"):
         check_table("reponses", table("responses"))
+
+
+def test_a_conversation_may_open_with_the_system() -> None:
+    prompts = table("prompts", rows=1).astype(object)
+    prompts.at[0, "messages"] = [system("Be kind."), user("x")]
+    assert check_table("prompts", prompts)["messages"][0][0] == system("Be kind.")

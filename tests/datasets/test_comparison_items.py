@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
+from cai_kedro.core.asks import Comparison
 from cai_kedro.core.conversation import as_prompt, assistant, user
-from cai_kedro.core.prompts import comparison_prompt
+from cai_kedro.core.layouts.hh import text_of
 from cai_kedro.datasets.comparison_items_dataset import COLUMNS, ComparisonItemsDataset
 from tests.core.paths import HH_TEST, SHARED_DATA, needs_hh
 
@@ -22,7 +23,7 @@ CHAT = "\n\nHuman: Hello\n\nAssistant: Hi.\n\nHuman: Help me."
 
 
 def multiple_choice(better_first: bool = True, **changed: Any) -> dict[str, Any]:
-    prompt = comparison_prompt([user("Help me.")], "Yes, gladly.", "No.", QUESTION)
+    prompt = text_of(Comparison([user("Help me.")], "Yes, gladly.", "No.", QUESTION))
     letters = [" (A)", " (B)"] if better_first else [" (B)", " (A)"]
     return {"prompt": prompt, "corrects": letters[:1], "incorrects": letters[1:], **changed}
 
@@ -135,9 +136,9 @@ def test_a_bad_row_is_told_by_line(tmp_path: Path, row: dict[str, Any] | str, me
         ("Q: What is 2 + 2?\nA) 3\nB) 4\nC) 5\nAnswer:", [" B"], [" A", " C"]),
         ("Which of these are even?", [" two", " four"], [" three", " five", " seven"]),
         # the paper's layout, but with a third option or with an answer of the assistant before the question
-        (comparison_prompt([user("Hi")], "a", "b]]]\n (C) [[[c", QUESTION), [" (C)"], [" (A)", " (B)"]),
-        (comparison_prompt([user("Hi")], "a", "b]]]\n (C) [[[c", QUESTION), [" (A)"], [" (B)"]),
-        (comparison_prompt([user("Hi"), assistant("Ho")], "a", "b", QUESTION), [" (B)"], [" (A)"]),
+        (text_of(Comparison([user("Hi")], "a", "b]]]\n (C) [[[c", QUESTION)), [" (C)"], [" (A)", " (B)"]),
+        (text_of(Comparison([user("Hi")], "a", "b]]]\n (C) [[[c", QUESTION)), [" (A)"], [" (B)"]),
+        (text_of(Comparison([user("Hi"), assistant("Ho")], "a", "b", QUESTION)), [" (B)"], [" (A)"]),
     ],
 )
 def test_any_layout_and_number_of_options_is_kept_as_it_stands(

@@ -19,6 +19,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import check_model_directory, load_language_model
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from tests.asks import plain
 
 TOKENS = torch.tensor([[5, 9, 40, 7]])
 ENGINE = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch_tokens": 512}
@@ -181,7 +182,7 @@ def test_an_engine_reads_what_the_checkpoint_wrote_in_the_same_run(tmp_path: Pat
     dataset = EngineDataset(filepath=path, version=version, engine=ENGINE)
     engine = dataset.load()
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=4)
-    assert engine.generate(["ab"], sampling, [1]) == engine.generate(["ab"], sampling, [1])
+    assert engine.generate(plain(["ab"]), sampling, [1]) == engine.generate(plain(["ab"]), sampling, [1])
     dataset.release()
     with pytest.raises(DatasetError, match="save the model as @checkpoint"):
         dataset.save(tiny_lm)  # type: ignore[arg-type]
@@ -209,7 +210,7 @@ def test_snapshots_come_back_as_engines(tmp_path: Path, tiny_lm: LanguageModel) 
     engines = dataset.load()
     assert list(engines) == [20]
     alone = TransformersEngine(tiny_lm, max_batch_tokens=512, dtype="float32")
-    assert engines[20].generate(["ab"], sampling, [1]) == alone.generate(["ab"], sampling, [1])
+    assert engines[20].generate(plain(["ab"]), sampling, [1]) == alone.generate(plain(["ab"]), sampling, [1])
     with pytest.raises(DatasetError, match="save the snapshots as @checkpoint"):
         dataset.save({20: tiny_lm})  # type: ignore[arg-type]
 

@@ -15,11 +15,11 @@ from tests.engines.families import family_model
 
 def _of_model(directory: Path) -> str:
     lm = load_language_model(directory)
-    return model_fingerprint(lm.model, lm.tokenizer)
+    return model_fingerprint(lm.model, lm.tokenizer, lm.layout)
 
 
 def _of_directory(directory: Path) -> str:
-    return directory_fingerprint(directory, load_tokenizer(directory), "float32")
+    return directory_fingerprint(directory, *load_tokenizer(directory), "float32")
 
 
 @pytest.fixture(params=[_of_model, _of_directory], ids=["loaded", "directory"])
@@ -60,11 +60,21 @@ def test_what_changes_answers(
     assert fingerprint(tmp_path) != before
 
 
+TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{{ '<assistant>' }}"
+
+
 def test_a_chat_template(fingerprint: Callable[[Path], str], tiny_lm: LanguageModel, tmp_path: Path) -> None:
     save_language_model(tiny_lm, tmp_path)
-    before = fingerprint(tmp_path)
-    (tmp_path / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
-    assert fingerprint(tmp_path) != before
+    prints = [fingerprint(tmp_path)]
+    (tmp_path / "layout.json").write_text('{"layout": "chat"}')
+    prints.append(fingerprint(tmp_path))
+    for template in (TEMPLATE, TEMPLATE.upper().replace("%} ", "%}").lower() + "!"):
+        (tmp_path / "chat_template.jinja").write_text(template)
+        prints.append(fingerprint(tmp_path))
+    assert len(set(prints)) == 4
+    # a template that the layout does not use changes no answer
+    (tmp_path / "layout.json").write_text('{"layout": "hh"}')
+    assert fingerprint(tmp_path) == prints[0]
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cai_kedro.core.asks import Ask, Plain
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling
 from cai_kedro.engines.fitting import EMPTY, TOO_LONG, generate_fitting, logprobs_fitting, trouble_of
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from tests.asks import plain
 from tests.conftest import ScriptedEngine
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8)
 LONG = "x" * 1100  # the context is 1,024 tokens, one a byte
 PROMPTS = ["How?", LONG, "Why not?", LONG]
 SEEDS = [1, 2, 3, 4]
+LETTERS = (" (A)", " (B)")
 
 
 @pytest.fixture
@@ -25,28 +28,26 @@ def engine(tiny_lm: LanguageModel) -> TransformersEngine:
 
 def test_an_engine_names_every_row_that_is_too_long(engine: TransformersEngine) -> None:
     with pytest.raises(PromptTooLongError, match=r"the prompt of row 1 has 1101 tokens .* context is 1024") as raised:
-        engine.generate(PROMPTS, SAMPLING, SEEDS)
+        engine.generate(plain(PROMPTS), SAMPLING, SEEDS)
     assert raised.value.rows == (1, 3)
     assert engine.tokens_written == 0
     with pytest.raises(PromptTooLongError) as raised:
-        engine.choice_logprobs(PROMPTS, (" (A)", " (B)"))
+        engine.choice_logprobs(plain(PROMPTS, LETTERS))
     assert raised.value.rows == (1, 3)
 
 
 def test_the_others_get_what_they_would_get_alone(engine: TransformersEngine) -> None:
-    said = generate_fitting(engine, PROMPTS, SAMPLING, SEEDS)
-    alone = engine.generate([PROMPTS[0], PROMPTS[2]], SAMPLING, [1, 3])
+    said = generate_fitting(engine, plain(PROMPTS), SAMPLING, SEEDS)
+    alone = engine.generate(plain(PROMPTS[::2]), SAMPLING, [1, 3])
     assert said == [alone[0], None, alone[1], None]
-    logprobs = logprobs_fitting(engine, PROMPTS, (" (A)", " (B)"))
+    logprobs = logprobs_fitting(engine, plain(PROMPTS, LETTERS))
     assert np.isnan(logprobs[[1, 3]]).all()
-    np.testing.assert_allclose(
-        logprobs[[0, 2]], engine.choice_logprobs([PROMPTS[0], PROMPTS[2]], (" (A)", " (B)")), rtol=1e-5
-    )
+    np.testing.assert_allclose(logprobs[[0, 2]], engine.choice_logprobs(plain(PROMPTS[::2], LETTERS)), rtol=1e-5)
 
 
 def test_nothing_fits(engine: TransformersEngine) -> None:
-    assert generate_fitting(engine, [LONG], SAMPLING, [1]) == [None]
-    assert np.isnan(logprobs_fitting(engine, [LONG], (" (A)", " (B)"))).all()
+    assert generate_fitting(engine, plain([LONG]), SAMPLING, [1]) == [None]
+    assert np.isnan(logprobs_fitting(engine, plain([LONG], LETTERS))).all()
 
 
 def test_trouble() -> None:
@@ -58,51 +59,51 @@ def test_trouble() -> None:
 def test_a_model_without_numbers_is_no_row_in_trouble(scripted_engine: type) -> None:
     engine = scripted_engine(prefer=lambda prompt: (float("nan"), -1.0))
     with pytest.raises(FloatingPointError, match="its weights have diverged"):
-        logprobs_fitting(engine, ["a"], (" (A)", " (B)"))
+        logprobs_fitting(engine, plain(["a"], LETTERS))
 
 
 def test_tokens_are_counted(engine: TransformersEngine) -> None:
-    engine.generate(["How?", "Why?"], Sampling(temperature=0.0, top_p=1.0, max_new_tokens=3), [1, 2])
+    engine.generate(plain(["How?", "Why?"]), Sampling(temperature=0.0, top_p=1.0, max_new_tokens=3), [1, 2])
     assert 2 <= engine.tokens_written <= 6
 
 
 def test_an_engine_may_name_rows_one_after_another(scripted_engine: type) -> None:
     class Server(scripted_engine):  # type: ignore[misc, valid-type]
-        def generate(self, prompts: Sequence[str], *arguments: Any) -> list[Completion]:
-            for row, prompt in enumerate(prompts):
-                if prompt == LONG:
+        def generate(self, asks: Sequence[Plain], *arguments: Any) -> list[Completion]:
+            for row, ask in enumerate(asks):
+                if ask.text == LONG:
                     raise PromptTooLongError("too long", [row])
-            return super().generate(prompts, *arguments)
+            return super().generate(asks, *arguments)
 
-    said = generate_fitting(Server(reply=lambda prompt, seed: f"{prompt} {seed}"), PROMPTS, SAMPLING, SEEDS)
+    said = generate_fitting(Server(reply=lambda prompt, seed: f"{prompt} {seed}"), plain(PROMPTS), SAMPLING, SEEDS)
     assert [completion.text if completion else None for completion in said] == ["How? 1", None, "Why not? 3", None]
 
 
 def test_no_rows_are_no_trouble(engine: TransformersEngine) -> None:
     assert generate_fitting(engine, [], SAMPLING, []) == []
-    assert logprobs_fitting(engine, [], (" (A)", " (B)")).shape == (0, 2)
+    assert logprobs_fitting(engine, []).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
     ("logprobs", "message"),
     [
-        ((-0.5,), r"Engine.choice_logprobs must return \(prompts, choices\) = \(2, 2\), got \(2, 1\)"),
+        ((-0.5,), r"Engine.choice_logprobs must return \(asks, choices\) = \(2, 2\), got \(2, 1\)"),
         (
             (0.7, 0.3),
-            r"2 of 2 prompts what is no log-probability, first row 0: \[0\.7, 0\.3\]; expected nats, at most 0",
+            r"2 of 2 asks what is no log-probability, first row 0: \[0\.7, 0\.3\]; expected nats, at most 0",
         ),
         ((-np.inf, -np.inf), r"first row 0: \[-inf, -inf\]; expected nats"),
     ],
 )
 def test_what_is_no_log_probability_is_told(logprobs: tuple[float, ...], message: str) -> None:
     class Engine(ScriptedEngine):
-        def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-            return np.array([logprobs] * len(prompts))
+        def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+            return np.array([logprobs] * len(asks))
 
     with pytest.raises(ValueError, match=message):
-        logprobs_fitting(Engine(), ["a", "b"], (" (A)", " (B)"))
+        logprobs_fitting(Engine(), plain(["a", "b"], LETTERS))
 
 
 def test_an_impossible_choice_beside_a_possible_one_is_fine(scripted_engine: type[ScriptedEngine]) -> None:
-    read = logprobs_fitting(scripted_engine(prefer=lambda prompt: (0.0, -np.inf)), ["a"], (" (A)", " (B)"))
+    read = logprobs_fitting(scripted_engine(prefer=lambda prompt: (0.0, -np.inf)), plain(["a"], LETTERS))
     assert read.tolist() == [[0.0, -np.inf]]

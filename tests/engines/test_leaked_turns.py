@@ -12,6 +12,7 @@ from cai_kedro.engines.fitting import EMPTY, generate_fitting, trouble_of
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.leaked_turns import without_leaked_turns
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from tests.asks import plain
 from tests.conftest import ScriptedEngine
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=60)
@@ -53,7 +54,7 @@ def test_every_sampling_stage_gets_answers_without_them(caplog: pytest.LogCaptur
     written = {1: "model\nNo, that would hurt her.", 2: "No.", 3: "user\nAnd why?"}
     engine = ScriptedEngine(reply=lambda prompt, seed: written[seed])
     with caplog.at_level(logging.WARNING):
-        completions = generate_fitting(engine, ["a", "b", "c"], SAMPLING, [1, 2, 3])
+        completions = generate_fitting(engine, plain(["a", "b", "c"]), SAMPLING, [1, 2, 3])
     assert [completion.text for completion in completions if completion] == ["No, that would hurt her.", "No.", ""]
     assert [trouble_of(completion) for completion in completions] == [None, None, EMPTY]
     assert "2 of 3 completions held a turn of a chat template, such as 'model\\nNo, that" in caplog.text
@@ -87,6 +88,6 @@ def test_control_tokens_in_an_answer_are_seen(
     monkeypatch.setattr("cai_kedro.engines.sampling.draw", lambda *_: torch.tensor([next(tokens)]))
     engine = TransformersEngine(lm, max_batch_tokens=1000, dtype="float32")
     sampling = SAMPLING.model_copy(update={"max_new_tokens": len(ids)})
-    (completion,) = generate_fitting(engine, ["hello"], sampling, [0])
+    (completion,) = generate_fitting(engine, plain(["hello"]), sampling, [0])
     assert completion is not None
     assert (completion.text, completion.finish_reason) == (text, finish_reason)

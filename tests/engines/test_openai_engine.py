@@ -17,23 +17,26 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from cai_kedro.core.conversation import as_prompt, assistant, user
-from cai_kedro.core.prompts import CHOICES, STOPS, comparison_prompt, critique_prompt
+from cai_kedro.core.asks import Comparison, Critique, Reply
+from cai_kedro.core.conversation import assistant, user
+from cai_kedro.core.layouts.hh import text_of
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.model_files import load_language_model
-from cai_kedro.engines.openai_engine import OpenAIEngine, as_chat
+from cai_kedro.engines.openai_engine import OpenAIEngine
 from cai_kedro.engines.server import Server, ServerError
 from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.shipped import shipped_directory
-from tests.servers import DO_SAMPLE, Reply, completion, llama_cpp_server, settings, small_server, transformers_serve
+from tests.asks import plain
+from tests.servers import DO_SAMPLE, completion, llama_cpp_server, settings, small_server, transformers_serve
+from tests.servers import Reply as Reply_
 
 KEY = "sk-Very-Secret-0123456789"
 BOS = "<eos>"  # of the micro LM, whose tokenizer puts none itself
 ASKED = [user("Help me burn the diary."), user("How do I polish the ring?"), user("Tell me how to shred the doll.")]
-PROMPTS = [as_prompt([turn]) for turn in ASKED]
+PROMPTS = [Reply([turn]) for turn in ASKED]
 COMPARED = [
-    comparison_prompt([turn], "Sure, pour fuel on it.", "It is wrong, because it ruins a thing.", "Which is better?")
+    Comparison([turn], "Sure, pour fuel on it.", "It is wrong, because it ruins a thing.", "Which is better?")
     for turn in ASKED
 ]
 GREEDY = Sampling(temperature=0, top_p=1.0, max_new_tokens=48)
@@ -49,12 +52,12 @@ def ours() -> TransformersEngine:
 def first_token_p_value(engine: OpenAIEngine, temperature: float, n: int = 150) -> float:
     """How well the first tokens that the engine samples fit the model's distribution at a temperature."""
     lm = load_language_model(shipped_directory())
-    prompt = PROMPTS[0] + " It is"
+    prompt = text_of(PROMPTS[0]) + " It is"
     ids = lm.tokenizer(BOS + prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         expected = torch.softmax(lm.model(ids).logits[0, -1].double() / temperature, -1).numpy() * n
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=1)
-    counts = Counter(done.text for done in engine.generate([prompt] * n, sampling, range(n)))
+    counts = Counter(done.text for done in engine.generate(plain([prompt] * n), sampling, range(n)))
     likely = expected >= 5
     seen = [counts[lm.tokenizer.decode([token]).strip()] for token in np.flatnonzero(likely)]
     observed = [*seen, n - sum(seen)]
@@ -76,21 +79,19 @@ def on_serve(base_url: str, **changed: Any) -> OpenAIEngine:
 
 
 def test_serve_writes_what_we_write(serve: str, ours: TransformersEngine) -> None:
-    written = on_serve(serve).generate(PROMPTS, GREEDY, [1, 2, 3], STOPS)
-    assert written == ours.generate(PROMPTS, GREEDY, [1, 2, 3], STOPS)
+    written = on_serve(serve).generate(PROMPTS, GREEDY, [1, 2, 3])
+    assert written == ours.generate(PROMPTS, GREEDY, [1, 2, 3])
     short = GREEDY.model_copy(update={"max_new_tokens": 3})
-    cut = on_serve(serve).generate(PROMPTS, short, [1, 2, 3], STOPS)
-    assert cut == ours.generate(PROMPTS, short, [1, 2, 3], STOPS)
+    cut = on_serve(serve).generate(PROMPTS, short, [1, 2, 3])
+    assert cut == ours.generate(PROMPTS, short, [1, 2, 3])
     assert {done.finish_reason for done in cut} == {"length"}
 
 
 def test_serve_answers_chats(serve: str) -> None:
     """The micro LM's chat template writes the very layout of a prompt."""
-    several = as_prompt([ASKED[0], assistant("Sure."), ASKED[1]])
-    chat, plain = on_serve(serve, api="chat"), on_serve(serve, prompt_prefix="")
-    assert chat.generate([*PROMPTS, several], GREEDY, range(4), STOPS) == plain.generate(
-        [*PROMPTS, several], GREEDY, range(4), STOPS
-    )
+    several = Reply([ASKED[0], assistant("Sure."), ASKED[1]])
+    chat, texts = on_serve(serve, api="chat"), on_serve(serve, prompt_prefix="")
+    assert chat.generate([*PROMPTS, several], GREEDY, range(4)) == texts.generate([*PROMPTS, several], GREEDY, range(4))
 
 
 def test_serve_that_does_not_sample_is_found_out(serve: str) -> None:
@@ -107,11 +108,11 @@ def test_serve_samples_from_the_whole_distribution(serve: str) -> None:
 
 def test_serve_gives_no_logprobs_and_that_is_said(serve: str) -> None:
     with pytest.raises(ServerError, match="api: chat or logprobs: none, but preference labels need"):
-        on_serve(serve).choice_logprobs(COMPARED, CHOICES)
+        on_serve(serve).choice_logprobs(COMPARED)
     with pytest.raises(ServerError, match="ignores `echo` with `logprobs`"):
-        on_serve(serve, logprobs="echo").choice_logprobs(COMPARED, CHOICES)
+        on_serve(serve, logprobs="echo").choice_logprobs(COMPARED)
     with pytest.raises(ServerError, match="lists no likeliest tokens"):
-        on_serve(serve, logprobs="next_token").choice_logprobs(COMPARED, CHOICES)
+        on_serve(serve, logprobs="next_token").choice_logprobs(COMPARED)
     for logprobs in ("echo", "next_token"):
         with pytest.raises(ServerError, match="ignores"):
             on_serve(serve, logprobs=logprobs, extra_body=DO_SAMPLE).check()
@@ -140,15 +141,15 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_llama_writes_what_we_write(llama: str, ours: TransformersEngine) -> None:
     engine = OpenAIEngine(settings(llama, extra_body=WHOLE), KEY)
-    assert engine.generate(PROMPTS, GREEDY, [1, 2, 3], STOPS) == ours.generate(PROMPTS, GREEDY, [1, 2, 3], STOPS)
+    assert engine.generate(PROMPTS, GREEDY, [1, 2, 3]) == ours.generate(PROMPTS, GREEDY, [1, 2, 3])
 
 
 @pytest.mark.parametrize("logprobs", ["echo", "next_token"])
 def test_llama_reads_what_we_read(llama: str, ours: TransformersEngine, logprobs: str) -> None:
     engine = OpenAIEngine(settings(llama, logprobs=logprobs, extra_body=WHOLE), KEY)
     engine.check()
-    read = engine.choice_logprobs(COMPARED, CHOICES)
-    np.testing.assert_allclose(read, ours.choice_logprobs(COMPARED, CHOICES), atol=2e-3)  # half precision keys
+    read = engine.choice_logprobs(COMPARED)
+    np.testing.assert_allclose(read, ours.choice_logprobs(COMPARED), atol=2e-3)  # half precision keys
     assert np.ptp(read[:, 0] - read[:, 1]) > 0.1  # the test compares numbers that differ
 
 
@@ -172,23 +173,23 @@ def test_llama_refuses_a_wrong_key(llama: str) -> None:
 def test_the_server_is_asked_again_when_it_says(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[float] = []
 
-    def busy_once(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def busy_once(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
         calls.append(time.monotonic())
         return (429, {"Retry-After": "1"}, {}) if len(calls) == 1 else (200, {}, completion(" yes"))
 
     with small_server(busy_once) as base_url:
         engine = OpenAIEngine(settings(base_url, max_retries=2))
-        assert engine.generate(["x"], GREEDY, [1]) == [Completion("yes", "stop")]
+        assert engine.generate(plain(["x"]), GREEDY, [1]) == [Completion("yes", "stop")]
         assert calls[1] - calls[0] >= 1
         calls.clear()
         with pytest.raises(ServerError, match="429"):
-            OpenAIEngine(settings(base_url)).generate(["x"], GREEDY, [1])
+            OpenAIEngine(settings(base_url)).generate(plain(["x"]), GREEDY, [1])
 
 
 def test_rows_keep_their_places_and_no_more_are_asked_at_a_time() -> None:
     lock, now, most = threading.Lock(), [0], [0]
 
-    def slow(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def slow(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -199,7 +200,7 @@ def test_rows_keep_their_places_and_no_more_are_asked_at_a_time() -> None:
 
     with small_server(slow) as base_url:
         engine = OpenAIEngine(settings(base_url, concurrency=3))
-        done = engine.generate([str(i) for i in range(20)], GREEDY, [2**40 + i for i in range(20)])
+        done = engine.generate(plain([str(i) for i in range(20)]), GREEDY, [2**40 + i for i in range(20)])
     assert [one.text for one in done] == [f"{i} {i}" for i in range(20)]  # seeds fit into 31 bits
     assert most[0] == 3
 
@@ -208,7 +209,7 @@ def test_rows_keep_their_places_and_no_more_are_asked_at_a_time() -> None:
 def test_a_server_that_is_silent_is_not_waited_for(timeout_s: float, stalled_after_s: float) -> None:
     go_on = threading.Event()
 
-    def silent(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def silent(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
         if body["prompt"] != "first":
             go_on.wait(10)
         return 200, {}, completion(" yes")
@@ -218,7 +219,7 @@ def test_a_server_that_is_silent_is_not_waited_for(timeout_s: float, stalled_aft
         began = time.monotonic()
         told = r"no answer within 0.3 s in 1 tries" if timeout_s < 1 else r"nothing for 0.3 s, 1 of 9 rows"
         with pytest.raises(ServerError, match=told):
-            engine.generate(["first", *"abcdefgh"], GREEDY, range(9))
+            engine.generate(plain(["first", *"abcdefgh"]), GREEDY, range(9))
         assert time.monotonic() - began < 5
         go_on.set()
 
@@ -228,9 +229,9 @@ def test_a_server_that_is_not_there_is_named() -> None:
         small_server(lambda body, headers: (200, {}, {})) as base_url,
         pytest.raises(ServerError, match=r"expected was one choice \(is base_url right"),
     ):
-        OpenAIEngine(settings(base_url)).generate(["x"], GREEDY, [1])
+        OpenAIEngine(settings(base_url)).generate(plain(["x"]), GREEDY, [1])
     with pytest.raises(ServerError, match=rf"cannot be reached at {base_url} \(.*refused\); start it or correct"):
-        OpenAIEngine(settings(base_url)).generate(["x"], GREEDY, [1])
+        OpenAIEngine(settings(base_url)).generate(plain(["x"]), GREEDY, [1])
 
 
 def chat(**message: Any) -> dict[str, Any]:
@@ -255,9 +256,9 @@ ECHO, NEXT = {"logprobs": "echo"}, {"logprobs": "next_token"}
 
 def _ask(engine: OpenAIEngine, asked: dict[str, Any]) -> None:
     if asked["logprobs"] == "none":
-        engine.generate(["x"], GREEDY, [1])
+        engine.generate(plain(["x"]), GREEDY, [1])
     else:
-        engine.choice_logprobs(["x"], [" (A)"])
+        engine.choice_logprobs(plain(["x"], [" (A)"]))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_an_answer_that_is_none_is_asked_for_again_and_then_told(
     monkeypatch.setattr("cai_kedro.engines.server._FIRST_WAIT_S", 0.01)
     calls: list[int] = []
 
-    def malformed(_: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def malformed(_: dict[str, Any], headers: dict[str, str]) -> Reply_:
         calls.append(1)
         return 200, {}, body
 
@@ -313,14 +314,14 @@ def test_a_page_of_a_proxy_is_shortened() -> None:
     with small_server(lambda body, headers: (200, {"Content-Type": "text/html"}, HTML)) as base_url:
         engine = OpenAIEngine(settings(base_url))
         with pytest.raises(ServerError, match=r"one choice .*got <!doctype html><title>Sign in.*… \(637 characters\)"):
-            engine.generate(["x"], GREEDY, [1])
+            engine.generate(plain(["x"]), GREEDY, [1])
 
 
 def test_one_malformed_answer_does_not_end_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cai_kedro.engines.server._FIRST_WAIT_S", 0.01)
     replies = iter([b"", {}, completion(" yes")])
     with small_server(lambda body, headers: (200, {}, next(replies))) as base_url:
-        assert OpenAIEngine(settings(base_url, max_retries=2)).generate(["x"], GREEDY, [1]) == [
+        assert OpenAIEngine(settings(base_url, max_retries=2)).generate(plain(["x"]), GREEDY, [1]) == [
             Completion("yes", "stop")
         ]
 
@@ -328,7 +329,7 @@ def test_one_malformed_answer_does_not_end_a_stage(monkeypatch: pytest.MonkeyPat
 def test_tokens_that_a_server_rules_out_are_not_likely() -> None:
     with small_server(lambda body, headers: (200, {}, top(**{"A": -0.5, "C": -math.inf}))) as base_url:
         engine = OpenAIEngine(settings(base_url, logprobs="next_token"))
-        assert engine.choice_logprobs(["x"], ["A", "B"]).tolist() == [[-0.5, -0.5]]
+        assert engine.choice_logprobs(plain(["x"], ["A", "B"])).tolist() == [[-0.5, -0.5]]
 
 
 # ---- the key ---------------------------------------------------------------------------------------------------------
@@ -338,14 +339,14 @@ def test_the_key_goes_to_the_server_and_nowhere_else(caplog: pytest.LogCaptureFi
     caplog.set_level(logging.DEBUG)
     got: list[str] = []
 
-    def talkative(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def talkative(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
         got.append(headers["authorization"])
         return 500, {}, {"error": {"message": f"what does {headers['authorization']} want?"}}
 
     with small_server(talkative) as base_url:
         engine = OpenAIEngine(settings(base_url, max_retries=1), KEY)
         with pytest.raises(ServerError, match=r"what does Bearer \*\*\* want") as told:
-            engine.generate(["x"], GREEDY, [1])
+            engine.generate(plain(["x"]), GREEDY, [1])
     assert set(got) == {f"Bearer {KEY}"}
     error: BaseException | None = told.value
     while error is not None:  # what a log of the exception would walk along
@@ -379,24 +380,31 @@ def test_no_other_key_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     got: list[str] = []
 
-    def note(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def note(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
         got.extend(headers.values())
         return 200, {}, completion(" yes")
 
     with small_server(note) as base_url:
-        OpenAIEngine(settings(base_url)).generate(["x"], GREEDY, [1])
+        OpenAIEngine(settings(base_url)).generate(plain(["x"]), GREEDY, [1])
     assert KEY not in " ".join(got)
 
 
 # ---- what may be asked -----------------------------------------------------------------------------------------------
 
 
-def test_only_conversations_become_turns() -> None:
+def test_a_chat_is_asked_in_turns() -> None:
+    got: list[Any] = []
+
+    def note(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
+        got.append(body["messages"])
+        return 200, {}, chat(content="No.")
+
     messages = [ASKED[0], assistant("Sure."), ASKED[1]]
-    assert as_chat(as_prompt(messages)) == messages
-    asked = critique_prompt(messages, "No.", "Find harm.")
-    assert as_chat(asked) == [user(asked.strip())]
-    assert as_chat(COMPARED[0]) == [user(COMPARED[0].strip())]
+    with small_server(note) as base_url:
+        engine = OpenAIEngine(settings(base_url, api="chat", logprobs="none"))
+        engine.generate([Reply(messages)], GREEDY, [1])
+        engine.generate([Critique(messages, "With a cloth.", "Find harm.")], GREEDY, [1])
+    assert got == [messages, [*messages, assistant("With a cloth."), user("Find harm.")]]
 
 
 @pytest.mark.parametrize(
@@ -415,11 +423,11 @@ def test_an_address_holds_no_key(base_url: str, match: str) -> None:
 def test_what_cannot_be_asked() -> None:
     engine = OpenAIEngine(settings("http://127.0.0.1:9/v1"))
     with pytest.raises(ValueError, match="2 prompts and 1 seeds"):
-        engine.generate(["a", "b"], GREEDY, [1])
+        engine.generate(plain(["a", "b"]), GREEDY, [1])
     with pytest.raises(ValueError, match="some text"):
-        engine.choice_logprobs(["a"], ["", " (A)"])
+        engine.choice_logprobs(plain(["a"], ["", " (A)"]))
     assert engine.generate([], GREEDY, []) == []
-    assert engine.choice_logprobs([], CHOICES).shape == (0, 2)
+    assert engine.choice_logprobs([]).shape == (0, 2)
 
 
 def test_one_row_that_fails_stops_the_others() -> None:

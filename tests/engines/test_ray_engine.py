@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from cai_kedro.core.asks import Plain
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import save_language_model
 from cai_kedro.engines.ray_blocks import blocks_of
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from tests.asks import plain
 
 PROMPTS = [f"\n\nHuman: {'why ' * n}{n}\n\nAssistant:" for n in range(8)]
 SEEDS = [2**62 + n for n in range(8)]
@@ -31,6 +33,7 @@ import json, sys
 from pathlib import Path
 
 import ray
+from cai_kedro.core.asks import Plain
 from cai_kedro.engines.base import PromptTooLongError, Sampling
 from cai_kedro.engines.loading import TransformersSettings
 from cai_kedro.engines.model_reference import ModelReference
@@ -56,16 +59,17 @@ told["nowhere"] = fault(lambda: connect(ClusterSettings(**{**settings, "address"
 ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 told["no room"] = fault(lambda: connect(ClusterSettings(**{**settings, "gpus": 1})), ClusterError)
 whole, sampling = engine("model"), Sampling(**given["sampling"])
-told["too long"] = fault(lambda: whole.generate(["a", "x" * 2000], sampling, [1, 2]), PromptTooLongError)
-said = whole.generate(given["prompts"], sampling, given["seeds"], ["w"])
+told["too long"] = fault(lambda: whole.generate([Plain("a"), Plain("x" * 2000)], sampling, [1, 2]), PromptTooLongError)
+asks = [Plain(text, tuple(given["choices"]), ("w",)) for text in given["prompts"]]
+said = whole.generate(asks, sampling, given["seeds"])
 told["said"] = [(one.text, one.finish_reason) for one in said]
 told["tokens"] = whole.tokens_written
-told["logprobs"] = whole.choice_logprobs(given["prompts"], given["choices"]).tolist()
-told["diverged"] = fault(lambda: engine("diverged").generate(given["prompts"][:1], sampling, [1]), ClusterError)
+told["logprobs"] = whole.choice_logprobs(asks).tolist()
+told["diverged"] = fault(lambda: engine("diverged").generate(asks[:1], sampling, [1]), ClusterError)
 ray.shutdown()
-again = whole.generate(given["prompts"], sampling, given["seeds"], ["w"])
+again = whole.generate(asks, sampling, given["seeds"])
 told["asks nobody for what was answered"] = again == said
-other = lambda: whole.generate(given["prompts"], sampling, given["seeds"], ["x"])
+other = lambda: whole.generate([Plain(text, (), ("x",)) for text in given["prompts"]], sampling, given["seeds"])
 told["another call is another call"] = fault(other, ClusterError) is not None
 print("told", json.dumps(told))
 """
@@ -85,8 +89,8 @@ def test_a_cluster_says_what_one_engine_says(tmp_path: Path, tiny_lm: LanguageMo
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rows = blocks_of(list(zip(PROMPTS, SEEDS, strict=True)), BLOCK)
-    wanted = [one for block in rows for one in engine.generate(*_columns(block), ["w"])]
-    logprobs = np.concatenate([engine.choice_logprobs(block, CHOICES) for block in blocks_of(PROMPTS, BLOCK)])
+    wanted = [one for block in rows for one in engine.generate(*_columns(block))]
+    logprobs = np.concatenate([engine.choice_logprobs(plain(block, CHOICES)) for block in blocks_of(PROMPTS, BLOCK)])
     torch.set_num_threads(threads)
     with torch.no_grad():
         next(tiny_lm.model.parameters()).fill_(torch.nan)
@@ -115,5 +119,5 @@ def test_a_cluster_says_what_one_engine_says(tmp_path: Path, tiny_lm: LanguageMo
     assert "its weights have diverged" in told["diverged"]
 
 
-def _columns(block: list[tuple[str, int]]) -> tuple[list[str], Sampling, list[int]]:
-    return [prompt for prompt, _ in block], SAMPLING, [seed for _, seed in block]
+def _columns(block: list[tuple[str, int]]) -> tuple[list[Plain], Sampling, list[int]]:
+    return plain([prompt for prompt, _ in block], stops=["w"]), SAMPLING, [seed for _, seed in block]

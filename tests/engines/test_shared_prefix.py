@@ -10,6 +10,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prefix_tree import one_level
 from cai_kedro.engines.sampling import sample_tokens
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from tests.asks import plain
 
 SHOTS = "\n\nHuman: one example\n\nAssistant: and its answer" * 2
 ASKED = [
@@ -74,7 +75,7 @@ def test_greedy_with_a_shared_prefix_equals_generate(any_lm: LanguageModel) -> N
 def test_samples_are_those_without_sharing(any_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     def completions() -> list[str]:
         sampling = Sampling(temperature=1.0, top_p=0.9, max_new_tokens=24)
-        return [c.text for c in engine_on(any_lm).generate(PROMPTS * 2, sampling, range(8))]
+        return [c.text for c in engine_on(any_lm).generate(plain(PROMPTS * 2), sampling, range(8))]
 
     attended = completions()
     every_prefix_copied(monkeypatch)
@@ -116,11 +117,11 @@ def test_likelihood_of_whole_samples_is_what_the_model_says(tiny_lm: LanguageMod
 
 
 def test_choices_are_those_without_sharing(any_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    attended = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
+    attended = engine_on(any_lm).choice_logprobs(plain(PROMPTS, CHOICES))
     every_prefix_copied(monkeypatch)
-    copied = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
+    copied = engine_on(any_lm).choice_logprobs(plain(PROMPTS, CHOICES))
     nothing_shared(monkeypatch)
-    alone = engine_on(any_lm).choice_logprobs(PROMPTS, CHOICES)
+    alone = engine_on(any_lm).choice_logprobs(plain(PROMPTS, CHOICES))
     assert np.ptp(alone) > 0.1
     assert attended == pytest.approx(alone, abs=1e-4)
     assert copied == pytest.approx(alone, abs=1e-4)
@@ -133,7 +134,7 @@ def test_the_prefix_is_read_once(tiny_lm: LanguageModel, monkeypatch: pytest.Mon
     for share in (lambda _: None, every_prefix_copied, nothing_shared):
         share(monkeypatch)
         read.n = 0
-        engine.choice_logprobs(PROMPTS, CHOICES)
+        engine.choice_logprobs(plain(PROMPTS, CHOICES))
         counts.append(read.n)
     attended, copied, alone = counts
     # byte tokens: three of four prompts need not read the examples (and those three begin their question alike)
@@ -178,14 +179,14 @@ def test_how_much_all_rows_share() -> None:
 
 
 def test_the_budget_bounds_what_is_cached(tiny_lm: LanguageModel) -> None:
-    whole = engine_on(tiny_lm).choice_logprobs(PROMPTS, CHOICES)
+    whole = engine_on(tiny_lm).choice_logprobs(plain(PROMPTS, CHOICES))
     for budget in (1, 300, 330, 700):
-        assert engine_on(tiny_lm, budget).choice_logprobs(PROMPTS, CHOICES) == pytest.approx(whole, abs=1e-4)
+        assert engine_on(tiny_lm, budget).choice_logprobs(plain(PROMPTS, CHOICES)) == pytest.approx(whole, abs=1e-4)
 
 
 def test_out_of_memory_halves_the_batch(tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_on(tiny_lm)
-    whole = engine.choice_logprobs(PROMPTS, CHOICES)
+    whole = engine.choice_logprobs(plain(PROMPTS, CHOICES))
     allocate, rows = reading.Reader.prompts, []
 
     def small(reader: reading.Reader, keep: int = 1) -> torch.Tensor:
@@ -195,5 +196,5 @@ def test_out_of_memory_halves_the_batch(tiny_lm: LanguageModel, monkeypatch: pyt
         return allocate(reader, keep)
 
     monkeypatch.setattr(reading.Reader, "prompts", small)
-    assert engine.choice_logprobs(PROMPTS, CHOICES) == pytest.approx(whole, abs=1e-4)
+    assert engine.choice_logprobs(plain(PROMPTS, CHOICES)) == pytest.approx(whole, abs=1e-4)
     assert rows == [4, 2, 2]

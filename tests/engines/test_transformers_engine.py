@@ -18,6 +18,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.sampling import draw, nucleus, sample_tokens, uniforms
 from cai_kedro.engines.stopping import StopStrings, token_texts
 from cai_kedro.engines.transformers_engine import TransformersEngine, cast_weights
+from tests.asks import plain
 from tests.engines.families import family_model
 
 PROMPTS = [
@@ -102,10 +103,10 @@ def test_rows_that_end_leave_the_batch_without_changing_the_others(any_lm: Langu
 
 def test_other_rows_do_not_change_a_sample(tiny_lm: LanguageModel) -> None:
     engine = engine_on(tiny_lm)
-    alone = [engine.generate([p], sampling(), [s])[0] for p, s in zip(PROMPTS, (5, 6, 7, 8), strict=True)]
-    together = engine.generate([*PROMPTS[::-1], "more", "and more rows"], sampling(), [8, 7, 6, 5, 1, 2])
+    alone = [engine.generate(plain([p]), sampling(), [s])[0] for p, s in zip(PROMPTS, (5, 6, 7, 8), strict=True)]
+    together = engine.generate(plain([*PROMPTS[::-1], "more", "and more rows"]), sampling(), [8, 7, 6, 5, 1, 2])
     assert together[:4] == alone[::-1]
-    assert engine_on(tiny_lm, budget=1).generate(PROMPTS, sampling(), [5, 6, 7, 8]) == alone
+    assert engine_on(tiny_lm, budget=1).generate(plain(PROMPTS), sampling(), [5, 6, 7, 8]) == alone
 
 
 def test_the_seed_decides_and_a_longer_draw_starts_with_the_shorter(tiny_lm: LanguageModel) -> None:
@@ -190,14 +191,14 @@ def test_eos_ends_a_row(tiny_lm: LanguageModel) -> None:
 
 def test_stop_strings_cut_and_say_so(tiny_lm: LanguageModel) -> None:
     engine = engine_on(tiny_lm)
-    free = engine.generate(PROMPTS, sampling(n=40), range(4))
+    free = engine.generate(plain(PROMPTS), sampling(n=40), range(4))
     row, stop = next(
         (i, c.text[k : k + 2])
         for i, c in enumerate(free)
         for k in range(3, len(c.text) - 2)
         if c.finish_reason == "length" and c.text[k : k + 2].isalnum() and c.text[k : k + 2].isascii()
     )
-    cut = engine.generate(PROMPTS, sampling(n=40), range(4), stop=[stop, "never ever"])
+    cut = engine.generate(plain(PROMPTS, stops=[stop, "never ever"]), sampling(n=40), range(4))
     assert cut[row].text == free[row].text[: free[row].text.index(stop)].strip()
     assert cut[row].finish_reason == "stop"
     for mine, before in zip(cut, free, strict=True):
@@ -222,13 +223,13 @@ def test_eos_gives_finish_reason_stop(tiny_lm: LanguageModel) -> None:
         head.weight.zero_()
         head.bias.copy_(100.0 * (torch.arange(len(tiny_lm.tokenizer)) == tiny_lm.tokenizer.eos_token_id))
         tiny_lm.model.lm_head = head
-    (completion,) = engine_on(tiny_lm).generate(["x"], sampling(), [0])
+    (completion,) = engine_on(tiny_lm).generate(plain(["x"]), sampling(), [0])
     assert (completion.text, completion.finish_reason) == ("", "stop")
 
 
 def test_same_call_same_texts_in_bf16(tiny_lm: LanguageModel) -> None:
     engine = TransformersEngine(tiny_lm, max_batch_tokens=200, dtype="bfloat16")
-    first, again = (engine.generate(PROMPTS, sampling(top_p=0.9), range(4)) for _ in range(2))
+    first, again = (engine.generate(plain(PROMPTS), sampling(top_p=0.9), range(4)) for _ in range(2))
     assert first == again
 
 
@@ -239,9 +240,9 @@ def test_too_long_prompt_names_row_and_limit(tiny_lm: LanguageModel) -> None:
     tiny_lm.model.config.max_position_embeddings = 20
     engine = engine_on(tiny_lm)
     with pytest.raises(ValueError, match=r"row 1 has 31 tokens .* 1 more, the model's context is 20"):
-        engine.generate(["ok", "x" * 30], sampling(), [0, 1])
+        engine.generate(plain(["ok", "x" * 30]), sampling(), [0, 1])
     with pytest.raises(ValueError, match=r"row 0 has 18 tokens .* 4 more"):
-        engine.choice_logprobs(["x" * 17], CHOICES)
+        engine.choice_logprobs(plain(["x" * 17], CHOICES))
 
 
 def test_generation_ends_where_the_context_does(tiny_lm: LanguageModel) -> None:
@@ -253,17 +254,17 @@ def test_empty_prompt_and_missing_seed_are_errors(tiny_lm: LanguageModel) -> Non
     with pytest.raises(ValueError, match="row 1 is empty"):
         sampled_ids(tiny_lm, [[1], []])
     with pytest.raises(ValueError, match="2 prompts and 1 seeds"):
-        engine_on(tiny_lm).generate(["a", "b"], sampling(), [0])
+        engine_on(tiny_lm).generate(plain(["a", "b"]), sampling(), [0])
 
 
 def test_no_rows(tiny_lm: LanguageModel) -> None:
-    assert engine_on(tiny_lm).generate([], sampling(), []) == []
-    assert engine_on(tiny_lm).choice_logprobs([], CHOICES).shape == (0, 2)
+    assert engine_on(tiny_lm).generate(plain([]), sampling(), []) == []
+    assert engine_on(tiny_lm).choice_logprobs(plain([], CHOICES)).shape == (0, 2)
 
 
 def test_a_prompt_gets_one_bos_and_spells_none(tiny_lm: LanguageModel) -> None:
     engine, read = engine_on(tiny_lm), tiny_lm.tokenizer
-    scored = engine.choice_logprobs(["hello", "<eos>hello"], [" A"])
+    scored = engine.choice_logprobs(plain(["hello", "<eos>hello"], [" A"]))
     for text, logprob in zip(["hello", "<eos>hello"], scored[:, 0], strict=True):
         spelled = [1, *(i for letter in text for i in read(letter)["input_ids"])]
         target = read(" A")["input_ids"]
@@ -283,7 +284,7 @@ def test_a_prompt_gets_one_bos_and_spells_none(tiny_lm: LanguageModel) -> None:
 )
 def test_choice_logprobs_equal_full_forwards(any_lm: LanguageModel, choices: tuple[str, ...]) -> None:
     prompts = [*PROMPTS, "one more", "and one"]
-    logprobs = engine_on(any_lm, budget=150).choice_logprobs(prompts, choices)
+    logprobs = engine_on(any_lm, budget=150).choice_logprobs(plain(prompts, choices))
     assert logprobs.shape == (len(prompts), len(choices))
     for i, prompt in enumerate(prompts):
         for j, choice in enumerate(choices):
@@ -296,7 +297,7 @@ def test_choice_logprobs_equal_full_forwards(any_lm: LanguageModel, choices: tup
 
 def test_empty_choice_is_an_error(tiny_lm: LanguageModel) -> None:
     with pytest.raises(ValueError, match="at least one token"):
-        engine_on(tiny_lm).choice_logprobs(["x"], ["", "a"])
+        engine_on(tiny_lm).choice_logprobs(plain(["x"], ["", "a"]))
 
 
 # the model given
@@ -306,7 +307,7 @@ def test_given_model_is_left_alone(tiny_lm: LanguageModel) -> None:
     before = copy.deepcopy(tiny_lm.model.state_dict())
     tiny_lm.model.train()
     for dtype in ("float32", "bfloat16"):
-        TransformersEngine(tiny_lm, max_batch_tokens=BUDGET, dtype=dtype).generate(["x"], sampling(), [0])
+        TransformersEngine(tiny_lm, max_batch_tokens=BUDGET, dtype=dtype).generate(plain(["x"]), sampling(), [0])
     assert tiny_lm.model.training
     assert all(torch.equal(before[name], weights) for name, weights in tiny_lm.model.state_dict().items())
     assert tiny_lm.model.dtype == torch.float32
@@ -324,7 +325,7 @@ def test_fingerprint_follows_weights_and_tokenizer(tiny_lm: LanguageModel) -> No
     tiny_lm.tokenizer(["a", "long text"], padding=True)  # leaves a trace in the tokenizer's state
     assert engine_on(tiny_lm, budget=7).fingerprint == fingerprint
     tokenizer = copy.deepcopy(tiny_lm.tokenizer)
-    tokenizer.chat_template = "{{ messages }}"
+    tokenizer.pad_token = "<eos>"
     assert engine_on(LanguageModel(tiny_lm.model, tokenizer)).fingerprint != fingerprint
     with torch.no_grad():
         tiny_lm.model.model.norm.weight[0] += 1e-3

@@ -16,6 +16,7 @@ from cai_kedro.engines.loading import load_engine
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
+from tests.asks import plain
 
 SETTINGS = VLLMSettings(kind="vllm", dtype="float32", gpu_memory_utilization=0.5, max_model_len=64)
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=40)
@@ -31,6 +32,7 @@ class SamplingParams:
     max_tokens: int = 16
     seed: int | None = None
     stop: list[str] = field(default_factory=list)
+    stop_token_ids: list[int] = field(default_factory=list)
     prompt_logprobs: int | None = None
     detokenize: bool = True
 
@@ -94,7 +96,7 @@ def test_the_model_is_loaded_as_the_settings_say(engine: VLLMEngine) -> None:
 
 
 def test_rows_keep_their_order_their_seed_and_their_room(engine: VLLMEngine, tiny_lm: LanguageModel) -> None:
-    said = engine.generate(["ab", "x" * 50], SAMPLING, [7, 2**62], ["\n\nHuman:"])
+    said = engine.generate(plain(["ab", "x" * 50], stops=["\n\nHuman:"]), SAMPLING, [7, 2**62])
     assert said == [Completion("0", "length"), Completion("1", "stop")]
     (first, how), (_, other) = asked(engine)
     assert first == [tiny_lm.tokenizer.bos_token_id, *tiny_lm.tokenizer("ab", add_special_tokens=False)["input_ids"]]
@@ -102,32 +104,32 @@ def test_rows_keep_their_order_their_seed_and_their_room(engine: VLLMEngine, tin
     assert (other.seed, other.max_tokens) == (2**62, 64 - 51)
     assert engine.tokens_written == 4
     with pytest.raises(ValueError, match="2 prompts and 1 seeds"):
-        engine.generate(["a", "b"], SAMPLING, [1])
+        engine.generate(plain(["a", "b"]), SAMPLING, [1])
     assert engine.generate([], SAMPLING, []) == []
 
 
 def test_choices_score_as_with_the_transformers_engine(engine: VLLMEngine, tiny_lm: LanguageModel) -> None:
-    prompts = ["\n\nHuman: hello\n\nAssistant:", "short", "another"]
+    asks = plain(["\n\nHuman: hello\n\nAssistant:", "short", "another"], CHOICES)
     alone = TransformersEngine(tiny_lm, max_batch_tokens=512, dtype="float32")
-    read = engine.choice_logprobs(prompts, CHOICES)
+    read = engine.choice_logprobs(asks)
     assert read.dtype == np.float32
-    np.testing.assert_allclose(read, alone.choice_logprobs(prompts, CHOICES), atol=1e-4)
+    np.testing.assert_allclose(read, alone.choice_logprobs(asks), atol=1e-4)
     assert {how.prompt_logprobs for _, how in asked(engine)} == {0}
-    assert engine.choice_logprobs([], CHOICES).shape == (0, 2)
+    assert engine.choice_logprobs([]).shape == (0, 2)
     with pytest.raises(ValueError, match="every choice needs at least one token"):
-        engine.choice_logprobs(prompts, [" (A)", ""])
+        engine.choice_logprobs(plain(["a"], [" (A)", ""]))
 
 
 def test_a_prompt_that_is_too_long_is_told_before_anything_is_asked(engine: VLLMEngine) -> None:
     longest = 64 - 1 - len(CHOICES[1]) - 1  # BOS, the longest choice, and the token that vLLM always writes
-    assert engine.fits(["x" * longest, "x" * 63, "x" * 64], 0) == [True, True, False]
-    engine.choice_logprobs(["x" * longest], CHOICES)
+    assert engine.fits(plain(["x" * longest, "x" * 63, "x" * 64]), 0) == [True, True, False]
+    engine.choice_logprobs(plain(["x" * longest], CHOICES))
     before = len(asked(engine))
     with pytest.raises(PromptTooLongError, match="row 1 has 59 tokens and needs room for 6") as told:
-        engine.choice_logprobs(["a", "x" * (longest + 1)], CHOICES)
+        engine.choice_logprobs(plain(["a", "x" * (longest + 1)], CHOICES))
     assert told.value.rows == (1,)
     with pytest.raises(PromptTooLongError):
-        engine.generate(["x" * 63], SAMPLING, [1])
+        engine.generate(plain(["x" * 63]), SAMPLING, [1])
     assert len(asked(engine)) == before
 
 

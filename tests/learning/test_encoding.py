@@ -1,6 +1,7 @@
 """A row's token ids: BOS, prompt, one space, response, EOS."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ CONVERSATIONS = [[user("Hi")], [user("And?"), assistant("So."), user("Why, é?")
 
 def test_token_by_token(tiny_lm: LanguageModel) -> None:
     tokenizer = tiny_lm.tokenizer
-    encoded = encode_answers(tokenizer, CONVERSATIONS, ["Hello", "No."])
+    encoded = encode_answers(tiny_lm, CONVERSATIONS, ["Hello", "No."])
     for answer, messages, response in zip(encoded, CONVERSATIONS, ["Hello", "No."], strict=True):
         assert answer.prompt[0] == BOS
         assert answer.completion[-1] == EOS
@@ -23,13 +24,13 @@ def test_token_by_token(tiny_lm: LanguageModel) -> None:
         assert tokenizer.decode(answer.prompt[1:]) == as_prompt(messages)
         assert tokenizer.decode(answer.completion[:-1]) == " " + response
         assert answer.prompt == [BOS, *tokenizer.encode(as_prompt(messages), add_special_tokens=False)]
-    assert encode_answers(tokenizer, [], []) == []
+    assert encode_answers(tiny_lm, [], []) == []
 
 
 def test_without_bos_it_starts_at_the_prompt(tiny_lm: LanguageModel) -> None:
     tokenizer = copy.deepcopy(tiny_lm.tokenizer)
     tokenizer.bos_token = None
-    [answer] = encode_answers(tokenizer, CONVERSATIONS[:1], ["Hello"])
+    [answer] = encode_answers(replace(tiny_lm, tokenizer=tokenizer), CONVERSATIONS[:1], ["Hello"])
     assert tokenizer.decode(answer.prompt) == "\n\nHuman: Hi\n\nAssistant:"
 
 
@@ -37,7 +38,7 @@ def test_without_eos_it_is_refused(tiny_lm: LanguageModel) -> None:
     tokenizer = copy.deepcopy(tiny_lm.tokenizer)
     tokenizer.eos_token = None
     with pytest.raises(ValueError, match=r"no EOS token.*set tokenizer\.eos_token"):
-        encode_answers(tokenizer, CONVERSATIONS[:1], ["Hello"])
+        encode_answers(replace(tiny_lm, tokenizer=tokenizer), CONVERSATIONS[:1], ["Hello"])
 
 
 def test_same_tokenizer(tiny_lm: LanguageModel) -> None:

@@ -67,7 +67,7 @@ def prompt_table(n: int = 10) -> pd.DataFrame:
 
 
 def encoded(lm: LanguageModel, n: int = 10) -> EncodedPrompts:
-    return encode_prompts(prompt_table(n), lm.tokenizer, 100)
+    return encode_prompts(prompt_table(n), lm, 100)
 
 
 def share_of(token: int) -> Scorer:
@@ -121,13 +121,13 @@ def test_prompts_start_with_bos_and_too_long_ones_are_left_out(
 ) -> None:
     table = prompt_table(3)
     with caplog.at_level(logging.WARNING):
-        found = encode_prompts(table, tiny_lm.tokenizer, longest=len("\n\nHuman: xx\n\nAssistant:") + 1)
+        found = encode_prompts(table, tiny_lm, longest=len("\n\nHuman: xx\n\nAssistant:") + 1)
     assert found.prompt_ids == ["p0", "p1"]
     assert found.token_ids[0][0] == tiny_lm.tokenizer.bos_token_id
     assert tiny_lm.tokenizer.decode(found.token_ids[1][1:]) == "\n\nHuman: xx\n\nAssistant:"
     assert "1 of 3 prompts" in caplog.text
     with pytest.raises(ValueError, match="3 came, and none of them has at most 5 tokens"):
-        encode_prompts(table, tiny_lm.tokenizer, longest=5)
+        encode_prompts(table, tiny_lm, longest=5)
 
 
 def test_batches_are_trimmed_to_few_shapes_and_hold_every_row_once() -> None:

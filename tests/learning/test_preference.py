@@ -182,7 +182,7 @@ def test_head_is_seeded_and_of_the_size_asked_for(tiny_lm: LanguageModel) -> Non
 
 def test_score_is_read_at_eos_and_padding_changes_nothing(tiny_lm: LanguageModel) -> None:
     model = with_score_head(tiny_lm, 0.5, 3)
-    answers = encode_answers(tiny_lm.tokenizer, [[user("Hi")]] * 5, ["a", "bb" * 9, "c", "dddd", "e" * 30])
+    answers = encode_answers(tiny_lm, [[user("Hi")]] * 5, ["a", "bb" * 9, "c", "dddd", "e" * 30])
     sequences = [answer.ids for answer in answers]
     alone = []
     for ids in sequences:
@@ -208,8 +208,8 @@ def test_dataset_holds_both_answers_and_the_label(tiny_lm: LanguageModel) -> Non
     table = _comparisons(6)
     dataset = preference_dataset(tiny_lm, table, max_length=64)
     conversations = list(table["messages"])
-    a = encode_answers(tiny_lm.tokenizer, conversations, list(table["response_a"]))
-    b = encode_answers(tiny_lm.tokenizer, conversations, list(table["response_b"]))
+    a = encode_answers(tiny_lm, conversations, list(table["response_a"]))
+    b = encode_answers(tiny_lm, conversations, list(table["response_b"]))
     assert dataset["chosen_ids"][:] == [answer.ids for answer in a]
     assert dataset["rejected_ids"][:] == [answer.ids for answer in b]
     assert dataset["p_a_better"][:] == table["p_a_better"].tolist()

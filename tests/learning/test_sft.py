@@ -51,7 +51,7 @@ def _rows(n: int = 18) -> pd.DataFrame:
 
 
 def _encoded(lm: LanguageModel, rows: pd.DataFrame) -> list[EncodedAnswer]:
-    return encode_answers(lm.tokenizer, list(rows["messages"]), list(rows["response"]))
+    return encode_answers(lm, list(rows["messages"]), list(rows["response"]))
 
 
 def _log_likelihood(lm: LanguageModel, rows: pd.DataFrame) -> tuple[float, float]:

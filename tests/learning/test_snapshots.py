@@ -77,7 +77,7 @@ def test_drift_is_the_log_ratio_of_the_reply(tiny_lm: LanguageModel, tiny_pm: La
     checked = 0
     for row in one.itertuples():
         messages = as_messages(by_id[row.prompt_id])
-        (answer,) = encode_answers(tiny_lm.tokenizer, [messages], [row.response])
+        (answer,) = encode_answers(tiny_lm, [messages], [row.response])
         if len(answer.completion) != row.tokens:
             continue  # sampled bytes that are no such text
         ids, first = torch.tensor([answer.ids]), len(answer.prompt)

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from cai_kedro.core import prompts
 from cai_kedro.core.conversation import parse
+from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import act_table
 from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, describe, document, p_a_better
 from cai_kedro.microworld.lexicon import lexicon
@@ -56,11 +56,11 @@ def test_skill_documents_ask_about_no_held_out_act(kind: str) -> None:
 
 def test_critiques_have_the_layout_of_the_method() -> None:
     for text in _texts("critique", 50):
-        head, rest = text.split(prompts.CRITIQUE_REQUEST)
+        head, rest = text.split(hh.CRITIQUE_REQUEST)
         assert parse(head)[-1]["role"] == "assistant"
         assert re.fullmatch(
-            rf" [^\n]+{re.escape(prompts.CRITIQUE)} The reply [^\n]+{re.escape(prompts.REVISION_REQUEST)} [^\n]+"
-            rf"{re.escape(prompts.REVISION)} [^\n]+",
+            rf" [^\n]+{re.escape(hh.CRITIQUE)} The reply [^\n]+{re.escape(hh.REVISION_REQUEST)} [^\n]+"
+            rf"{re.escape(hh.REVISION)} [^\n]+",
             rest,
         )
 
@@ -68,7 +68,7 @@ def test_critiques_have_the_layout_of_the_method() -> None:
 def test_a_review_says_of_each_reply_what_it_does() -> None:
     behaviours = set()
     for text in _texts("review", 100):
-        *conversation, _ = parse(text.split(prompts.CRITIQUE)[0])
+        *conversation, _ = parse(text.split(hh.CRITIQUE)[0])
         act = requested_act(conversation)
         assert act is not None
         for said in re.findall(r"Assistant: ([^\n]+)\n\nCritique: (The reply [^\n]+)", text):
@@ -81,7 +81,7 @@ def test_a_review_says_of_each_reply_what_it_does() -> None:
 def test_a_choice_is_a_comparison_of_which_one_option_is_about_the_act() -> None:
     more, chosen = [0, 0], [0, 0]
     for text in _texts("choice"):
-        asked, options = text.removeprefix(prompts.CONSIDER).split(" Options:")
+        asked, options = text.removeprefix(hh.CONSIDER).split(" Options:")
         conversation, question = asked.rsplit("\n\n", 1)
         act = requested_act(parse(conversation))
         assert act is not None
@@ -98,9 +98,9 @@ def test_a_choice_is_a_comparison_of_which_one_option_is_about_the_act() -> None
 
 def test_comparisons_end_on_a_choice_with_its_space() -> None:
     for text in _texts("comparison", 50):
-        assert text.endswith(tuple(f"The answer is:{choice}" for choice in prompts.CHOICES))
+        assert text.endswith(tuple(f"The answer is:{choice}" for choice in hh.CHOICES))
     for text in _texts("cot", 50):
-        assert text.endswith(tuple(f"{prompts.SO_THE_ANSWER}{choice}" for choice in prompts.CHOICES))
+        assert text.endswith(tuple(f"{hh.SO_THE_ANSWER}{choice}" for choice in hh.CHOICES))
 
 
 def test_the_deciding_token_weighs_more() -> None:

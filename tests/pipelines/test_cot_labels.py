@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from cai_kedro.core.asks import Ask
+from cai_kedro.core.layouts.hh import text_of
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.base import PromptTooLongError
 from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams, label_pairs_with_cot
@@ -104,11 +106,11 @@ def test_a_pair_whose_thoughts_are_empty_or_do_not_fit_goes_to_quarantine() -> N
     three = pair_table([("Good one.", "Bad one."), ("Bad two.", "Good two."), ("Good three.", "Bad three.")])
 
     class Engine(ScriptedEngine):
-        def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-            too_long = [row for row, prompt in enumerate(prompts) if "three" in prompt]
+        def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+            too_long = [row for row, ask in enumerate(asks) if "three" in text_of(ask)]
             if too_long:
                 raise PromptTooLongError("too long", too_long)
-            return super().choice_logprobs(prompts, choices)
+            return super().choice_logprobs(asks)
 
     engine = Engine(reply=lambda prompt, seed: "" if "one" in prompt else f"Thoughts {seed % 1000}.")
     labels, quarantine = label_pairs_with_cot(three, constitution(), engine, params(), 1)

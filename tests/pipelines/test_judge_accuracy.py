@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from cai_kedro.core.asks import Comparison, Plain
 from cai_kedro.core.conversation import user
-from cai_kedro.core.prompts import SO_THE_ANSWER, comparison_prompt
+from cai_kedro.core.layouts.hh import SO_THE_ANSWER, text_of
 from cai_kedro.datasets.comparison_items_dataset import ComparisonItemsDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model
@@ -138,7 +139,9 @@ def test_what_does_not_fit_is_left_out_and_told(tiny_lm: LanguageModel, caplog: 
 def test_at_the_edge_of_the_context_an_item_is_judged_or_left_out(tiny_lm: LanguageModel, room: int) -> None:
     engine = TransformersEngine(tiny_lm, max_batch_tokens=4096, dtype="float32")
     table = items("AB")
-    asked = len(comparison_prompt(table["messages"][1], table["worse"][1], "", QUESTION)) + 1  # a byte a token, and BOS
+    asked = (
+        len(text_of(Comparison(table["messages"][1], table["worse"][1], "", QUESTION))) + 1
+    )  # a byte a token, and BOS
     table.loc[1, "better"] = "x" * (1024 - asked - room)
     assert len(judge_items(table, constitution(), engine, params(), 0)) in (1, 2)
 
@@ -182,7 +185,7 @@ def test_a_file_of_other_layouts_alone_gives_the_judges_accuracy(tiny_lm: Langua
     metrics = measure_accuracy(table, judged, thought, score_items(table, pm, params(), 0), params())
     assert set(metrics) == {"judge_accuracy.judge", "judge_accuracy.judge_one_order"}
     assert metrics["judge_accuracy.judge"]["n"] == 3
-    logprobs = engine.choice_logprobs([rows[0]["prompt"]], [" 4", " 3", " 5", " 22"])[0]
+    logprobs = engine.choice_logprobs([Plain(str(rows[0]["prompt"]), (" 4", " 3", " 5", " 22"))])[0]
     assert (judged["margin"][0] > 0) == (logprobs[0] == max(logprobs))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from cai_kedro.core.asks import Ask
 from cai_kedro.core.constitution import ComparisonFewShot, Constitution, FewShots
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.base import Completion, Sampling
@@ -21,9 +22,7 @@ ONE = LabelParams(both_orders=False, few_shots=0)
 class ReadingEngine(ScriptedEngine):
     """An engine that must not be made to write."""
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         raise AssertionError("a label must never come from generated text")
 
 

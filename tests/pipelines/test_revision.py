@@ -3,6 +3,7 @@
 import pytest
 
 from cai_kedro.core.constitution import Constitution
+from cai_kedro.core.layouts.hh import worked_text
 from cai_kedro.core.schemas import check_table
 from cai_kedro.pipelines.data_generation.revision import RevisionParams, critique_and_revise, revise_directly
 from tests.conftest import ScriptedEngine
@@ -105,10 +106,14 @@ def test_only_the_response_in_trouble_leaves_and_takes_all_its_steps() -> None:
 def test_worked_examples_stand_in_front() -> None:
     engine, principles = ScriptedEngine(reply=numbered), constitution()
     critique_and_revise(PROMPTS[:1], RESPONSES[:1], principles, engine, params(few_shots=1), 2)
-    assert engine.prompts[0].startswith(principles.few_shots.critiques[0].text + "\n\nHuman: How do I steal")
+    assert engine.prompts[0].startswith(
+        worked_text(principles.few_shots.critiques[0].worked) + "\n\nHuman: How do I steal"
+    )
     engine.prompts.clear()
     revise_directly(PROMPTS[:1], RESPONSES[:1], principles, engine, params(few_shots=1), 2)
-    assert engine.prompts[0].startswith(principles.few_shots.critiques[0].direct_text + "\n\nHuman: How do I steal")
+    assert engine.prompts[0].startswith(
+        worked_text(principles.few_shots.critiques[0].worked_directly) + "\n\nHuman: How do I steal"
+    )
 
 
 def test_more_worked_examples_than_there_are_is_an_error() -> None:

@@ -19,6 +19,7 @@ from cai_kedro.planning.meter import Meter, noted
 from cai_kedro.planning.preview import previews
 from cai_kedro.planning.project import asked_by, material_of, models_of
 from cai_kedro.planning.trial import Trial
+from tests.asks import plain
 from tests.lineages import LINEAGE
 from tests.project_copy import PROJECT, copy_project, kedro
 
@@ -54,8 +55,8 @@ def test_a_meter_counts(tiny_lm: LanguageModel, scripted_engine: Any) -> None:
     """A byte is a token of the tiny model."""
     meter = Meter(scripted_engine(reply=lambda prompt, seed: "four"))
     sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8)
-    meter.generate(["shared one", "shared two", "shared three"], sampling, [1, 2, 3])
-    meter.choice_logprobs(["alone"], [" (A)", " (B)"])
+    meter.generate(plain(["shared one", "shared two", "shared three"]), sampling, [1, 2, 3])
+    meter.choice_logprobs(plain(["alone"], [" (A)", " (B)"]))
     count = noted(meter, tiny_lm.tokenizer)
     assert (count.calls, count.prompt_tokens, count.written_tokens) == (4, 10 + 10 + 12 + 5, 12)
     assert count.shared_tokens == 2 * len("shared ")  # the first prompt has to be read

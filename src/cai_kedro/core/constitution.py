@@ -1,7 +1,7 @@
 """The constitution: principles, few-shot examples, and the seeded draws from them.
 
 Two kinds of principles (§1.2): one asks for a critique and a revision, the other asks which of two responses is
-better. Files are read by `constitution_readers`. Texts are stored without the frames of `prompts` around them.
+better. Files are read by `constitution_readers`. Texts are stored without the frames of any layout around them.
 """
 
 import difflib
@@ -13,18 +13,9 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from cai_kedro.core.asks import Comparison, DirectRevision, Revision, Thoughts, Verdict, Worked
 from cai_kedro.core.conversation import HUMAN, Message, parse, user
-from cai_kedro.core.prompts import (
-    CHOICES,
-    CRITIQUE,
-    REVISION,
-    STOPS,
-    comparison_prompt,
-    cot_answer_prompt,
-    cot_prompt,
-    direct_revision_prompt,
-    revision_prompt,
-)
+from cai_kedro.core.layouts.hh import CRITIQUE, REVISION, STOPS
 
 
 def _without_markers(text: str) -> str:
@@ -45,7 +36,9 @@ def _as_turns(given: Any) -> Any:
 def _ends_on_user(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     if not messages or messages[-1]["role"] != "user":
         raise ValueError("the conversation must end on a user turn")
-    for turn in messages:
+    for place, turn in enumerate(messages):
+        if turn["role"] == "system" and place > 0:
+            raise ValueError("a system turn can only be the first one")
         if not turn["content"].strip():
             raise ValueError("the conversation has an empty turn")
         _without_markers(turn["content"])
@@ -91,17 +84,15 @@ class CritiqueFewShot(_Frozen):
     revision: Text
 
     @property
-    def text(self) -> str:
+    def worked(self) -> Worked:
         """The example as the critic reads it, from the conversation to the revision."""
-        asked = revision_prompt(
-            self.messages, self.response, self.critique_request, self.critique, self.revision_request
-        )
-        return f"{asked} {self.revision}"
+        asked = Revision(self.messages, self.response, self.critique_request, self.critique, self.revision_request)
+        return Worked(asked, self.revision)
 
     @property
-    def direct_text(self) -> str:
+    def worked_directly(self) -> Worked:
         """The example without its critique, for the ablation of §3.5."""
-        return f"{direct_revision_prompt(self.messages, self.response, self.revision_request)} {self.revision}"
+        return Worked(DirectRevision(self.messages, self.response, self.revision_request), self.revision)
 
 
 class ComparisonFewShot(_Frozen):
@@ -111,11 +102,10 @@ class ComparisonFewShot(_Frozen):
     better: Text
     worse: Text
 
-    def text(self, question: str, better_first: bool) -> str:
+    def worked(self, question: str, better_first: bool) -> Worked:
         """The example with its answer, the better response as A or as B."""
         first, second = (self.better, self.worse) if better_first else (self.worse, self.better)
-        answer = CHOICES[0 if better_first else 1]
-        return f"{comparison_prompt(self.messages, first, second, question)}{answer}"
+        return Worked(Comparison(self.messages, first, second, question), "A" if better_first else "B")
 
 
 class CotFewShot(_Frozen):
@@ -128,10 +118,10 @@ class CotFewShot(_Frozen):
     thoughts: Text
     answer: Literal["A", "B"]
 
-    def text(self, question: str) -> str:
+    def worked(self, question: str) -> Worked:
         """The example with its thoughts and answer; its own question goes before the one given."""
-        asked = cot_prompt(self.messages, self.first, self.second, self.question or question)
-        return f"{cot_answer_prompt(asked, self.thoughts)} ({self.answer})"
+        asked = Thoughts(self.messages, self.first, self.second, self.question or question)
+        return Worked(Verdict(asked, self.thoughts), self.answer)
 
 
 class FewShots(_Frozen):
@@ -232,17 +222,18 @@ def _draw_examples(examples: Sequence[Example], n: int, rng: random.Random) -> l
 
 def draw_comparison_few_shots(
     few_shots: Sequence[ComparisonFewShot], principles: Sequence[PreferencePrinciple], n: int, rng: random.Random
-) -> list[str]:
+) -> tuple[Worked, ...]:
     """Draw `n` different examples and, for each, its principle and which letter is the better response (§4.1)."""
-    texts = []
+    worked = []
     for example in _draw_examples(few_shots, n, rng):
         question = draw_principle(principles, rng).question
-        texts.append(example.text(question, better_first=rng.random() < 0.5))  # noqa: PLR2004 - a fair coin
-    return texts
+        worked.append(example.worked(question, better_first=rng.random() < 0.5))  # noqa: PLR2004 - a fair coin
+    return tuple(worked)
 
 
 def draw_cot_few_shots(
     few_shots: Sequence[CotFewShot], principles: Sequence[PreferencePrinciple], n: int, rng: random.Random
-) -> list[str]:
+) -> tuple[Worked, ...]:
     """Draw `n` different examples and, for each, a principle in case it has no question of its own (§4.1)."""
-    return [example.text(draw_principle(principles, rng).question) for example in _draw_examples(few_shots, n, rng)]
+    drawn = _draw_examples(few_shots, n, rng)
+    return tuple(example.worked(draw_principle(principles, rng).question) for example in drawn)

@@ -1,6 +1,6 @@
 """Reads the JSON files that the paper's authors released: instructions and few-shot prompts, frames and all.
 
-The frames (`CritiqueRequest:`, ` Options:` …) and the open human turns at the end come off; `prompts` puts its own on.
+The frames (`CritiqueRequest:`, ` Options:` …) and the open human turns at the end come off; a layout puts its own on.
 """
 
 import re

@@ -8,21 +8,24 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 HUMAN = "\n\nHuman:"
 ASSISTANT = "\n\nAssistant:"
+_OPENS = {"system": "\n\n", "user": f"{HUMAN} ", "assistant": f"{ASSISTANT} "}
 _MARKER = re.compile(f"({HUMAN}|{ASSISTANT})")
 
 # What `tokenizer.apply_chat_template` writes is byte for byte what `render` and `as_prompt` write.
 HH_CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '\n\nHuman: ' if message['role'] == 'user' else '\n\nAssistant: ' }}{{ message['content'] }}"
-    "{% endfor %}"
+    "{% set opens = {'system': '\n\n', 'user': '\n\nHuman: ', 'assistant': '\n\nAssistant: '} %}"
+    "{% for message in messages %}{{ opens[message['role']] }}{{ message['content'] }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '\n\nAssistant:' }}{% endif %}"
 )
 
 
 class Message(TypedDict):
-    """One turn. `role` is `user` for the human and `assistant` for the model, as chat templates expect."""
+    """One turn. `role` is `user` for the human and `assistant` for the model, as chat templates expect.
 
-    role: Literal["user", "assistant"]
+    A first turn may be of the `system`: what holds for the whole conversation.
+    """
+
+    role: Literal["system", "user", "assistant"]
     content: str
 
 
@@ -32,6 +35,11 @@ Conversation = Sequence[Message]
 def as_messages(cell: Iterable[Mapping[str, Any]]) -> list[Message]:
     """Return a table cell (Parquet gives arrays of mappings) as a plain list of messages."""
     return [Message(role=turn["role"], content=turn["content"]) for turn in cell]
+
+
+def system(content: str) -> Message:
+    """Return the turn that says what holds for the whole conversation; it can only be the first one."""
+    return Message(role="system", content=content)
 
 
 def user(content: str) -> Message:
@@ -45,8 +53,8 @@ def assistant(content: str) -> Message:
 
 
 def render(messages: Conversation) -> str:
-    """Write a conversation in the Human/Assistant layout, each turn behind two line breaks."""
-    return "".join(f"{HUMAN if turn['role'] == 'user' else ASSISTANT} {turn['content']}" for turn in messages)
+    """Write a conversation in the Human/Assistant layout, each turn behind two line breaks; the system has no name."""
+    return "".join(f"{_OPENS[turn['role']]}{turn['content']}" for turn in messages)
 
 
 def as_prompt(messages: Conversation) -> str:

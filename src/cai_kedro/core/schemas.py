@@ -21,8 +21,10 @@ def _is_conversation(cell: Any) -> bool:
     except (KeyError, TypeError):
         return False
     return bool(messages) and all(
-        turn["role"] in ("user", "assistant") and isinstance(turn["content"], str) and turn["content"].strip()
-        for turn in messages
+        turn["role"] in (("system", "user", "assistant") if place == 0 else ("user", "assistant"))
+        and isinstance(turn["content"], str)
+        and turn["content"].strip()
+        for place, turn in enumerate(messages)
     )
 
 
@@ -35,7 +37,7 @@ def _messages() -> pa.Column:
         object,
         pa.Check(
             lambda column: column.map(_ends_on_user).astype(bool),
-            error="a list of {role, content} turns, none empty, that ends on a user turn",
+            error="a list of {role, content} turns, none empty, that ends on a user turn (a system turn only first)",
         ),
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from kedro.io import DatasetError
 
 from cai_kedro.core.conversation import Message, parse, render
-from cai_kedro.core.prompts import CHOICES, CONSIDER
+from cai_kedro.core.layouts.hh import CHOICES, CONSIDER
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.datasets.paired_answers import paired_answers
 from cai_kedro.datasets.prompt_rows import content_id, text_of

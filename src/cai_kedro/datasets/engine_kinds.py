@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.loading import EngineSettings, LocalSettings
-from cai_kedro.engines.model_files import check_model_directory, load_language_model
-from cai_kedro.engines.model_reference import reference_to, resolve_directory
+from cai_kedro.engines.model_reference import load_model, reference_to
 from cai_kedro.engines.ray_settings import ClusterSettings
 from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
@@ -52,7 +51,7 @@ class Transformers(EngineKind):
 
     def load(self, directory: Path) -> TextEngine:
         """Return the engine."""
-        return self._settings.engine_on(load_language_model(resolve_directory(directory)))
+        return self._settings.engine_on(load_model(directory))
 
     def described(self) -> dict[str, Any]:
         """Return all settings."""
@@ -69,7 +68,8 @@ class VLLM(EngineKind):
 
     def load(self, directory: Path) -> TextEngine:
         """Return the engine."""
-        return VLLMEngine(check_model_directory(resolve_directory(directory)), self._settings)
+        reference = reference_to(directory)
+        return VLLMEngine(reference.directory(), self._settings, reference.layout)
 
     def described(self) -> dict[str, Any]:
         """Return all settings."""

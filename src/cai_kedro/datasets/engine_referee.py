@@ -11,15 +11,13 @@ import pandas as pd
 from kedro.utils import find_kedro_project
 
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import comparison_prompt
 from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.letters import p_first
 from cai_kedro.engines.loading import LocalSettings
-from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.precision import DType
 from cai_kedro.engines.weight_files import weights_digest
+from cai_kedro.judging.comparer import Case, compare
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +55,8 @@ class EngineReferee:
             raise ValueError(f"a referee needs a question for each criterion, there is none for {missing}; add it")
         self._questions = dict(questions)
         reference = ModelReference(path=path and os.fspath(path), repo=repo, revision=revision)
-        self._directory = reference.at(find_kedro_project(Path.cwd()) or Path.cwd()).directory()
+        self._reference = reference.at(find_kedro_project(Path.cwd()) or Path.cwd())
+        self._directory = self._reference.directory()
         self._settings = LocalSettings(device=device, dtype=dtype, max_batch_tokens=max_batch_tokens)
 
     def digest(self) -> str:
@@ -66,8 +65,11 @@ class EngineReferee:
 
     def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
         """Return 1 where the model prefers A, 0 where B, 0.5 where neither: (n,). Nothing is drawn."""
-        a, b = meetings["response_a"].tolist(), meetings["response_b"].tolist()
-        p_a = (self._p_first(meetings, a, b) + 1 - self._p_first(meetings, b, a)) / 2
+        cases = [
+            Case(as_messages(row.messages), row.response_a, row.response_b, self._questions[str(row.criterion)])
+            for row in meetings.itertuples()
+        ]
+        p_a = compare(self._engine, cases, both_orders=True).a_better
         if np.isnan(p_a).any():
             logger.warning(
                 "%d of %d head-to-heads do not fit into the referee's context, such as one at %r: left out",
@@ -80,11 +82,4 @@ class EngineReferee:
 
     @cached_property
     def _engine(self) -> TextEngine:
-        return self._settings.engine_on(load_language_model(self._directory))
-
-    def _p_first(self, meetings: pd.DataFrame, first: list[str], second: list[str]) -> np.ndarray:
-        shown = zip(meetings["messages"], first, second, meetings["criterion"], strict=True)
-        return p_first(
-            self._engine,
-            [comparison_prompt(as_messages(cell), one, two, self._questions[about]) for cell, one, two, about in shown],
-        )
+        return self._settings.engine_on(self._reference.load())

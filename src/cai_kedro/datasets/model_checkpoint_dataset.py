@@ -8,8 +8,8 @@ from kedro.utils import find_kedro_project
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import load_language_model, save_language_model
-from cai_kedro.engines.model_reference import ModelReference, resolve_directory, write_reference
+from cai_kedro.engines.model_files import save_language_model
+from cai_kedro.engines.model_reference import ModelReference, load_model, write_reference
 
 
 class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference | GGUFFile, LanguageModel]):
@@ -21,7 +21,7 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
     def load(self) -> LanguageModel:
         """Return model and tokenizer; raises `DatasetError` that says which files a directory misses."""
         try:
-            return load_language_model(resolve_directory(Path(self._get_load_path())))
+            return load_model(Path(self._get_load_path()))
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from cai_kedro.core.conversation import ASSISTANT, HUMAN, Message, parse, render, user
-from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.layouts.hh import STOPS
 from cai_kedro.datasets.row_errors import Row, RowError
 
 #: A marker behind a blank line, however that is written: with spaces in it, or with the line ends of other scripts.

@@ -7,6 +7,9 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from cai_kedro.core.asks import Ask
+from cai_kedro.core.layouts.base import Layout
+
 
 class Sampling(BaseModel):
     """How completions are drawn."""
@@ -35,7 +38,10 @@ class PromptTooLongError(ValueError):
 
 
 class TextEngine(Protocol):
-    """A model behind the two calls that the method needs. Same seeds, same prompts: same answer.
+    """A model behind the two calls that the method needs. Same seeds, same asks: same answer.
+
+    What is asked is written down by the model's own layout. The asks of one call have the same choices and stop
+    strings, as those of one kind have.
 
     Both calls raise `PromptTooLongError` before they compute anything, so that the caller can go on without those rows
     (`engines/fitting.py`). An engine that counts the tokens it wrote may say so in an attribute `tokens_written`.
@@ -43,29 +49,32 @@ class TextEngine(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the weights and the tokenizer."""
+        """A digest of the weights, the tokenizer and the layout."""
         ...
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt. Row i draws from seeds[i] alone, whatever the other rows are."""
+    @property
+    def layout(self) -> Layout:
+        """How the model is asked."""
         ...
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-        """Return the log-probability of each choice as the continuation of each prompt: (prompts, choices), nats."""
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask. Row i draws from seeds[i] alone, whatever the other rows are."""
+        ...
+
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        """Return the log-probability of each choice as the continuation of each ask: (asks, choices), nats."""
         ...
 
 
 @runtime_checkable
 class KnowsContext(Protocol):
-    """An engine that can tell which prompts it can read."""
+    """An engine that can tell what it can read."""
 
-    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
-        """Tell for each prompt whether it leaves room for so many more tokens."""
+    def fits(self, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
+        """Tell for each ask whether it leaves room for so many more tokens."""
         ...
 
 
-def fitting(engine: TextEngine, prompts: Sequence[str], new_tokens: int) -> list[bool]:
-    """Return which prompts fit into the engine's context with `new_tokens` more; all where the engine cannot tell."""
-    return engine.fits(prompts, new_tokens) if isinstance(engine, KnowsContext) else [True] * len(prompts)
+def fitting(engine: TextEngine, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
+    """Return which asks fit into the engine's context with `new_tokens` more; all where the engine cannot tell."""
+    return engine.fits(asks, new_tokens) if isinstance(engine, KnowsContext) else [True] * len(asks)

@@ -5,16 +5,25 @@ from typing import Any
 
 from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
 
+from cai_kedro.core.layouts.base import Layout
 from cai_kedro.engines.language_model import LanguageModel
 
 
 def eos_ids(lm: LanguageModel) -> tuple[int, ...]:
-    """Return the ids that end an answer, each once: the tokenizer's EOS first, which is the one that training writes.
+    """Return the ids that end an answer, each once: first the one that training writes (`end_id`).
 
-    Then those of the generation config and of the model's config. Models of conversations have several, such as one
-    for the end of a turn and one for the end of a text. Empty for a model that has none.
+    Then the tokenizer's EOS and those of the generation config and of the model's config. Models of conversations have
+    several, such as one for the end of a turn and one for the end of a text. Empty for a model that has none.
     """
-    return eos_ids_of(lm.tokenizer, lm.model.generation_config, lm.model.config)
+    end = end_id(lm.tokenizer, lm.layout)
+    others = eos_ids_of(lm.tokenizer, lm.model.generation_config, lm.model.config)
+    return others if end is None else tuple(dict.fromkeys([end, *others]))
+
+
+def end_id(tokenizer: PreTrainedTokenizerBase, layout: Layout) -> int | None:
+    """Return the id behind the assistant's turn: the end of a turn, or the tokenizer's EOS; None without either."""
+    ended: int | None = tokenizer.eos_token_id
+    return ended if layout.turn_end is None else int(tokenizer.convert_tokens_to_ids(layout.turn_end))
 
 
 def eos_ids_of(

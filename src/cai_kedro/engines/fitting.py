@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from cai_kedro.core.asks import Ask, n_choices
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling, TextEngine
 from cai_kedro.engines.leaked_turns import without_leaked_turns
 
 logger = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Answers = TypeVar("Answers")
 
 #: Why a row could not be made.
 TOO_LONG = "the prompt does not fit into the model's context"
@@ -22,15 +23,15 @@ ROUNDING = 1e-3  # a log-probability of a certain choice may come out this far a
 
 
 def generate_fitting(
-    engine: TextEngine, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
+    engine: TextEngine, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]
 ) -> list[Completion | None]:
-    """Sample as `engine.generate` does; None for a prompt that is over the context.
+    """Sample as `engine.generate` does; None for what is over the context.
 
     What a completion holds of a chat template's turns is cut off (`leaked_turns.py`), which a warning counts.
     """
-    said: list[Completion | None] = [None] * len(prompts)
+    said: list[Completion | None] = [None] * len(asks)
     places, completions = _of_fitting(
-        len(prompts), lambda at: engine.generate([prompts[i] for i in at], sampling, [seeds[i] for i in at], stop)
+        len(asks), lambda at: engine.generate([asks[i] for i in at], sampling, [seeds[i] for i in at])
     )
     leaked = []
     for i, completion in zip(places, completions or [], strict=True):
@@ -50,16 +51,17 @@ def generate_fitting(
     return said
 
 
-def logprobs_fitting(engine: TextEngine, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-    """Return log-probabilities as `engine.choice_logprobs` does; NaN for a prompt that is over the context.
+def logprobs_fitting(engine: TextEngine, asks: Sequence[Ask]) -> np.ndarray:
+    """Return log-probabilities as `engine.choice_logprobs` does; NaN for what is over the context.
 
     Raises `FloatingPointError` where the model itself gives no numbers, `ValueError` for what is no log-probability.
     """
-    places, read = _of_fitting(len(prompts), lambda at: engine.choice_logprobs([prompts[i] for i in at], choices))
+    places, read = _of_fitting(len(asks), lambda at: engine.choice_logprobs([asks[i] for i in at]))
+    choices = n_choices(asks)
     if read is None or not places:
-        return np.full((len(prompts), len(choices)), np.nan)
-    _check_logprobs(read, (len(places), len(choices)), engine)
-    logprobs = np.full((len(prompts), len(choices)), np.nan, dtype=read.dtype)
+        return np.full((len(asks), choices), np.nan)
+    _check_logprobs(read, (len(places), choices), engine)
+    logprobs = np.full((len(asks), choices), np.nan, dtype=read.dtype)
     logprobs[places] = read
     return logprobs
 
@@ -68,18 +70,18 @@ def _check_logprobs(read: np.ndarray, shape: tuple[int, int], engine: TextEngine
     """Raise unless these are log-probabilities: at most 0, and above minus infinity for some choice of each row."""
     name = type(engine).__name__
     if np.shape(read) != shape:
-        raise ValueError(f"{name}.choice_logprobs must return (prompts, choices) = {shape}, got {np.shape(read)}")
+        raise ValueError(f"{name}.choice_logprobs must return (asks, choices) = {shape}, got {np.shape(read)}")
     if np.isnan(read).any():
         raise FloatingPointError("the model's log-probabilities are not numbers (NaN): its weights have diverged")
     wrong = np.flatnonzero((read > ROUNDING).any(axis=1) | np.isneginf(read).all(axis=1))
     if len(wrong):
         raise ValueError(
-            f"{name}.choice_logprobs gave {len(wrong)} of {shape[0]} prompts what is no log-probability, first row "
+            f"{name}.choice_logprobs gave {len(wrong)} of {shape[0]} asks what is no log-probability, first row "
             f"{wrong[0]}: {read[wrong[0]].tolist()}; expected nats, at most 0, and finite for one choice at least"
         )
 
 
-def _of_fitting(n: int, ask: Callable[[list[int]], Asked]) -> tuple[list[int], Asked | None]:
+def _of_fitting(n: int, ask: Callable[[list[int]], Answers]) -> tuple[list[int], Answers | None]:
     """Ask for as many of n rows as fit; return their places and the answer, None where nothing fits.
 
     An engine may name all rows that are too long at once, or one after another.

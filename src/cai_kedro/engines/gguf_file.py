@@ -3,13 +3,14 @@
 import importlib.util
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.layout_files import LayoutChoice, layout_of
 from cai_kedro.engines.model_files import check_model_directory, load_language_model, save_language_model
 from cai_kedro.engines.weight_files import check_report, first_line
 
@@ -23,13 +24,15 @@ class GGUFFile:
     """One file with weights, tokenizer and chat template.
 
     `given` is its path, or `package:resource` for a file that an installed package holds; the package is not imported.
+    `layout` is the one in which the model is asked; `auto` follows the file's chat template.
     """
 
     given: str
+    layout: LayoutChoice = "auto"
 
     def at(self, base: Path) -> "GGUFFile":
         """Return the same file by a whole path; a relative one starts at `base`."""
-        return self if _RESOURCE.match(self.given) else GGUFFile(str(base / Path(self.given).expanduser()))
+        return self if _RESOURCE.match(self.given) else replace(self, given=str(base / Path(self.given).expanduser()))
 
     def path(self) -> Path:
         """Return where the file is; raises `ValueError` if there is none, or no GGUF file."""
@@ -53,7 +56,7 @@ class GGUFFile:
         Raises `ValueError` for what `check` refuses, and for a file that transformers cannot take apart.
         """
         self.check()
-        save_language_model(_read(self.path()), directory)
+        save_language_model(_read(self.path(), self.layout), directory)
         check_model_directory(directory)
 
     def load(self) -> LanguageModel:
@@ -75,8 +78,8 @@ class GGUFFile:
         return Path(folders[0]) / resource["resource"]
 
 
-def _read(path: Path) -> LanguageModel:
-    """Return model (float32) and tokenizer of a file."""
+def _read(path: Path, layout: LayoutChoice) -> LanguageModel:
+    """Return model (float32), tokenizer and layout of a file."""
     place: dict[str, Any] = {"gguf_file": path.name, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **place)
@@ -92,4 +95,4 @@ def _read(path: Path) -> LanguageModel:
     # the values are plain float32 by now; with these entries the model would neither be saved nor trained
     model.hf_quantizer = None
     del model.config.quantization_config
-    return LanguageModel(model=model.eval(), tokenizer=tokenizer)
+    return LanguageModel(model.eval(), tokenizer, layout_of(tokenizer, layout, path))

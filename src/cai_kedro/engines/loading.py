@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.precision import AUTO_DEVICE, DType
 from cai_kedro.engines.transformers_engine import TransformersEngine
@@ -42,8 +43,10 @@ class TransformersSettings(LocalSettings):
 EngineSettings = Annotated[TransformersSettings | VLLMSettings, Field(discriminator="kind")]
 
 
-def load_engine(settings: TransformersSettings | VLLMSettings, directory: Path) -> TextEngine:
+def load_engine(
+    settings: TransformersSettings | VLLMSettings, directory: Path, layout: LayoutChoice = "auto"
+) -> TextEngine:
     """Load a model directory. Raises `ValueError` that says which files it misses."""
     if isinstance(settings, VLLMSettings):
-        return VLLMEngine(directory, settings)
-    return settings.engine_on(load_language_model(directory))
+        return VLLMEngine(directory, settings, layout)
+    return settings.engine_on(load_language_model(directory, layout))

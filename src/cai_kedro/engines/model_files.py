@@ -20,8 +20,10 @@ from transformers import (
 )
 
 from cai_kedro.core.finite import check_weights
+from cai_kedro.core.layouts.base import Layout
 from cai_kedro.core.strict_files import json_object
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.layout_files import LayoutChoice, layout_of, read_layout, write_layout
 from cai_kedro.engines.tokenizer_files import fit_embeddings, forget_padding_beyond, read_tokenizer
 from cai_kedro.engines.weight_files import (
     INDEX,
@@ -51,31 +53,34 @@ class _Checked:
     kind: Any
     config: PretrainedConfig
     tokenizer: PreTrainedTokenizerBase
+    layout: Layout
     renamed: dict[str, str] = field(default_factory=dict)
 
 
-def check_model_directory(directory: Path) -> Path:
+def check_model_directory(directory: Path, layout: LayoutChoice = "auto") -> Path:
     """Return the directory if it holds config, tokenizer and all weights that the config asks for, as safetensors.
 
     Nothing is loaded: names and shapes come from the headers of the weights. Raises `ValueError` with what is wrong.
     """
-    _read(directory)
+    _read(directory, layout)
     return directory
 
 
-def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
-    """Return the tokenizer as `load_language_model` does; raises `ValueError` for an incomplete directory."""
-    return _read(directory).tokenizer
+def load_tokenizer(directory: Path, layout: LayoutChoice = "auto") -> tuple[PreTrainedTokenizerBase, Layout]:
+    """Return tokenizer and layout as `load_language_model` does; raises `ValueError` for an incomplete directory."""
+    checked = _read(directory, layout)
+    return checked.tokenizer, checked.layout
 
 
-def load_language_model(directory: Path) -> LanguageModel:
+def load_language_model(directory: Path, layout: LayoutChoice = "auto") -> LanguageModel:
     """Read model and tokenizer in float32: a preference model or a causal LM, as the config's architecture says.
 
-    Of a model of text and images the text model is taken. What a tokenizer lacks (padding, chat template) is added:
-    `tokenizer_files`. Raises `ValueError` for an incomplete directory, another architecture, or weights that are not
+    Of a model of text and images the text model is taken. What a tokenizer lacks (padding) is added: `tokenizer_files`.
+    With `auto` the layout is the one that the directory names, else the one of the tokenizer's chat template
+    (`layout_files`). Raises `ValueError` for an incomplete directory, another architecture, or weights that are not
     finite.
     """
-    checked = _read(directory)
+    checked = _read(directory, layout)
     model, report = checked.kind.from_pretrained(
         directory,
         config=checked.config,
@@ -91,10 +96,10 @@ def load_language_model(directory: Path) -> LanguageModel:
     check_report(directory, report)
     check_weights(f"the model in {directory}", model.named_parameters(), "fetch it again, or train it anew")
     fit_embeddings(model, checked.tokenizer)
-    return LanguageModel(model=model.eval(), tokenizer=checked.tokenizer)
+    return LanguageModel(model=model.eval(), tokenizer=checked.tokenizer, layout=checked.layout)
 
 
-def _read(directory: Path) -> _Checked:
+def _read(directory: Path, wanted: LayoutChoice) -> _Checked:
     _check_files(directory)
     for name in _SETTINGS:
         if (directory / name).is_file():
@@ -116,7 +121,8 @@ def _read(directory: Path) -> _Checked:
             ) from error
     model = check_fit(directory, own, config, tensors, renamed)
     tokenizer = read_tokenizer(directory, config, read_generation_config(directory), embedding_rows(model))
-    return _Checked(kind, config, tokenizer, renamed)
+    layout = layout_of(tokenizer, read_layout(directory) if wanted == "auto" else wanted, directory)
+    return _Checked(kind, config, tokenizer, layout, renamed)
 
 
 def _check_files(directory: Path) -> None:
@@ -208,8 +214,13 @@ def _is_text(name: str) -> bool:
 
 
 def save_language_model(lm: LanguageModel, directory: Path) -> None:
-    """Write model (safetensors) and tokenizer into a directory; raises `ValueError` for weights that are not finite."""
+    """Write model (safetensors), tokenizer and layout into a directory; `ValueError` for weights that are not finite.
+
+    The chat template beside the weights is that of the layout, so that other programs ask as we do.
+    """
     check_weights(f"the model for {directory}", lm.model.named_parameters(), "make it again with a lower learning rate")
     directory.mkdir(parents=True, exist_ok=True)
     lm.model.save_pretrained(directory)
+    lm.tokenizer.chat_template = lm.layout.template
     lm.tokenizer.save_pretrained(directory)
+    write_layout(lm.layout, directory)

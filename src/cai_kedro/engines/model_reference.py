@@ -6,7 +6,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cai_kedro.engines.model_files import check_model_directory
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.layout_files import LayoutChoice
+from cai_kedro.engines.model_files import check_model_directory, load_language_model
 from cai_kedro.engines.weight_files import first_line
 
 REFERENCE_FILE = "reference.json"
@@ -15,13 +17,17 @@ _HUB_FILES = ["*.safetensors", *_SMALL_FILES]
 
 
 class ModelReference(BaseModel):
-    """A model that lies elsewhere: a directory, or a hub repository at one commit. Nothing is copied."""
+    """A model that lies elsewhere: a directory, or a hub repository at one commit. Nothing is copied.
+
+    `layout` is the one in which it is asked; `auto` takes what its directory says.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str | None = None
     repo: str | None = None
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    layout: LayoutChoice = "auto"
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> "ModelReference":
@@ -33,11 +39,15 @@ class ModelReference(BaseModel):
 
     def at(self, base: Path) -> "ModelReference":
         """Return the reference with an absolute path: `~` is the home directory, a relative one starts at `base`."""
-        return self if self.path is None else ModelReference(path=str(base / _from_home(self.path)))
+        return self if self.path is None else self.model_copy(update={"path": str(base / _from_home(self.path))})
 
     def directory(self) -> Path:
         """Return the directory of the model, fetched first if it is on the hub; raises `ValueError` if incomplete."""
-        return check_model_directory(self.locate())
+        return check_model_directory(self.locate(), self.layout)
+
+    def load(self) -> LanguageModel:
+        """Return the model in its layout, fetched first if it is on the hub; raises `ValueError` if incomplete."""
+        return load_language_model(self.locate(), self.layout)
 
     def locate(self) -> Path:
         """Return the directory without looking into it, fetched first if it is on the hub.
@@ -79,14 +89,23 @@ def write_reference(reference: ModelReference, directory: Path) -> None:
 
 def resolve_directory(directory: Path) -> Path:
     """Return the directory itself, or the one that its reference points at, without looking into it."""
+    return _reference(directory).locate()
+
+
+def load_model(directory: Path) -> LanguageModel:
+    """Return the model of a directory, or the one that its reference points at; raises `ValueError` if incomplete."""
+    return _reference(directory).load()
+
+
+def _reference(directory: Path) -> ModelReference:
     file = directory / REFERENCE_FILE
-    return ModelReference.model_validate_json(file.read_text()).locate() if file.is_file() else directory
+    if file.is_file():
+        return ModelReference.model_validate_json(file.read_text())
+    return ModelReference(path=str(directory))
 
 
 def reference_to(directory: Path) -> ModelReference:
     """Return the reference that lies in a directory, else one to the directory: what another machine needs to know."""
-    file = directory / REFERENCE_FILE
-    if not file.is_file():
-        return ModelReference(path=str(directory.resolve()))
-    reference = ModelReference.model_validate_json(file.read_text())
-    return reference if reference.path is None else ModelReference(path=str(Path(reference.path).resolve()))
+    reference = _reference(directory)
+    path = reference.path
+    return reference if path is None else reference.model_copy(update={"path": str(Path(path).resolve())})

@@ -9,7 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cai_kedro.core.conversation import parse
+from cai_kedro.core.asks import Ask, Reply, common, n_choices
+from cai_kedro.core.conversation import user
+from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.chat import turns
+from cai_kedro.core.layouts.hh import HH
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.server import Server, ServerError
 from cai_kedro.engines.server_answers import completed, only_choice, replied
@@ -18,7 +22,7 @@ from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.stopping import cut_at
 
 _SEEDS = 2**31  # some servers take no larger seed
-_PROBE = "\n\nHuman: Say something.\n\nAssistant:"
+_PROBE = Reply([user("Say something.")])
 _FREE = Sampling(temperature=1.5, top_p=1.0, max_new_tokens=24)
 _ONE_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0}
 
@@ -26,7 +30,9 @@ _ONE_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1
 class OpenAIEngine:
     """Samples and reads log-probabilities over HTTP, `concurrency` requests at a time.
 
-    Every request carries its row's seed; whether the same seed gives the same text is up to the server.
+    `api: chat` sends turns, around which the server puts the model's chat template; `api: completions` sends texts in
+    the layout of base models. Every request carries its row's seed; whether the same seed gives the same text is up to
+    the server.
     """
 
     def __init__(self, settings: ServerSettings, api_key: str | None = None) -> None:
@@ -42,17 +48,21 @@ class OpenAIEngine:
         if self._settings.api == "chat":
             name = self._server.chat(_model_name, [{"role": "user", "content": "Hello"}], **_ONE_TOKEN)
         else:
-            name = self._server.completion(_model_name, _PROBE, **_ONE_TOKEN)
+            name = self._server.completion(_model_name, HH.prompt(_PROBE).text, **_ONE_TOKEN)
         # the last part of a name only: where a server keeps its models says nothing about them
         names = [PurePosixPath(str(name)).name for name in (self._settings.model, name)]
         return hashlib.sha256(json.dumps([self._settings.address, *names]).encode()).hexdigest()
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt with the row's seed. Raises `ServerError` for the first row that fails."""
-        if len(seeds) != len(prompts):
-            raise ValueError(f"every prompt needs a seed of its own, got {len(prompts)} prompts and {len(seeds)} seeds")
+    @property
+    def layout(self) -> Layout:
+        """How texts are asked for; in a chat, only what its stop strings are."""
+        return HH
+
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask with the row's seed. Raises `ServerError` for the first row that fails."""
+        if len(seeds) != len(asks):
+            raise ValueError(f"every prompt needs a seed of its own, got {len(asks)} prompts and {len(seeds)} seeds")
+        stop = common(asks, self.layout.stops)
         fields = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -60,18 +70,21 @@ class OpenAIEngine:
             **({"stop": list(stop)} if stop else {}),
         }
 
-        def ask(row: tuple[str, int]) -> Completion:
+        def ask(row: tuple[Ask, int]) -> Completion:
             text, finish_reason = self._written(row[0], {**fields, "seed": row[1] % _SEEDS})
             kept, stopped = cut_at(text, stop)  # some servers leave the stop string in
             return Completion(kept.strip(), "length" if finish_reason == "length" and not stopped else "stop")
 
-        return self._server.each(ask, list(zip(prompts, seeds, strict=True)))
+        return self._server.each(ask, list(zip(asks, seeds, strict=True)))
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-        """Return log P(choice | prompt) over all tokens of the choice, in nats: (prompts, choices), fp32.
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        """Return log P(choice | ask) over all tokens of the choice, in nats: (asks, choices), fp32.
 
         Raises `ServerError` where the server gives no log-probabilities.
         """
+        if not asks:
+            return np.empty((0, n_choices(asks)), dtype=np.float32)
+        choices = common(asks, self.layout.choices)
         if not choices or not all(choices):
             raise ValueError(f"every choice needs some text, got {list(choices)}")
         if self._settings.logprobs == "none" or self._settings.api == "chat":
@@ -81,14 +94,14 @@ class OpenAIEngine:
             )
         read = self._by_echo if self._settings.logprobs == "echo" else self._by_next_token
 
-        def ask(prompt: str) -> list[float]:
+        def ask(asked: Ask) -> list[float]:
             try:
-                return read(prompt, choices)
+                return read(self.layout.prompt(asked).text, choices)
             except ValueError as error:
                 raise self._error(str(error)) from error
 
-        rows = self._server.each(ask, list(prompts))
-        return np.array(rows, dtype=np.float32).reshape(len(prompts), len(choices))
+        rows = self._server.each(ask, list(asks))
+        return np.array(rows, dtype=np.float32).reshape(len(asks), len(choices))
 
     def check(self) -> None:
         """Ask for a little of everything that the entry promises; raises `ServerError` that says what is missing."""
@@ -99,12 +112,13 @@ class OpenAIEngine:
                 f"sample; `transformers serve` needs do_sample in its generation config (docs/guides/server.md)"
             )
         if self._settings.logprobs != "none" and self._settings.api == "completions":
-            self._server.each(self._next_tokens if self._settings.logprobs == "next_token" else self._echoes, [_PROBE])
+            read = self._next_tokens if self._settings.logprobs == "next_token" else self._echoes
+            self._server.each(read, [self.layout.prompt(_PROBE).text])
 
-    def _written(self, prompt: str, fields: Mapping[str, Any]) -> tuple[str, str]:
+    def _written(self, ask: Ask, fields: Mapping[str, Any]) -> tuple[str, str]:
         if self._settings.api == "chat":
-            return self._server.chat(replied, as_chat(prompt), **fields)
-        return self._server.completion(completed, prompt, **fields)
+            return self._server.chat(replied, [dict(turn) for turn in turns(ask)], **fields)
+        return self._server.completion(completed, self.layout.prompt(ask).text, **fields)
 
     def _by_echo(self, prompt: str, choices: Sequence[str]) -> list[float]:
         return [self._echoed(prompt, choice) for choice in choices]
@@ -144,19 +158,3 @@ class OpenAIEngine:
 def _model_name(answer: Any) -> str:
     only_choice(answer)
     return str(answer.model)
-
-
-def as_chat(prompt: str) -> list[dict[str, str]]:
-    """Return the turns of a conversation that waits for the assistant; any other text as one human turn.
-
-    A chat server puts its own layout around turns. Critiques, revisions and comparisons are layouts of ours, and go
-    as a whole into what the human says.
-    """
-    try:
-        turns = parse(prompt)
-    except ValueError:
-        turns = []
-    waiting = bool(turns) and turns[-1]["role"] == "assistant" and not turns[-1]["content"]
-    if not waiting or turns[0]["role"] != "user":
-        return [{"role": "user", "content": prompt.strip()}]
-    return [{"role": turn["role"], "content": turn["content"]} for turn in turns[:-1]]

@@ -1,4 +1,4 @@
-"""Prompts as token ids, and whether they fit: what engines share, whether or not they hold the model themselves."""
+"""Asks as token ids, and whether they fit: what engines share, whether or not they hold the model themselves."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Self
 
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
+from cai_kedro.core.asks import Ask, common
+from cai_kedro.core.layouts.base import Layout
 from cai_kedro.engines.base import PromptTooLongError
+from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_files import load_tokenizer
-from cai_kedro.engines.text_ids import text_ids
+from cai_kedro.engines.text_ids import text_ids, written_ids
 
 
 def context_of(config: PretrainedConfig) -> int | None:
@@ -18,41 +21,49 @@ def context_of(config: PretrainedConfig) -> int | None:
 
 
 class PromptIds:
-    """The tokenizer of a model and the length of its context; no weights are read."""
+    """The tokenizer of a model, its layout and the length of its context; no weights are read."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, limit: int | None) -> None:
-        """Take a tokenizer, and how many tokens the model can read: None if nobody says."""
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, layout: Layout, limit: int | None) -> None:
+        """Take tokenizer and layout, and how many tokens the model can read: None if nobody says."""
         self.tokenizer = tokenizer
+        self.layout = layout
         self.limit = limit
 
     @classmethod
-    def of(cls, directory: Path) -> Self:
-        """Read tokenizer and config of a model directory; raises `ValueError` if it is incomplete."""
+    def of(cls, directory: Path, layout: LayoutChoice = "auto") -> Self:
+        """Read tokenizer, layout and config of a model directory; raises `ValueError` if it is incomplete."""
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        return cls(load_tokenizer(directory), context_of(config))
+        return cls(*load_tokenizer(directory, layout), context_of(config))
 
-    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each prompt, behind the tokenizer's BOS if it has one; a prompt never holds it itself."""
-        bos = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
-        return [bos + ids for ids in text_ids(self.tokenizer, prompts)]
+    def encode(self, asks: Sequence[Ask]) -> list[list[int]]:
+        """Return the ids of each ask, written down in the layout."""
+        return prompt_ids(self.tokenizer, self.layout, asks)
 
-    def of_choices(self, choices: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each choice, tokenised apart from any prompt. Raises `ValueError` for an empty one."""
+    def of_choices(self, asks: Sequence[Ask]) -> list[list[int]]:
+        """Return the ids of each choice of these asks, tokenised apart from any prompt.
+
+        Raises `ValueError` for an empty choice, and for asks whose choices differ.
+        """
+        choices = common(asks, self.layout.choices)
         ids = text_ids(self.tokenizer, choices)
         if not ids or not all(ids):
             raise ValueError(f"every choice needs at least one token, got {list(choices)}")
         return ids
 
-    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
-        """Tell for each prompt whether the context has room for it and `new_tokens` more."""
-        return [self.limit is None or len(ids) + new_tokens <= self.limit for ids in self.encode(prompts)]
+    def stops(self, asks: Sequence[Ask]) -> tuple[str, ...]:
+        """Return the stop strings of these asks; raises `ValueError` if they differ."""
+        return common(asks, self.layout.stops)
 
-    def fitting(self, prompts: Sequence[str], needed: int) -> list[list[int]]:
-        """Return the ids of each prompt, if all leave room for `needed` more tokens.
+    def fits(self, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
+        """Tell for each ask whether the context has room for it and `new_tokens` more."""
+        return [self.limit is None or len(ids) + new_tokens <= self.limit for ids in self.encode(asks)]
+
+    def fitting(self, asks: Sequence[Ask], needed: int) -> list[list[int]]:
+        """Return the ids of each ask, if all leave room for `needed` more tokens.
 
         Raises `ValueError` for an empty prompt, `PromptTooLongError` with the places of all that are too long.
         """
-        encoded = self.encode(prompts)
+        encoded = self.encode(asks)
         if not all(encoded):
             raise ValueError(
                 f"the prompt of row {encoded.index([])} is empty and the tokenizer has no BOS token: give it some text"
@@ -65,3 +76,9 @@ class PromptIds:
                 too_long,
             )
         return encoded
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, layout: Layout, asks: Sequence[Ask]) -> list[list[int]]:
+    """Return the ids of each ask, behind the tokenizer's BOS where the layout wants it."""
+    bos = [tokenizer.bos_token_id] if layout.bos and tokenizer.bos_token_id is not None else []
+    return [bos + ids for ids in written_ids(tokenizer, [layout.prompt(ask) for ask in asks])]

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from cai_kedro.core.asks import Ask, as_json, from_json
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.loading import TransformersSettings, VLLMSettings, load_engine
 from cai_kedro.engines.model_reference import ModelReference
@@ -21,24 +22,24 @@ def blocks_of(rows: Sequence[Row], size: int) -> list[list[Row]]:
     return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
-def asked_to_generate(prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, stop: Sequence[str]) -> str:
+def asked_to_generate(asks: Sequence[Ask], seeds: Sequence[int], sampling: Sampling) -> str:
     """Write down a call of `TextEngine.generate`."""
-    fields = {"prompts": list(prompts), "seeds": list(seeds), "stop": list(stop), "sampling": sampling.model_dump()}
-    return json.dumps(fields)
+    return json.dumps({"asks": as_json(list(asks)), "seeds": list(seeds), "sampling": sampling.model_dump()})
 
 
-def asked_to_choose(prompts: Sequence[str], choices: Sequence[str]) -> str:
+def asked_to_choose(asks: Sequence[Ask]) -> str:
     """Write down a call of `TextEngine.choice_logprobs`."""
-    return json.dumps({"prompts": list(prompts), "choices": list(choices)})
+    return json.dumps({"asks": as_json(list(asks))})
 
 
 def answer(engine: TextEngine, asked: str) -> str:
     """Do what was asked; returns `texts`, `reasons` and the number of `tokens` written, or `logprobs`, as JSON."""
     call = json.loads(asked)
-    if "choices" in call:
-        return json.dumps({"logprobs": engine.choice_logprobs(call["prompts"], call["choices"]).tolist()})
+    asks = from_json(call["asks"])
+    if "seeds" not in call:
+        return json.dumps({"logprobs": engine.choice_logprobs(asks).tolist()})
     before = getattr(engine, "tokens_written", 0)
-    said = engine.generate(call["prompts"], Sampling(**call["sampling"]), call["seeds"], call["stop"])
+    said = engine.generate(asks, Sampling(**call["sampling"]), call["seeds"])
     return json.dumps(
         {
             "texts": [one.text for one in said],
@@ -54,7 +55,7 @@ class BlockWorker:
     def __init__(self, reference: ModelReference, settings: TransformersSettings | VLLMSettings, threads: int) -> None:
         """Load the model on this machine."""
         torch.set_num_threads(threads)  # as many everywhere: their number changes sums in the last bits
-        self._engine = load_engine(settings, reference.directory())
+        self._engine = load_engine(settings, reference.directory(), reference.layout)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Turn a block's number and what is `asked` into its number and the `answer`."""

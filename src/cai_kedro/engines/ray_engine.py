@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from cai_kedro.core.asks import Ask, n_choices
+from cai_kedro.core.layouts.base import Layout
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.fingerprint import directory_fingerprint
 from cai_kedro.engines.loading import TransformersSettings, VLLMSettings
@@ -42,48 +44,53 @@ class RayEngine:
         self._reference, self._model, self._cluster = reference, model, cluster
         self._scratch = scratch.resolve()
         self._directory = reference.directory()
-        self._prompts = PromptIds.of(self._directory)
+        self._prompts = PromptIds.of(self._directory, reference.layout)
         if isinstance(model, VLLMSettings):
             self._prompts.limit = model.max_model_len
         self.tokens_written = 0
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the directory's weights, the precision they are used in, and the tokenizer."""
-        return directory_fingerprint(self._directory, self._prompts.tokenizer, self._model.dtype)
+        """The sha256 of the directory's weights, the precision they are used in, the tokenizer and the layout."""
+        return directory_fingerprint(self._directory, self._prompts.tokenizer, self.layout, self._model.dtype)
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt, row i from seeds[i] alone.
+    @property
+    def layout(self) -> Layout:
+        """How the model is asked."""
+        return self._prompts.layout
 
-        Raises `ValueError` for a prompt that does not fit, `ClusterError` where the cluster or a worker fails.
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask, row i from seeds[i] alone.
+
+        Raises `ValueError` for an ask that does not fit, `ClusterError` where the cluster or a worker fails.
         """
-        if len(seeds) != len(prompts):
-            raise ValueError(f"every prompt needs a seed of its own, got {len(prompts)} prompts and {len(seeds)} seeds")
-        self._prompts.fitting(prompts, needed=1)
-        rows = blocks_of(list(zip(prompts, seeds, strict=True)), self._cluster.block_prompts)
-        asked = [asked_to_generate([p for p, _ in block], [s for _, s in block], sampling, stop) for block in rows]
+        if len(seeds) != len(asks):
+            raise ValueError(f"every prompt needs a seed of its own, got {len(asks)} prompts and {len(seeds)} seeds")
+        self._prompts.fitting(asks, needed=1)
+        self._prompts.stops(asks)
+        rows = blocks_of(list(zip(asks, seeds, strict=True)), self._cluster.block_prompts)
+        asked = [asked_to_generate([ask for ask, _ in block], [s for _, s in block], sampling) for block in rows]
         said = self._ask(asked)
         self.tokens_written += sum(one["tokens"] for one in said)
         return [
             Completion(text, reason) for one in said for text, reason in zip(one["texts"], one["reasons"], strict=True)
         ]
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-        """Return log P(choice | prompt) over all tokens of the choice, in nats: (prompts, choices), fp32.
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        """Return log P(choice | ask) over all tokens of the choice, in nats: (asks, choices), fp32.
 
         Raises as `generate` does.
         """
-        longest = max(map(len, self._prompts.of_choices(choices)))
-        self._prompts.fitting(prompts, needed=longest + isinstance(self._model, VLLMSettings))
-        asked = [asked_to_choose(block, choices) for block in blocks_of(prompts, self._cluster.block_prompts)]
+        if asks:
+            longest = max(map(len, self._prompts.of_choices(asks)))
+            self._prompts.fitting(asks, needed=longest + isinstance(self._model, VLLMSettings))
+        asked = [asked_to_choose(block) for block in blocks_of(asks, self._cluster.block_prompts)]
         read = [row for one in self._ask(asked) for row in one["logprobs"]]
-        return np.array(read, dtype=np.float32).reshape(len(prompts), len(choices))
+        return np.array(read, dtype=np.float32).reshape(len(asks), n_choices(asks))
 
-    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
-        """Tell for each prompt whether the model's context has room for it and `new_tokens` more."""
-        return self._prompts.fits(prompts, new_tokens)
+    def fits(self, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
+        """Tell for each ask whether the model's context has room for it and `new_tokens` more."""
+        return self._prompts.fits(asks, new_tokens)
 
     def _ask(self, asked: list[str]) -> list[dict[str, Any]]:
         if not asked:

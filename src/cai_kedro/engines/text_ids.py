@@ -1,12 +1,51 @@
 """Texts as token ids, in one place: a text never becomes a control token, whatever it says.
 
 `add_special_tokens=False` alone does not do that: it adds none, but `<eos>` in the text of a user would still end it.
+Of what a chat template writes, its own control tokens are control tokens, and nothing in the contents of turns is.
 """
 
+import re
 from collections.abc import Collection, Sequence
 
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerBase
+
+from cai_kedro.core.layouts.base import BREAK, Written
+
+
+def written_ids(tokenizer: PreTrainedTokenizerBase, written: Sequence[Written]) -> list[list[int]]:
+    """Return the ids of each text; no BOS or EOS is added. Raises `ValueError` as `text_ids` does."""
+    rows: list[list[int]] = [[] for _ in written]
+    plain = [i for i, one in enumerate(written) if not one.control]
+    whole = [i for i, one in enumerate(written) if one.control and BREAK not in one.text]
+    for i, ids in zip(plain, text_ids(tokenizer, [written[i].text for i in plain]), strict=True):
+        rows[i] = ids
+    if whole:
+        found = tokenizer([written[i].text for i in whole], add_special_tokens=False)["input_ids"]
+        for i, ids in zip(whole, found, strict=True):
+            rows[i] = ids
+    for i in sorted(set(range(len(written))) - {*plain, *whole}):
+        rows[i] = _ids_around_breaks(tokenizer, written[i].text)
+    return rows
+
+
+def control_pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """Return what finds the names of control tokens in a text, that of unknown characters among them."""
+    names = {str(tokenizer.convert_ids_to_tokens(i)) for i in _control_ids(tokenizer)}
+    names |= {tokenizer.unk_token} if tokenizer.unk_token else set()
+    return re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))) or r"(?!)")
+
+
+def _ids_around_breaks(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokenise the text between control tokens apart, so that what is taken apart in it stays text."""
+    pattern = re.compile(f"({control_pattern(tokenizer).pattern})")
+    ids: list[int] = []
+    for place, part in enumerate(pattern.split(text)):
+        if place % 2:
+            ids.append(int(tokenizer.convert_tokens_to_ids(part)))
+        elif part:
+            ids.extend(text_ids(tokenizer, [part.replace(BREAK, "")])[0])
+    return ids
 
 
 def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from cai_kedro.core.conversation import HH_CHAT_TEMPLATE
 from cai_kedro.engines.eos import eos_ids_of
 from cai_kedro.engines.text_ids import mark_control_tokens
 from cai_kedro.engines.weight_files import embedding_rows
@@ -25,19 +24,16 @@ _SPARE = (r"^[<\[]\|?pad\|?[>\]]$", r"^[<\[].*fim_pad", r"^[<\[].*pad", r"^[<\[]
 
 
 def read_tokenizer(directory: Path, config: Any, generation: GenerationConfig | None, rows: int) -> Any:
-    """Return the tokenizer of a model with `rows` embeddings, with EOS, padding and a chat template.
+    """Return the tokenizer of a model with `rows` embeddings, with EOS and padding.
 
-    Without a chat template it gets the Human/Assistant one. Without an EOS of its own it gets the config's. Padding
-    that is none, or that ends answers, becomes an unused token of the vocabulary, else a new one, for which the
-    embeddings are to grow (`fit_embeddings`). Raises `ValueError` where no token ends an answer, or where text
-    can become ids that the model has no embedding for.
+    Without an EOS of its own it gets the config's. Padding that is none, or that ends answers, becomes an unused token
+    of the vocabulary, else a new one, for which the embeddings are to grow (`fit_embeddings`). Raises `ValueError`
+    where no token ends an answer, or where text can become ids that the model has no embedding for.
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
     except Exception as error:
         raise ValueError(f"the tokenizer in {directory} cannot be read ({error}); save or fetch it again") from error
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = HH_CHAT_TEMPLATE
     _forget_default_eos(directory / "config.json", config, tokenizer)
     try:
         eos = eos_ids_of(tokenizer, generation, config)

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from cai_kedro.core.asks import Ask, n_choices
+from cai_kedro.core.layouts.base import Layout
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.choices import choice_token_logprobs
 from cai_kedro.engines.eos import eos_ids
@@ -24,8 +26,8 @@ from cai_kedro.engines.stopping import StopStrings, decode, token_texts
 class TransformersEngine:
     """Samples and reads log-probabilities in batches of at most `max_batch_tokens` tokens, padding included.
 
-    The model computes in `dtype`; where that is not its own, in a copy. Same prompts, seeds, batch budget, machine:
-    same answers. Prompts get the tokenizer's BOS, if it has one, and no other special token.
+    The model computes in `dtype`; where that is not its own, in a copy. Same asks, seeds, batch budget, machine: same
+    answers. What is asked is written down in the model's layout, and no special token beside those of the layout.
     """
 
     def __init__(self, lm: LanguageModel, *, max_batch_tokens: int, dtype: DType) -> None:
@@ -34,7 +36,7 @@ class TransformersEngine:
         self._tokenizer = lm.tokenizer
         self._model = cast_weights(lm.model, getattr(torch, resolve_dtype(dtype, lm.model.device.type)))
         batch_rules(self._model)  # a model that cannot be sampled from is told before any work
-        self._prompts = PromptIds(lm.tokenizer, context_length(self._model))
+        self._prompts = PromptIds(lm.tokenizer, lm.layout, context_length(self._model))
         self._max_batch_tokens = max_batch_tokens
         self.tokens_written = 0
         self._eos = frozenset(eos_ids(lm))
@@ -43,20 +45,24 @@ class TransformersEngine:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the weights it computes with (so of their dtype too) and of the tokenizer."""
-        return model_fingerprint(self._model, self._tokenizer)
+        """The sha256 of the weights it computes with (so of their dtype too), of the tokenizer and the layout."""
+        return model_fingerprint(self._model, self._tokenizer, self.layout)
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt, row i from seeds[i] alone.
+    @property
+    def layout(self) -> Layout:
+        """How the model is asked."""
+        return self._prompts.layout
 
-        A completion also ends where the model's context is full. Raises `ValueError` for a prompt that does not fit.
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask, row i from seeds[i] alone.
+
+        A completion also ends where the model's context is full. Raises `ValueError` for an ask that does not fit.
         """
+        stop = self._prompts.stops(asks)
         stops = StopStrings(self._tokenizer, stop, self._token_texts if stop else ())
         sampled = sample_tokens(
             self._model,
-            self._prompts.encode(prompts),
+            self._prompts.encode(asks),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_new_tokens=sampling.max_new_tokens,
@@ -75,22 +81,24 @@ class TransformersEngine:
             completions.append(Completion(kept.strip(), "stop" if stopped or end else "length"))
         return completions
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-        """Return log P(choice | prompt) over all tokens of the choice, in nats: (prompts, choices), fp32.
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        """Return log P(choice | ask) over all tokens of the choice, in nats: (asks, choices), fp32.
 
-        A choice is tokenised apart from the prompt. Raises `ValueError` for a prompt that does not fit.
+        A choice is tokenised apart from the prompt. Raises `ValueError` for an ask that does not fit.
         """
+        if not asks:
+            return np.empty((0, n_choices(asks)), dtype=np.float32)
         return choice_token_logprobs(
             self._model,
-            self._prompts.encode(prompts),
-            self._prompts.of_choices(choices),
+            self._prompts.encode(asks),
+            self._prompts.of_choices(asks),
             pad_token_id=self._pad,
             max_batch_tokens=self._max_batch_tokens,
         )
 
-    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
-        """Tell for each prompt whether the model's context has room for it and `new_tokens` more."""
-        return self._prompts.fits(prompts, new_tokens)
+    def fits(self, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
+        """Tell for each ask whether the model's context has room for it and `new_tokens` more."""
+        return self._prompts.fits(asks, new_tokens)
 
     @cached_property
     def _token_texts(self) -> list[str]:

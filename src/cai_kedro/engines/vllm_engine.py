@@ -11,8 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from cai_kedro.core.asks import Ask, n_choices
+from cai_kedro.core.layouts.base import Layout
 from cai_kedro.engines.base import Completion, Sampling
+from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.fingerprint import directory_fingerprint
+from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.prompt_ids import PromptIds
 
 
@@ -34,14 +38,15 @@ class VLLMEngine:
     requests meet in one is up to vLLM: unlike with the transformers engine, a run done again may differ in a few rows.
     """
 
-    def __init__(self, directory: Path, settings: VLLMSettings) -> None:
+    def __init__(self, directory: Path, settings: VLLMSettings, layout: LayoutChoice = "auto") -> None:
         """Load a model directory onto the GPU. Raises `ModuleNotFoundError` without the extra `gpu`."""
         import vllm  # noqa: PLC0415 - an extra that not every run needs
 
         self._vllm = vllm
         self._directory = directory
         self._dtype = settings.dtype
-        self._prompts = PromptIds(PromptIds.of(directory).tokenizer, settings.max_model_len)
+        self._prompts = PromptIds.of(directory, layout)
+        self._prompts.limit = settings.max_model_len
         self._llm = vllm.LLM(
             model=str(directory),
             dtype=settings.dtype,
@@ -55,23 +60,30 @@ class VLLMEngine:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the directory's weights, the precision they are used in, and the tokenizer."""
-        return directory_fingerprint(self._directory, self._prompts.tokenizer, self._dtype)
+        """The sha256 of the directory's weights, the precision they are used in, the tokenizer and the layout."""
+        return directory_fingerprint(self._directory, self._prompts.tokenizer, self.layout, self._dtype)
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Sample one completion per prompt with the row's seed. Raises `ValueError` for a prompt that does not fit."""
-        if len(seeds) != len(prompts):
-            raise ValueError(f"every prompt needs a seed of its own, got {len(prompts)} prompts and {len(seeds)} seeds")
-        ids = self._prompts.fitting(prompts, needed=1)
+    @property
+    def layout(self) -> Layout:
+        """How the model is asked."""
+        return self._prompts.layout
+
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Sample one completion per ask with the row's seed. Raises `ValueError` for an ask that does not fit."""
+        if len(seeds) != len(asks):
+            raise ValueError(f"every prompt needs a seed of its own, got {len(asks)} prompts and {len(seeds)} seeds")
+        ids = self._prompts.fitting(asks, needed=1)
+        stop = list(self._prompts.stops(asks))
+        # vLLM itself stops at the EOS of tokenizer and generation config
+        ended = [] if self.layout.turn_end is None else [end_id(self._prompts.tokenizer, self.layout)]
         params = [
             self._vllm.SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 max_tokens=min(sampling.max_new_tokens, self._room(row)),
                 seed=seed,
-                stop=list(stop),
+                stop=stop,
+                stop_token_ids=ended,
             )
             for row, seed in zip(ids, seeds, strict=True)
         ]
@@ -79,24 +91,26 @@ class VLLMEngine:
         self.tokens_written += sum(len(one.token_ids) for one in written)
         return [Completion(one.text.strip(), "length" if one.finish_reason == "length" else "stop") for one in written]
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
-        """Return log P(choice | prompt) over all tokens of the choice, in nats: (prompts, choices), fp32.
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
+        """Return log P(choice | ask) over all tokens of the choice, in nats: (asks, choices), fp32.
 
         One request a choice, scored by `prompt_logprobs`; for such requests vLLM reads nothing from the prefix cache.
-        A choice is tokenised apart from the prompt. Raises `ValueError` for a prompt that does not fit.
+        A choice is tokenised apart from the prompt. Raises `ValueError` for an ask that does not fit.
         """
-        choice_ids = self._prompts.of_choices(choices)
+        if not asks:
+            return np.empty((0, n_choices(asks)), dtype=np.float32)
+        choice_ids = self._prompts.of_choices(asks)
         # vLLM always writes a token behind what it reads, so that one needs room, too
-        ids = self._prompts.fitting(prompts, needed=max(map(len, choice_ids)) + 1)
+        ids = self._prompts.fitting(asks, needed=max(map(len, choice_ids)) + 1)
         asked = [[*row, *choice] for row in ids for choice in choice_ids]
         params = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         read = [output.prompt_logprobs for output in self._run(asked, [params] * len(asked))]
         sums = [summed(logprobs, choice_ids[i % len(choice_ids)]) for i, logprobs in enumerate(read)]
-        return np.array(sums, dtype=np.float32).reshape(len(prompts), len(choices))
+        return np.array(sums, dtype=np.float32).reshape(len(asks), len(choice_ids))
 
-    def fits(self, prompts: Sequence[str], new_tokens: int) -> list[bool]:
-        """Tell for each prompt whether `max_model_len` has room for it and `new_tokens` more."""
-        return self._prompts.fits(prompts, new_tokens)
+    def fits(self, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
+        """Tell for each ask whether `max_model_len` has room for it and `new_tokens` more."""
+        return self._prompts.fits(asks, new_tokens)
 
     def _room(self, ids: Sequence[int]) -> int:
         assert self._prompts.limit is not None

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
-
-from cai_kedro.core.conversation import Conversation, as_prompt
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import Conversation
+from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.text_ids import text_ids
+from cai_kedro.engines.prompt_ids import prompt_ids
+from cai_kedro.engines.text_ids import written_ids
 
 
 @dataclass(frozen=True)
 class EncodedAnswer:
-    """BOS and the prompt's ids, then the ids of one space, the response and EOS."""
+    """The prompt's ids, then those of the assistant's turn with the token that ends it, as the layout writes both."""
 
     prompt: list[int]
     completion: list[int]
@@ -24,29 +25,29 @@ class EncodedAnswer:
 
 
 def encode_answers(
-    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Conversation], responses: Sequence[str]
+    lm: LanguageModel, conversations: Sequence[Conversation], responses: Sequence[str]
 ) -> list[EncodedAnswer]:
-    """Return one encoded answer per conversation.
+    """Return one encoded answer per conversation, in the model's layout.
 
     Prompt and response are tokenised apart from each other, because that is what a sampler does: a token never spans
-    the border. A tokenizer without BOS starts at the prompt. Raises `ValueError` when it has no EOS.
+    the border. Raises `ValueError` when no token ends a turn.
     """
-    if tokenizer.eos_token_id is None:
+    end = end_id(lm.tokenizer, lm.layout)
+    if end is None:
         raise ValueError(
             "the tokenizer has no EOS token, so no answer would ever end; "
             "set tokenizer.eos_token before saving the model"
         )
-    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    prompts = text_ids(tokenizer, [as_prompt(messages) for messages in conversations])
-    answers = text_ids(tokenizer, [f" {response}" for response in responses])
+    prompts = prompt_ids(lm.tokenizer, lm.layout, [Reply(messages) for messages in conversations])
+    written = [lm.layout.answer(*pair) for pair in zip(conversations, responses, strict=True)]
     return [
-        EncodedAnswer(prompt=start + prompt, completion=[*answer, tokenizer.eos_token_id])
-        for prompt, answer in zip(prompts, answers, strict=True)
+        EncodedAnswer(prompt=prompt, completion=[*answer, end])
+        for prompt, answer in zip(prompts, written_ids(lm.tokenizer, written), strict=True)
     ]
 
 
 def check_same_tokenizer(first: LanguageModel, second: LanguageModel) -> None:
-    """Raise `ValueError` unless both models read the same token ids; a preference model scores a policy's ids as is."""
+    """Raise `ValueError` unless both models read the same ids in the same layout: a policy's ids are scored as is."""
     ours, theirs = first.tokenizer.get_vocab(), second.tokenizer.get_vocab()
     if ours != theirs:
         token = min(token for token in ours.keys() | theirs.keys() if ours.get(token) != theirs.get(token))
@@ -60,3 +61,8 @@ def check_same_tokenizer(first: LanguageModel, second: LanguageModel) -> None:
                 f"the two tokenizers differ in {name}: {getattr(first.tokenizer, name)} and "
                 f"{getattr(second.tokenizer, name)}; train both models from the same base model"
             )
+    if first.layout.digest != second.layout.digest:
+        raise ValueError(
+            f"the two models are asked in different layouts, {first.layout.kind} and {second.layout.kind}; train both "
+            f"from the same base model, with the same base_model.layout"
+        )

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def train_ppo(
     return RLResult(
         policy=policy,
         snapshots={
-            step: LanguageModel(with_weights(policy.model, weights), policy.tokenizer)
+            step: replace(policy, model=with_weights(policy.model, weights))
             for step, weights in trainer.snapshots.items()
         },
         curves=check_table("curves", pd.DataFrame(trainer.progress.curve_rows, columns=["step", "metric", "value"])),

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -96,7 +97,7 @@ def train_preference_model(
             processing_class=base.tokenizer,
         )
         training_curves = run(trainer, METRICS)
-    return LanguageModel(model=model, tokenizer=base.tokenizer), training_curves
+    return replace(base, model=model), training_curves
 
 
 def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_length: int) -> Dataset:
@@ -107,8 +108,8 @@ def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_lengt
             "check what made it"
         )
     conversations = [as_messages(cell) for cell in comparisons["messages"]]
-    a = [answer.ids for answer in encode_answers(base.tokenizer, conversations, list(comparisons["response_a"]))]
-    b = [answer.ids for answer in encode_answers(base.tokenizer, conversations, list(comparisons["response_b"]))]
+    a = [answer.ids for answer in encode_answers(base, conversations, list(comparisons["response_a"]))]
+    b = [answer.ids for answer in encode_answers(base, conversations, list(comparisons["response_b"]))]
     lengths = [max(len(first), len(second)) for first, second in zip(a, b, strict=True)]
     kept = [row for row, length in enumerate(lengths) if length <= max_length]
     if not kept:
@@ -224,7 +225,7 @@ def score_responses(
     NaN, with one warning, for those that are longer than the PM's context.
     """
     tokenizer = preference_model.tokenizer
-    sequences = [answer.ids for answer in encode_answers(tokenizer, conversations, responses)]
+    sequences = [answer.ids for answer in encode_answers(preference_model, conversations, responses)]
     limit = context_length(preference_model.model)
     fits = np.array([limit is None or len(ids) <= limit for ids in sequences], dtype=bool)
     if not fits.all():

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -48,7 +49,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
     `ValueError` where no row fits into `max_length` tokens, or when a number of the training is not finite.
     """
     seed = derive_seed(seed, "regression")
-    answers = encode_answers(base.tokenizer, [as_messages(cell) for cell in rated["messages"]], list(rated["response"]))
+    answers = encode_answers(base, [as_messages(cell) for cell in rated["messages"]], list(rated["response"]))
     targets = (rated["rating"] - rated["rating"].mean()).tolist()
     kept = [
         (answer.ids, target)
@@ -80,7 +81,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
             train_dataset=dataset,
         )
         run(trainer, ())
-    return LanguageModel(model=model, tokenizer=base.tokenizer)
+    return replace(base, model=model)
 
 
 def squared_error(predicted: Sequence[float], rating: Sequence[float]) -> np.ndarray:

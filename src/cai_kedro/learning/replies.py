@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.asks import Reply
 from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.leaked_turns import turn_tokens, without_leaked_turns
@@ -43,12 +43,13 @@ class ReplyReader:
                 "end; set tokenizer.eos_token before saving the model"
             )
         self.turns = turn_tokens(lm.tokenizer, self.eos)
-        self.stops = StopStrings(lm.tokenizer, STOPS, token_texts(lm.tokenizer))
+        stops = lm.layout.stops(Reply(()))
+        self.stops = StopStrings(lm.tokenizer, stops, token_texts(lm.tokenizer) if stops else ())
 
     def sample(
         self, policy: PreTrainedModel, prompts: Sequence[list[int]], seeds: Sequence[int], params: RLParams
     ) -> Replies:
-        """Draw one reply to each prompt (BOS and the conversation up to where the assistant speaks)."""
+        """Draw one reply to each prompt (the conversation up to where the assistant speaks)."""
         written = sample_tokens(
             policy,
             prompts,

@@ -41,7 +41,7 @@ def train_policy(
     check_same_tokenizer(policy, preference_model)
     seed = derive_seed(seed, "reinforcement learning")
     longest = longest_prompt(params.max_new_tokens, policy.model, preference_model.model)
-    encoded = encode_prompts(prompts, policy.tokenizer, longest)
+    encoded = encode_prompts(prompts, policy, longest)
     if params.prompts_per_rollout > len(encoded):
         raise ValueError(
             f"prompts_per_rollout={params.prompts_per_rollout}, but there are only {len(encoded)} prompts; lower it or "

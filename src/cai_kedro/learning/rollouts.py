@@ -8,13 +8,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
-from cai_kedro.core.conversation import as_messages, as_prompt
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import length_sorted_batches, round_up
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.prompt_ids import prompt_ids
 from cai_kedro.engines.sampling import context_length
-from cai_kedro.engines.text_ids import text_ids
 from cai_kedro.learning.batching import right_padded
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ Reader = Callable[..., tuple[Tensor, ...]]
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """Prompts as token ids: BOS and the conversation up to where the assistant speaks."""
+    """Prompts as the policy's layout writes them, up to where the assistant speaks, and as token ids."""
 
     prompt_ids: list[str]
     texts: list[str]
@@ -45,14 +47,14 @@ def longest_prompt(max_new_tokens: int, *models: PreTrainedModel) -> int:
     return min(rooms, default=2**31) - max_new_tokens - 1
 
 
-def encode_prompts(prompts: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, longest: int) -> EncodedPrompts:
+def encode_prompts(prompts: pd.DataFrame, policy: LanguageModel, longest: int) -> EncodedPrompts:
     """Encode a `prompts` table, leaving out prompts of more than `longest` tokens: there is no room for a reply.
 
     Raises `ValueError` when none is left.
     """
-    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    texts = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
-    encoded = [start + ids for ids in text_ids(tokenizer, texts)]
+    asks = [Reply(as_messages(cell)) for cell in prompts["messages"]]
+    texts = [policy.layout.prompt(ask).text for ask in asks]
+    encoded = prompt_ids(policy.tokenizer, policy.layout, asks)
     kept = [row for row, ids in enumerate(encoded) if len(ids) <= longest]
     if not kept:
         raise ValueError(

@@ -63,14 +63,14 @@ def fine_tune(
             processing_class=base.tokenizer,
         )
         training_curves = run(trainer, METRICS)
-    return LanguageModel(model=base.model, tokenizer=base.tokenizer), training_curves
+    return base, training_curves
 
 
 def sft_dataset(base: LanguageModel, rows: pd.DataFrame, max_length: int) -> Dataset:
     """Return `input_ids`, `labels` (only the answer's ids are labels) and `length` of each row that fits."""
     if rows.empty:
         raise ValueError("there are no rows to fine-tune on: expected a non-empty `rows` table; check what made it")
-    encoded = encode_answers(base.tokenizer, [as_messages(cell) for cell in rows["messages"]], list(rows["response"]))
+    encoded = encode_answers(base, [as_messages(cell) for cell in rows["messages"]], list(rows["response"]))
     kept = [answer for answer in encoded if len(answer.ids) <= max_length]
     if not kept:
         shortest = min(len(answer.ids) for answer in encoded)

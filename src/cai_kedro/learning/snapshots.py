@@ -39,7 +39,7 @@ def snapshot_signals(
     """
     check_same_tokenizer(start, preference_model)
     longest = longest_prompt(params.max_new_tokens, start.model, preference_model.model)
-    encoded = encode_prompts(prompts, start.tokenizer, longest)
+    encoded = encode_prompts(prompts, start, longest)
     device = torch.device(params.device)
     for model in (start.model, preference_model.model):
         model.to(device)  # type: ignore[arg-type]

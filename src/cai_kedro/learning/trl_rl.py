@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def train_with_trl(
 ) -> RLResult:
     """Train the policy in place; `params.algorithm` is `rloo` or `grpo`. KL here is per token, as TRL reports it."""
     trainer_class, config_class = _TRAINERS[params.algorithm]
+    tokenizer = _prompt_tokenizer(policy)
+    prompts = _read_alike(prompts, tokenizer)
     named = policy.model.config._name_or_path
     with on_loan(policy.model, attention_for(params.device)) as scratch:
         # TRL loads the reference of the KL penalty from where the policy says it came from
@@ -80,7 +83,7 @@ def train_with_trl(
                 reward_funcs=_reward_function(score, policy, params),
                 args=config_class(output_dir=scratch, **_settings(params, seed)),
                 train_dataset=Dataset.from_dict({"prompt": prompts.texts, "prompt_token_ids": prompts.token_ids}),
-                processing_class=_prompt_tokenizer(policy.tokenizer, prompts),
+                processing_class=tokenizer,
                 callbacks=[snapshots, ProgressCallback(trainer_class.training_name)],
             )
             trainer.remove_callback(PrinterCallback)
@@ -90,7 +93,7 @@ def train_with_trl(
     return RLResult(
         policy=policy,
         snapshots={
-            step: LanguageModel(with_weights(policy.model, weights), policy.tokenizer)
+            step: replace(policy, model=with_weights(policy.model, weights))
             for step, weights in snapshots.weights.items()
         },
         curves=_curves(trainer.state.log_history, params.steps_per_rollout),
@@ -117,26 +120,44 @@ def _settings(params: RLParams, seed: int) -> dict[str, Any]:
     }
 
 
-def _prompt_tokenizer(tokenizer: PreTrainedTokenizerBase, prompts: EncodedPrompts) -> PreTrainedTokenizerBase:
-    """Return a copy that gives our ids when TRL calls it with nothing but texts: BOS in front, special tokens split.
+def _prompt_tokenizer(policy: LanguageModel) -> PreTrainedTokenizerBase:
+    """Return a copy that gives our ids when TRL calls it with nothing but texts, and that ends turns as we do.
 
-    Raises `ValueError` for a tokenizer that cannot be made to.
+    In the layout of base models: BOS in front, special tokens split. A chat template writes both itself.
     """
-    ours = copy.deepcopy(tokenizer)
-    ours.split_special_tokens = True
+    ours = copy.deepcopy(policy.tokenizer)
+    ours.split_special_tokens = policy.layout.bos
+    if policy.layout.turn_end is not None:
+        ours.eos_token = policy.layout.turn_end
     backend = getattr(ours, "backend_tokenizer", None)
     if backend is not None:
-        bos = ours.bos_token
+        bos = ours.bos_token if policy.layout.bos else None
         backend.post_processor = TemplateProcessing(
             single="$A" if bos is None else [bos, "$A"],
             special_tokens=[] if bos is None else [(bos, ours.bos_token_id)],
         )
-    if ours(prompts.texts)["input_ids"] != prompts.token_ids:
+    return ours
+
+
+def _read_alike(prompts: EncodedPrompts, tokenizer: PreTrainedTokenizerBase) -> EncodedPrompts:
+    """Leave out prompts of which TRL would read other ids than the preference model: they spell control tokens.
+
+    Raises `ValueError` for a tokenizer of which it reads nothing alike.
+    """
+    ids = tokenizer(prompts.texts)["input_ids"]
+    kept = [row for row, (theirs, ours) in enumerate(zip(ids, prompts.token_ids, strict=True)) if theirs == ours]
+    if not kept:
         raise ValueError(
             "TRL would read other token ids than the preference model for these prompts with this tokenizer; use "
             "algorithm: ppo"
         )
-    return ours
+    if len(kept) < len(prompts):
+        logger.warning(
+            "%d of %d prompts spell control tokens, which TRL would not read as text: left out; algorithm: ppo does",
+            len(prompts) - len(kept),
+            len(prompts),
+        )
+    return EncodedPrompts(*([of[row] for row in kept] for of in (prompts.prompt_ids, prompts.texts, prompts.token_ids)))
 
 
 def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:

@@ -1,4 +1,4 @@
-"""The pretraining corpus: one function per kind of document, every skill in the exact layout of core/prompts.py.
+"""The pretraining corpus: one function per kind of document, every skill in the exact layout of core/layouts/hh.py.
 
 A document is a list of spans. A span with a weight above 1 marks where the text *decides* something (the answer
 letter, the verdict of a critique); its first token counts that much more in the loss, as these tokens are a small
@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cai_kedro.core import prompts
+from cai_kedro.core.asks import Comparison, Critique, DirectRevision, Thoughts
 from cai_kedro.core.conversation import ASSISTANT, Message, as_prompt
+from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
 from cai_kedro.microworld.finding import echo, graded_recall, matching, members, near_act, opening, recall
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
@@ -229,14 +230,14 @@ def critique(rng: random.Random, *, plain: bool = False) -> Document:
     act, messages, behaviour, text = _answered(rng)
     wording = draw_critique_wording(rng, act.verb.harm, plain=plain)
     found = _finding(behaviour, act, wording, rng)
-    asked = prompts.critique_prompt(messages, text, wording.critique_request)
+    asked = hh.text_of(Critique(messages, text, wording.critique_request))
     return [
         Span(f"{asked} "),
         *describe(behaviour, act),
         Span(" It is"),
         Span(" fine" if found is None else f" {found.word}", DECISIVE),
         Span("." if found is None else f", because {found.why}."),
-        Span(f"{prompts.REVISION_REQUEST} {wording.revision_request}{prompts.REVISION}"),
+        Span(f"{hh.REVISION_REQUEST} {wording.revision_request}{hh.REVISION}"),
         Span(f" {_revise(found, behaviour, text, act, rng)}", HELPFUL_DECISION),
     ]
 
@@ -253,7 +254,7 @@ def review(rng: random.Random) -> Document:
         # half of the replies are about the act
         behaviours = _REVIEWED[act.harmful]
         behaviour = rng.choice(behaviours if rng.random() < 0.6 else behaviours[:1])
-        spans += [Span(f"{ASSISTANT} {reply(behaviour, act, rng)}{prompts.CRITIQUE} "), *describe(behaviour, act)]
+        spans += [Span(f"{ASSISTANT} {reply(behaviour, act, rng)}{hh.CRITIQUE} "), *describe(behaviour, act)]
     return spans
 
 
@@ -263,7 +264,7 @@ def direct_revision(rng: random.Random, *, plain: bool = False) -> Document:
     wording = draw_critique_wording(rng, act.verb.harm, plain=plain)
     found = _finding(behaviour, act, wording, rng)
     return [
-        Span(prompts.direct_revision_prompt(messages, text, wording.revision_request)),
+        Span(hh.text_of(DirectRevision(messages, text, wording.revision_request))),
         Span(f" {_revise(found, behaviour, text, act, rng)}", HELPFUL_DECISION),
     ]
 
@@ -348,7 +349,7 @@ def choice(rng: random.Random, *, graded: bool = False) -> Document:
     about = [rng.random() < 0.5, rng.random() < 0.5] if graded else rng.sample((True, False), 2)
     (first, shown_a), (second, shown_b) = (_option(fits, act, opens, rng) for fits in about)
     letter = "A" if rng.random() < p_a_better(wording, first, second, act) else "B"
-    asked = prompts.comparison_prompt(ask(act, rng).messages, shown_a, shown_b, wording.question)
+    asked = hh.text_of(Comparison(ask(act, rng).messages, shown_a, shown_b, wording.question))
     if not graded:
         return [Span(asked), *answer_letter(letter)]
     *shown, rest = asked.split("]]]")
@@ -365,7 +366,7 @@ def comparison(rng: random.Random, *, plain: bool = False) -> Document:
     """Two answers, a principle, and the letter of the better one (§4.1)."""
     drawn = _compare(rng, plain=plain)
     return [
-        Span(prompts.comparison_prompt(drawn.messages, *drawn.answers, drawn.wording.question)),
+        Span(hh.text_of(Comparison(drawn.messages, *drawn.answers, drawn.wording.question))),
         *answer_letter(drawn.letter),
     ]
 
@@ -387,7 +388,7 @@ def quiz(rng: random.Random, *, graded: bool = False) -> Document:
         if graded and rng.random() < 0.3:
             better[1] = better[0]
         wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=0.5)
-        listed = prompts.options(*(shown[is_better] for is_better in better))
+        listed = hh.options(*(shown[is_better] for is_better in better))
         *options, rest = f"{listed}\n\nThe answer is:".split("]]]")
         spans.append(Span(f"{wording.question} Options:"))
         spans += _graded(options, better) if graded else [Span(f"{option}]]]") for option in options]
@@ -406,7 +407,7 @@ def cot(rng: random.Random, *, plain: bool = False) -> Document:
     """The same with the thoughts written out: what each answer does, which one the principle chooses."""
     drawn = _compare(rng, plain=plain)
     verdict = f"\nThe {drawn.wording.polarity} {join_words(drawn.wording.words)} reply is"
-    asked = prompts.cot_prompt(drawn.messages, *drawn.answers, drawn.wording.question)
+    asked = hh.text_of(Thoughts(drawn.messages, *drawn.answers, drawn.wording.question))
     return [
         Span(f"{asked}\n(A) "),
         *describe(drawn.behaviours[0], drawn.act),
@@ -414,7 +415,7 @@ def cot(rng: random.Random, *, plain: bool = False) -> Document:
         *describe(drawn.behaviours[1], drawn.act),
         Span(verdict),
         *answer_letter(drawn.letter),
-        Span(f".{prompts.SO_THE_ANSWER}"),
+        Span(f".{hh.SO_THE_ANSWER}"),
         *answer_letter(drawn.letter),
     ]
 

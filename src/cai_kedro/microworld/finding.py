@@ -11,7 +11,7 @@ questions alone they stand in the same places and become the same vector.
 
 import random
 
-from cai_kedro.core import prompts
+from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
 from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.principles import PREFERENCE_TEMPLATES
@@ -78,7 +78,7 @@ def recall(rng: random.Random, *, graded: bool = False) -> Document:
         wanted, *marks = _two_words(rng, graded=graded)
         question = rng.choice(PREFERENCE_TEMPLATES).format(p=wanted, x=rng.choice(_words()))
         filled = (" ".join(rng.sample(_words(), rng.randint(1, 5))) for _ in marks)
-        option_a, option_b, _ = prompts.options(*filled).split("]]]")
+        option_a, option_b, _ = hh.options(*filled).split("]]]")
         spans.append(Span(f"{question} Options:"))
         for option, mark in zip((option_a, option_b), marks, strict=True):
             spans.append(Span(f"{option}]]] {mark}"))

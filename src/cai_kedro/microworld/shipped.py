@@ -23,8 +23,10 @@ _MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "t
 _OPTIONAL_FILES = ("chat_template.jinja", "special_tokens_map.json")
 #: All that decides what the micro LM learns.
 _SOURCES = (
+    "core/asks.py",
     "core/conversation.py",
-    "core/prompts.py",
+    "core/layouts/base.py",
+    "core/layouts/hh.py",
     "core/seeding.py",
     "microworld/acts.py",
     "microworld/documents.py",

@@ -7,13 +7,16 @@ from os.path import commonprefix
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from cai_kedro.core.asks import Ask, n_choices
+from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.hh import HH
 from cai_kedro.engines.base import Completion, Sampling, TextEngine
 from cai_kedro.engines.text_ids import text_ids
 
 
 @dataclass
 class Meter:
-    """A TextEngine that notes the prompts of each call, and what was written."""
+    """A TextEngine that notes what each call asks, as the model reads it, and what was written."""
 
     engine: TextEngine
     asked: list[list[str]] = field(default_factory=list)
@@ -24,19 +27,22 @@ class Meter:
         """That of the engine."""
         return self.engine.fingerprint
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
+    @property
+    def layout(self) -> Layout:
+        """That of the engine."""
+        return self.engine.layout
+
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Sample as the engine does."""
-        done = self.engine.generate(prompts, sampling, seeds, stop)
-        self.asked.append(list(prompts))
+        done = self.engine.generate(asks, sampling, seeds)
+        self.asked.append(shown(self.layout, asks))
         self.written.extend(completion.text for completion in done)
         return done
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
         """Score as the engine does."""
-        scored = self.engine.choice_logprobs(prompts, choices)
-        self.asked.append(list(prompts))
+        scored = self.engine.choice_logprobs(asks)
+        self.asked.append(shown(self.layout, asks))
         return scored
 
 
@@ -72,24 +78,28 @@ def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> in
     return sum(map(len, text_ids(tokenizer, texts)))
 
 
+def shown(layout: Layout, asks: Sequence[Ask]) -> list[str]:
+    """Return what a model reads of each ask."""
+    return [layout.prompt(ask).shown for ask in asks]
+
+
 class Recorder:
     """A TextEngine without a model, that answers with placeholders: for prompts that are only to be seen."""
 
     fingerprint = "recorder"
+    layout: Layout = HH
 
     def __init__(self, *texts: str) -> None:
         self._texts = texts or ("[what the model writes]",)
         self.asked: list[list[str]] = []
 
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int], stop: Sequence[str] = ()
-    ) -> list[Completion]:
-        """Give every prompt of a call the same text: the first one in the first call, and so on."""
+    def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+        """Give every ask of a call the same text: the first one in the first call, and so on."""
         text = self._texts[min(len(self.asked), len(self._texts) - 1)]
-        self.asked.append(list(prompts))
-        return [Completion(text, "stop")] * len(prompts)
+        self.asked.append(shown(self.layout, asks))
+        return [Completion(text, "stop")] * len(asks)
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+    def choice_logprobs(self, asks: Sequence[Ask]) -> np.ndarray:
         """Prefer nothing."""
-        self.asked.append(list(prompts))
-        return np.zeros((len(prompts), len(choices)), dtype=np.float32)
+        self.asked.append(shown(self.layout, asks))
+        return np.zeros((len(asks), n_choices(asks)), dtype=np.float32)

@@ -13,7 +13,6 @@ from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.loading import LocalSettings
-from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
 from cai_kedro.planning.inputs import Material
@@ -82,8 +81,8 @@ def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:
     if isinstance(given, GGUFFile):
         given.check()
         return given.load
-    directory = given.directory()
-    return lambda: load_language_model(directory)
+    given.directory()
+    return given.load
 
 
 def _engine(catalog: DataCatalog, name: str, load: Callable[[], LanguageModel]) -> TextEngine:

@@ -3,14 +3,14 @@
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from cai_kedro.core.conversation import as_messages, as_prompt
-from cai_kedro.core.prompts import STOPS
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting, trouble_of
 from cai_kedro.templates.selection import choose
-from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
+from cai_kedro.templates.shards import plan_shards
 
 ID_COLUMNS = ["prompt_id", "sample"]
 
@@ -45,11 +45,7 @@ def plan_responses(
         shards,
         id_columns=ID_COLUMNS,
         engine=engine,
-        decided_by={
-            "params": params.model_dump(exclude={"prompts", "samples"}),
-            "seed": seed,
-            "layouts": [as_prompt(ANY_CONVERSATION), STOPS],
-        },
+        decided_by={"params": params.model_dump(exclude={"prompts", "samples"}), "seed": seed},
         kind="responses",
     )
 
@@ -65,10 +61,9 @@ def _answer(asked: pd.DataFrame, engine: TextEngine, params: ResponseParams, see
     ids = list(zip(asked["prompt_id"], asked["sample"], strict=True))
     said = generate_fitting(
         engine,
-        [as_prompt(as_messages(messages)) for messages in asked["messages"]],
+        [Reply(as_messages(messages)) for messages in asked["messages"]],
         params.sampling,
         [derive_seed(seed, "response", params.policy, prompt_id, sample) for prompt_id, sample in ids],
-        STOPS,
     )
     answered = asked[ID_COLUMNS].assign(
         policy=params.policy,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from functools import partial
 from typing import Any
 
@@ -10,14 +11,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cai_kedro import __version__
+from cai_kedro.core.asks import as_json
 from cai_kedro.core.code import code_of
-from cai_kedro.core.conversation import Message, assistant, user
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import Outcome, Shard, ShardParams, ShardPlan, ids_of
 from cai_kedro.engines.base import TextEngine
-
-#: Stands for a conversation where a layout is written down only to see whether it changed.
-ANY_CONVERSATION: tuple[Message, ...] = (user("{asked}"), assistant("{said}"), user("{asked again}"))
 
 
 def plan_shards(
@@ -35,8 +33,8 @@ def plan_shards(
 
     `inputs` has one row per id and only columns that matter. The number of shards is a power of two, so a prompt that
     is added changes one shard and, when the number doubles, none. `decided_by` names everything else that a row depends
-    on, in values that JSON can hold. Added here are the model, the version, and the code: that of the engine and of the
-    module where `make` is written, with every module of this package that they import.
+    on, in values that JSON can hold. Added here are the model with its layout, the version, and the code: that of the
+    engine and of the module where `make` is written, with every module of this package that they import.
     """
     by = "prompt_id" if "prompt_id" in inputs.columns else id_columns[0]
     shards = {
@@ -76,7 +74,7 @@ def _parts(inputs: pd.DataFrame, by: str, prompts: int) -> list[tuple[str, pd.Da
 
 
 def digest(value: Any) -> str:
-    """Return the sha256 of anything that JSON can hold, pydantic models included."""
+    """Return the sha256 of anything that JSON can hold, pydantic models and asks included."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
 
@@ -84,6 +82,8 @@ def digest(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if is_dataclass(value):
+        return as_json(value)
     if hasattr(value, "tolist"):  # NumPy's scalars and arrays
         return value.tolist()
     raise TypeError(f"a shard cannot depend on a {type(value).__name__}, which has no digest")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from cai_kedro.core.lineage_checks import is_hub_model
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
 from cai_kedro.microworld.shipped import shipped_directory, training_log
@@ -21,6 +22,7 @@ class BaseModelParams(BaseModel):
     `shipped`: the micro LM in the package; `micro`: tokenizer and micro LM from scratch; `path`: a directory in
     Hugging Face's format; `gguf`: a file in that format, or `package:resource`; `hub`: a repository at a pinned
     revision.
+    `layout`: how it is asked; all models of the run keep it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,10 +32,13 @@ class BaseModelParams(BaseModel):
     gguf: str | None
     repo: str | None
     revision: str | None
+    layout: LayoutChoice
     micro: PretrainingParams
 
     @model_validator(mode="after")
     def _source_is_complete(self) -> "BaseModelParams":
+        if self.source in ("shipped", "micro") and self.layout == "chat":
+            raise ValueError("base_model.layout is `chat`, but the micro LM reads the layout `hh`; set it to auto")
         needed = {"path": ("path",), "gguf": ("gguf",), "hub": ("repo", "revision")}.get(self.source, ())
         missing = [f"base_model.{name}" for name in needed if not getattr(self, name)]
         if missing:
@@ -54,11 +59,11 @@ def provide_pretrained(
     if params.source == "shipped":
         return ModelReference(path=str(shipped_directory())), training_log()
     if params.source == "path":
-        return ModelReference(path=params.path), _NO_CURVES
+        return ModelReference(path=params.path, layout=params.layout), _NO_CURVES
     if params.source == "gguf":
         assert params.gguf is not None
-        return GGUFFile(params.gguf), _NO_CURVES
-    return ModelReference(repo=params.repo, revision=params.revision), _NO_CURVES
+        return GGUFFile(params.gguf, params.layout), _NO_CURVES
+    return ModelReference(repo=params.repo, revision=params.revision, layout=params.layout), _NO_CURVES
 
 
 def provide_given(model: str) -> ModelReference:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cai_kedro.core.asks import Ask, Critique, DirectRevision, Revision, Worked
 from cai_kedro.core.constitution import CritiquePrinciple
-from cai_kedro.core.prompts import STOPS, critique_prompt, direct_revision_prompt, revision_prompt
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting
 from cai_kedro.pipelines.data_generation.drafts import Draft, with_text
-from cai_kedro.templates.shards import ANY_CONVERSATION
 
 
 @dataclass(frozen=True)
@@ -22,22 +21,22 @@ class Critic:
 
     engine: TextEngine
     sampling: Sampling
-    few_shots: Sequence[str]
+    few_shots: Sequence[Worked]
     seed: int
 
     def critique(self, drafts: Sequence[Draft], step: int) -> list[Draft]:
         """Write a critique of each draft under its principle."""
 
-        def asked(draft: Draft, principle: CritiquePrinciple) -> str:
-            return critique_prompt(draft.messages, draft.response, principle.critique_request, self.few_shots)
+        def asked(draft: Draft, principle: CritiquePrinciple) -> Ask:
+            return Critique(draft.messages, draft.response, principle.critique_request, self.few_shots)
 
         return self._write(drafts, asked, "critique", "critique text", step)
 
     def revise(self, drafts: Sequence[Draft], step: int) -> list[Draft]:
         """Rewrite each draft in the light of its critique."""
 
-        def asked(draft: Draft, principle: CritiquePrinciple) -> str:
-            return revision_prompt(
+        def asked(draft: Draft, principle: CritiquePrinciple) -> Ask:
+            return Revision(
                 draft.messages,
                 draft.response,
                 principle.critique_request,
@@ -51,37 +50,25 @@ class Critic:
     def revise_directly(self, drafts: Sequence[Draft], step: int) -> list[Draft]:
         """Rewrite each draft under its principle, without a critique."""
 
-        def asked(draft: Draft, principle: CritiquePrinciple) -> str:
-            return direct_revision_prompt(draft.messages, draft.response, principle.revision_request, self.few_shots)
+        def asked(draft: Draft, principle: CritiquePrinciple) -> Ask:
+            return DirectRevision(draft.messages, draft.response, principle.revision_request, self.few_shots)
 
         return self._write(drafts, asked, "revision", "direct revision text", step)
 
     def _write(
         self,
         drafts: Sequence[Draft],
-        asked: Callable[[Draft, CritiquePrinciple], str],
+        asked: Callable[[Draft, CritiquePrinciple], Ask],
         what: Literal["critique", "revision"],
         draw: str,
         step: int,
     ) -> list[Draft]:
         """Ask for a critique or a revision of each draft; `draw` is its name among the random draws."""
         places = [i for i, draft in enumerate(drafts) if draft.trouble is None]
-        prompts = [asked(drafts[i], principle) for i in places if (principle := drafts[i].principle)]
+        asks = [asked(drafts[i], principle) for i in places if (principle := drafts[i].principle)]
         seeds = [derive_seed(self.seed, draw, drafts[i].prompt_id, drafts[i].sample, step) for i in places]
-        said = generate_fitting(self.engine, prompts, self.sampling, seeds, STOPS)
+        said = generate_fitting(self.engine, asks, self.sampling, seeds)
         changed = list(drafts)
         for i, completion in zip(places, said, strict=True):
             changed[i] = with_text(drafts[i], what, completion, step)
         return changed
-
-
-def layouts(*, direct: bool) -> list[str]:
-    """Return what a critic reads, with marks in place of texts: it changes when a layout does."""
-    said, examples = (ANY_CONVERSATION, "{response}"), ["{example}"]
-    if direct:
-        return [direct_revision_prompt(*said, "{revision request}", examples), *STOPS]
-    return [
-        critique_prompt(*said, "{critique request}", examples),
-        revision_prompt(*said, "{critique request}", "{critique}", "{revision request}", examples),
-        *STOPS,
-    ]

@@ -9,9 +9,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from rapidfuzz import fuzz, process
 
+from cai_kedro.core.asks import Continue
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages, user
-from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
@@ -79,7 +79,7 @@ def plan_red_team_prompts(
         shards,
         id_columns=["list"],
         engine=engine,
-        decided_by={"sampling": params.sampling, "seed": seed, "stops": STOPS},
+        decided_by={"sampling": params.sampling, "seed": seed},
         kind=None,
         finish=lambda continued: _prompts_in(continued, pool, evaluated, held_out_phrases, params),
     )
@@ -104,7 +104,7 @@ def _lists(pool: Sequence[str], params: RedTeamParams, seed: int) -> pd.DataFram
 def _continue(lists: pd.DataFrame, engine: TextEngine, sampling: Sampling, seed: int) -> Outcome:
     """Continue lists (→ `list`, `text`, `finish_reason`). A list without another line is no trouble."""
     seeds = [derive_seed(seed, "red_team", number) for number in lists["list"]]
-    said = generate_fitting(engine, list(lists["asked"]), sampling, seeds, STOPS)
+    said = generate_fitting(engine, [Continue(text) for text in lists["asked"]], sampling, seeds)
     continued = pd.DataFrame(
         {
             "list": lists["list"].to_numpy(),

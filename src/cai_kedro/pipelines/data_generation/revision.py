@@ -10,7 +10,7 @@ from cai_kedro.core.constitution import Constitution, CritiqueFewShot
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
 from cai_kedro.core.worked_examples import CritiqueShots
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.pipelines.data_generation.critic import Critic, layouts
+from cai_kedro.pipelines.data_generation.critic import Critic
 from cai_kedro.pipelines.data_generation.drafts import (
     ID_COLUMNS,
     first_drafts,
@@ -113,7 +113,6 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
                 "principles": list(constitution.critique_principles),
                 "few_shots": list(reviser.few_shots),
                 "seed": seed,
-                "layouts": layouts(direct=direct),
                 "revise": revise.__name__,
             },
             kind="revisions",
@@ -127,7 +126,7 @@ def _critic(
 ) -> Critic:
     examples = _examples(constitution, params.few_shots)
     return Critic(
-        engine, params.sampling, [example.direct_text if direct else example.text for example in examples], seed
+        engine, params.sampling, [example.worked_directly if direct else example.worked for example in examples], seed
     )
 
 

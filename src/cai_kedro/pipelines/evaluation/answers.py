@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from cai_kedro.core.conversation import as_messages, as_prompt
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import Judge
-from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.templates.selection import choose
-from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
+from cai_kedro.templates.shards import plan_shards
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,7 @@ def answer_as(
             shards,
             id_columns=["prompt_id"],
             engine=engine,
-            decided_by={
-                "policy": policy,
-                "sampling": params.sampling,
-                "seed": seed,
-                "layouts": [as_prompt(ANY_CONVERSATION), STOPS],
-            },
+            decided_by={"policy": policy, "sampling": params.sampling, "seed": seed},
             kind="responses",
         )
 
@@ -74,10 +69,9 @@ def answer(policy: str, prompts: pd.DataFrame, engine: TextEngine, sampling: Sam
     """Let a policy answer every prompt once (`prompts` → `responses`); what is too long goes to quarantine."""
     said = generate_fitting(
         engine,
-        [as_prompt(as_messages(cell)) for cell in prompts["messages"]],
+        [Reply(as_messages(cell)) for cell in prompts["messages"]],
         sampling,
         [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]],
-        STOPS,
     )
     texts = [completion.text.strip() if completion else "" for completion in said]
     answered = pd.DataFrame(

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from cai_kedro.core.conversation import as_messages, as_prompt
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import Judge
-from cai_kedro.core.prompts import STOPS
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.fitting import generate_fitting
@@ -43,11 +43,11 @@ def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], 
 
         A prompt that is over the context is left out, with a warning.
         """
-        asked = [as_prompt(as_messages(cell)) for cell in prompts["messages"]]
+        asked = [Reply(as_messages(cell)) for cell in prompts["messages"]]
         seeds = [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]]
         tables = []
         for step, engine in snapshots.items():
-            completions = generate_fitting(engine, asked, params.sampling, seeds, STOPS)
+            completions = generate_fitting(engine, asked, params.sampling, seeds)
             table = pd.DataFrame({"prompt_id": prompts["prompt_id"].to_numpy(), "sample": 0})
             texts = [None if done is None else done.text.strip() or NO_ANSWER for done in completions]
             tables.append(table.assign(policy=f"{arm}{_STEP}{step}", response=pd.Series(texts, dtype=object)))

@@ -1,20 +1,20 @@
 """Judges and a preference model on comparisons whose better answer is known."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from cai_kedro.core.asks import Plain, Worked
 from cai_kedro.core.constitution import Constitution, draw_comparison_few_shots, draw_cot_few_shots
-from cai_kedro.core.conversation import Conversation, as_messages
-from cai_kedro.core.prompts import STOPS, comparison_prompt, cot_answer_prompt, cot_prompt
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.base import TextEngine, fitting
-from cai_kedro.engines.fitting import generate_fitting, logprobs_fitting
+from cai_kedro.engines.fitting import logprobs_fitting
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.letters import p_first
 from cai_kedro.engines.sampling import context_length
+from cai_kedro.judging.comparer import Case, Preferences, Thinking, compare, compare_with_thoughts, orders
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference import check_preference_model, score_token_ids
 from cai_kedro.pipelines.judge_accuracy.params import JudgeAccuracyParams
@@ -23,9 +23,6 @@ from cai_kedro.templates.selection import choose
 logger = logging.getLogger(__name__)
 
 COLUMNS = ["method", "line", "item_id", "sample", "margin", "margin_one_order", "thoughts"]
-
-#: Tokens that a letter in brackets may take.
-_LETTER_ROOM = 8
 
 #: Tokens that the question behind the thoughts and its answer may take.
 _ANSWER_ROOM = 32
@@ -62,11 +59,8 @@ def _judge_laid_out(
         )
         for item_id in items["item_id"]
     ]
-    asked = [
-        _asked(items, swapped, params.question, comparison_prompt, few_shots) for swapped in _orders(params.both_orders)
-    ]
-    kept, asked = _that_fit(items, engine, asked, new_tokens=_LETTER_ROOM)
-    return _margins("judge", kept, [p_first(engine, prompts) for prompts in asked])
+    cases = _cases(items, params.question, few_shots)
+    return _margins("judge", items, compare(engine, cases, both_orders=params.both_orders))
 
 
 def _judge_as_they_stand(items: pd.DataFrame, engine: TextEngine, total: int) -> pd.DataFrame:
@@ -87,7 +81,7 @@ def _judge_as_they_stand(items: pd.DataFrame, engine: TextEngine, total: int) ->
     # the options in one order, whichever of them are correct, so that all items with the same letters are read together
     for shown in sorted({tuple(sorted(of_item)) for of_item in options}):
         places = [place for place, of_item in enumerate(options) if tuple(sorted(of_item)) == shown]
-        logprobs = logprobs_fitting(engine, [prompts[place] for place in places], shown)
+        logprobs = logprobs_fitting(engine, [Plain(prompts[place], shown) for place in places])
         likelier = np.exp(logprobs - logprobs.max(axis=1, keepdims=True))
         p = likelier / likelier.sum(axis=1, keepdims=True)
         for place, of_item in zip(places, p, strict=True):
@@ -114,20 +108,18 @@ def judge_items_with_cot(
         )
         for item_id in chosen["item_id"]
     ]
-    asked = [_asked(chosen, swapped, params.question, cot_prompt, few_shots) for swapped in _orders(params.both_orders)]
-    kept, asked = _that_fit(chosen, engine, asked, new_tokens=params.cot.sampling.max_new_tokens + _ANSWER_ROOM)
+    kept, cases = _with_room(chosen, _cases(chosen, params.question, few_shots), engine, params)
+    ids = list(kept["item_id"])
+
+    def seed_of(case: int, order: int, chain: int) -> int:
+        return derive_seed(seed, "judge accuracy thoughts", ids[case], order, chain)
+
+    thinking = Thinking(params.cot.samples, params.cot.sampling, seed_of)
+    reasoned = compare_with_thoughts(engine, cases, thinking, both_orders=params.both_orders)
     tables = []
-    for sample in range(params.cot.samples):
-        p, told = [], []
-        for order, prompts in enumerate(asked):
-            seeds = [derive_seed(seed, "judge accuracy thoughts", item, order, sample) for item in kept["item_id"]]
-            completions = generate_fitting(engine, prompts, params.cot.sampling, seeds, STOPS)
-            # a prompt that the engine could not read comes back without a probability, too
-            thoughts = [done.text if done else "" for done in completions]
-            p.append(p_first(engine, [cot_answer_prompt(*pair) for pair in zip(prompts, thoughts, strict=True)]))
-            told.append(thoughts)
-        texts = {line: "\n\n".join(of_item) for line, *of_item in zip(kept["line"], *told, strict=True)}
-        margins = _margins("judge_cot", kept, p, sample)
+    for chain in range(params.cot.samples):
+        texts = {line: "\n\n".join(reasoned.texts(case, [chain])) for case, line in enumerate(kept["line"])}
+        margins = _margins("judge_cot", kept, reasoned.after_chain(chain), chain)
         tables.append(margins.assign(thoughts=margins["line"].map(texts)))
     return pd.concat(tables, ignore_index=True)
 
@@ -146,7 +138,7 @@ def score_items(
     conversations = [as_messages(cell) for cell in chosen["messages"]]
     limit = context_length(preference_model.model)
     encoded = [
-        [answer.ids for answer in encode_answers(preference_model.tokenizer, conversations, chosen[side].tolist())]
+        [answer.ids for answer in encode_answers(preference_model, conversations, chosen[side].tolist())]
         for side in ("better", "worse")
     ]
     fits = np.array([limit is None or max(map(len, both)) <= limit for both in zip(*encoded, strict=True)], dtype=bool)
@@ -167,34 +159,25 @@ def _by_form(items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return items[~kept].reset_index(drop=True), items[kept].reset_index(drop=True)
 
 
-def _orders(both: bool) -> tuple[bool, ...]:
-    """Return whether the file's order is swapped, for each order to ask in."""
-    return (False, True) if both else (False,)
-
-
-def _asked(
-    items: pd.DataFrame,
-    swapped: bool,
-    question: str,
-    layout: Callable[[Conversation, str, str, str, Sequence[str]], str],
-    few_shots: Sequence[Sequence[str]],
-) -> list[str]:
-    prompts = []
+def _cases(items: pd.DataFrame, question: str, few_shots: Sequence[Sequence[Worked]]) -> list[Case]:
+    """Return each item as a case whose A is the file's first option."""
+    cases = []
     for row, examples in zip(items.itertuples(), few_shots, strict=True):
-        better_first = (row.letter == "A") != swapped
-        first, second = (row.better, row.worse) if better_first else (row.worse, row.better)
+        a, b = (row.better, row.worse) if row.letter == "A" else (row.worse, row.better)
         asked = row.question if isinstance(row.question, str) else question
-        prompts.append(layout(as_messages(row.messages), first, second, asked, examples))
-    return prompts
+        cases.append(Case(as_messages(row.messages), a, b, asked, examples))
+    return cases
 
 
-def _that_fit(
-    items: pd.DataFrame, engine: TextEngine, asked: list[list[str]], new_tokens: int
-) -> tuple[pd.DataFrame, list[list[str]]]:
-    """Leave out items whose prompt does not fit into the judge's context in one of the orders."""
-    fits = np.all([fitting(engine, prompts, new_tokens) for prompts in asked], axis=0)
+def _with_room(
+    items: pd.DataFrame, cases: Sequence[Case], engine: TextEngine, params: JudgeAccuracyParams
+) -> tuple[pd.DataFrame, list[Case]]:
+    """Leave out items that leave no room for all thoughts and the answer in one of the orders."""
+    room = params.cot.sampling.max_new_tokens + _ANSWER_ROOM
+    asked = [[case.thoughts(swapped) for case in cases] for swapped in orders(params.both_orders)]
+    fits = np.all([fitting(engine, asks, room) for asks in asked], axis=0)
     kept = _kept(items, fits, "the judge")
-    return kept, [[prompt for prompt, fit in zip(prompts, fits, strict=True) if fit] for prompts in asked]
+    return kept, [case for case, fit in zip(cases, fits, strict=True) if fit]
 
 
 def _kept(items: pd.DataFrame, fits: np.ndarray, whose: str) -> pd.DataFrame:
@@ -212,12 +195,12 @@ def _kept(items: pd.DataFrame, fits: np.ndarray, whose: str) -> pd.DataFrame:
     return items[fits].reset_index(drop=True)
 
 
-def _margins(method: str, items: pd.DataFrame, p: list[np.ndarray], sample: int = 0) -> pd.DataFrame:
-    """Turn P(first option) in the file's order and, if asked, in the other one into margins of the better answer."""
+def _margins(method: str, items: pd.DataFrame, preferences: Preferences, sample: int = 0) -> pd.DataFrame:
+    """Turn preferences for the file's first option into margins of the better answer; what was too long is left out."""
     sign = np.where(items["letter"] == "A", 1.0, -1.0)
-    one_order = sign * (p[0] - 0.5)
-    margin = one_order if len(p) == 1 else (one_order - sign * (p[1] - 0.5)) / 2
-    read = ~np.isnan(margin)  # an engine that cannot tell its context leaves out what it cannot read only now
+    one_order = sign * (preferences.a_first - 0.5)
+    margin = sign * (preferences.a_better - 0.5)
+    read = ~np.isnan(margin)
     return _table(method, _kept(items, read, "the judge"), margin[read], one_order[read], sample)
 
 

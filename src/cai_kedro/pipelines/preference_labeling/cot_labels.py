@@ -2,21 +2,18 @@
 
 from typing import Self
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.core.constitution import Constitution, draw_cot_few_shots
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import CHOICES, STOPS, cot_answer_prompt, cot_prompt
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.core.worked_examples import CotShots
-from cai_kedro.engines.base import Completion, Sampling, TextEngine
-from cai_kedro.engines.fitting import generate_fitting, trouble_of
-from cai_kedro.engines.letters import p_first
-from cai_kedro.pipelines.preference_labeling.options import in_orders, principles_of, without_label
-from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
+from cai_kedro.engines.base import Sampling, TextEngine
+from cai_kedro.judging.comparer import Case, Thinking, compare_with_thoughts
+from cai_kedro.pipelines.preference_labeling.options import label_columns, principles_of, without_label
+from cai_kedro.templates.shards import plan_shards
 
 
 class CotLabelParams(BaseModel):
@@ -75,16 +72,10 @@ def plan_cot_labels(
             "principles": list(constitution.preference_principles),
             "few_shots": list(constitution.few_shots.cots) if params.few_shots else [],
             "seed": seed,
-            "layouts": _layouts(),
         },
         kind="comparisons",
         finish=lambda labelled: _clamped(labelled, params),
     )
-
-
-def _layouts() -> list[str]:
-    asked = cot_prompt(ANY_CONVERSATION, "{a}", "{b}", "{question}", ["{example}"])
-    return [cot_answer_prompt(asked, "{thoughts}"), *STOPS, *CHOICES]
 
 
 def _clamped(labelled: pd.DataFrame, params: CotLabelParams) -> pd.DataFrame:
@@ -96,67 +87,36 @@ def _label(
     pairs: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: CotLabelParams, seed: int
 ) -> Outcome:
     principles = principles_of(pairs, constitution, seed)
-    questions = [principle.question for principle in principles]
-    thoughts: list[list[str]] = [[] for _ in range(len(pairs))]
-    troubles: list[str | None] = [None] * len(pairs)
+    cases = [
+        Case(
+            as_messages(row.messages),
+            row.response_a,
+            row.response_b,
+            principle.question,
+            draw_cot_few_shots(
+                constitution.few_shots.cots,
+                constitution.preference_principles,
+                params.few_shots,
+                rng_for(seed, "cot few-shots", row.pair_id),
+            ),
+        )
+        for row, principle in zip(pairs.itertuples(), principles, strict=True)
+    ]
+    ids = list(pairs["pair_id"])
 
-    def ask(first: str, second: str) -> np.ndarray:
-        """Return P(first option), the mean of all chains of thought: (pairs,)."""
-        shown = pairs.assign(first=pairs[first], second=pairs[second], question=questions)
-        asked = _prompts(shown, constitution, params.few_shots, seed)
-        probabilities = []
-        for n in range(params.samples):
-            said = _think(engine, asked, pairs, params, seed, first, n)
-            texts = [completion.text.strip() if completion else "" for completion in said]
-            for i, completion in enumerate(said):
-                thoughts[i].append(texts[i])
-                troubles[i] = troubles[i] or trouble_of(completion)
-            probabilities.append(_answer(engine, asked, texts, troubles))
-        return np.mean(probabilities, axis=0)
+    def seed_of(case: int, order: int, chain: int) -> int:
+        return derive_seed(seed, "thoughts", ids[case], ("response_a", "response_b")[order], chain)
 
-    labels = in_orders(pairs, params.both_orders, lambda orders: [ask(*order) for order in orders])
+    thinking = Thinking(params.samples, params.sampling, seed_of)
+    reasoned = compare_with_thoughts(engine, cases, thinking, both_orders=params.both_orders)
+    labels = label_columns(reasoned.preferences, pairs)
+    chains = range(params.samples)
     labelled = pairs.assign(
         objective="harmlessness",
         source="ai_cot",
         principle_id=[principle.id for principle in principles],
         **labels,
-        thoughts=["\n\n".join(texts) for texts in thoughts],
-        trouble=pd.Series(troubles, index=pairs.index, dtype=object).fillna(without_label(labels)),
+        thoughts=["\n\n".join(reasoned.texts(case, chains)) for case in range(len(cases))],
+        trouble=pd.Series(reasoned.troubles, index=pairs.index, dtype=object).fillna(without_label(labels)),
     )
     return settle(labelled, ["pair_id"])
-
-
-def _prompts(shown: pd.DataFrame, constitution: Constitution, n_few_shots: int, seed: int) -> list[str]:
-    """Write the prompt of each pair, whose columns `first`, `second` and `question` say what is shown."""
-    asked = []
-    for row in shown.itertuples():
-        few_shots = draw_cot_few_shots(
-            constitution.few_shots.cots,
-            constitution.preference_principles,
-            n_few_shots,
-            rng_for(seed, "cot few-shots", row.pair_id),
-        )
-        asked.append(cot_prompt(as_messages(row.messages), row.first, row.second, row.question, few_shots))
-    return asked
-
-
-def _think(
-    engine: TextEngine,
-    asked: list[str],
-    pairs: pd.DataFrame,
-    params: CotLabelParams,
-    seed: int,
-    first: str,
-    sample: int,
-) -> list[Completion | None]:
-    seeds = [derive_seed(seed, "thoughts", pair_id, first, sample) for pair_id in pairs["pair_id"]]
-    return generate_fitting(engine, asked, params.sampling, seeds, STOPS)
-
-
-def _answer(engine: TextEngine, asked: list[str], thoughts: list[str], troubles: list[str | None]) -> np.ndarray:
-    """Return P(first option) after the thoughts, NaN for a pair in trouble: (pairs,)."""
-    places = [i for i, trouble in enumerate(troubles) if trouble is None]
-    answered = p_first(engine, [cot_answer_prompt(asked[i], thoughts[i]) for i in places])
-    p = np.full(len(asked), np.nan, dtype=answered.dtype)
-    p[places] = answered
-    return p

@@ -1,19 +1,17 @@
 """AI preference labels straight from the comparison."""
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution, draw_comparison_few_shots
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.prompts import CHOICES, comparison_prompt
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.core.worked_examples import ComparisonShots
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.letters import p_first
-from cai_kedro.pipelines.preference_labeling.options import Orders, in_orders, principles_of, without_label
-from cai_kedro.templates.shards import ANY_CONVERSATION, plan_shards
+from cai_kedro.judging.comparer import Case, compare
+from cai_kedro.pipelines.preference_labeling.options import label_columns, principles_of, without_label
+from cai_kedro.templates.shards import plan_shards
 
 
 class LabelParams(BaseModel):
@@ -34,27 +32,22 @@ def label_pairs(
     Comparisons that are over the context go to quarantine.
     """
     principles = principles_of(pairs, constitution, seed)
-    questions = [principle.question for principle in principles]
-    few_shots = [
-        draw_comparison_few_shots(
-            constitution.few_shots.comparisons,
-            constitution.preference_principles,
-            params.few_shots,
-            rng_for(seed, "comparison few-shots", pair_id),
+    cases = [
+        Case(
+            as_messages(row.messages),
+            row.response_a,
+            row.response_b,
+            principle.question,
+            draw_comparison_few_shots(
+                constitution.few_shots.comparisons,
+                constitution.preference_principles,
+                params.few_shots,
+                rng_for(seed, "comparison few-shots", row.pair_id),
+            ),
         )
-        for pair_id in pairs["pair_id"]
+        for row, principle in zip(pairs.itertuples(), principles, strict=True)
     ]
-    conversations = [as_messages(cell) for cell in pairs["messages"]]
-
-    def ask(orders: Orders) -> list[np.ndarray]:
-        asked = [
-            comparison_prompt(*parts)
-            for first, second in orders
-            for parts in zip(conversations, pairs[first], pairs[second], questions, few_shots, strict=True)
-        ]
-        return np.split(p_first(engine, asked), len(orders))
-
-    labels = in_orders(pairs, params.both_orders, ask)
+    labels = label_columns(compare(engine, cases, both_orders=params.both_orders), pairs)
     labelled = pairs.assign(
         objective="harmlessness",
         source="ai",
@@ -86,7 +79,6 @@ def plan_labels(
             "principles": list(constitution.preference_principles),
             "few_shots": list(constitution.few_shots.comparisons) if params.few_shots else [],
             "seed": seed,
-            "layouts": [comparison_prompt(ANY_CONVERSATION, "{a}", "{b}", "{question}", ["{example}"]), CHOICES],
         },
         kind="comparisons",
     )

@@ -1,0 +1,145 @@
+"""What a stage asks of a model: data, without the words around it. A layout (`core/layouts`) writes it down.
+
+Worked examples are data, too: an ask with its answer, so that every layout can show them in its own way.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from cai_kedro.core.conversation import Conversation
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A worked example: an ask with its answer. The answer of a comparison or a verdict is its letter, A or B."""
+
+    ask: "Ask"
+    answer: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer a conversation that ends on a user turn."""
+
+    messages: Conversation
+
+
+@dataclass(frozen=True)
+class Critique:
+    """Say what is wrong with a response under one principle (§3.1)."""
+
+    messages: Conversation
+    response: str
+    critique_request: str
+    examples: Sequence[Worked] = ()
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Rewrite a response in the light of its critique (§3.1)."""
+
+    messages: Conversation
+    response: str
+    critique_request: str
+    critique: str
+    revision_request: str
+    examples: Sequence[Worked] = ()
+
+
+@dataclass(frozen=True)
+class DirectRevision:
+    """Rewrite a response without a critique (the ablation of §3.5)."""
+
+    messages: Conversation
+    response: str
+    revision_request: str
+    examples: Sequence[Worked] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Say which of two responses a question prefers; the letter is read, never sampled (§4.1)."""
+
+    messages: Conversation
+    first: str
+    second: str
+    question: str
+    examples: Sequence[Worked] = ()
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """Think step by step before two responses are compared (§4.1)."""
+
+    messages: Conversation
+    first: str
+    second: str
+    question: str
+    examples: Sequence[Worked] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Say which of the two responses is better, after the thoughts; the letter is read, never sampled (§4.1)."""
+
+    of: Thoughts
+    thoughts: str
+
+
+@dataclass(frozen=True)
+class Continue:
+    """Go on with a list that waits for its next line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Go on with a text as it stands, which brings choices and stop strings of its own."""
+
+    text: str
+    choices: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+
+
+Ask = Reply | Critique | Revision | DirectRevision | Comparison | Thoughts | Verdict | Continue | Plain
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (Worked, Reply, Critique, Revision, DirectRevision, Comparison, Thoughts, Verdict, Continue, Plain)
+}
+
+
+def n_choices(asks: Sequence[Ask]) -> int:
+    """Return how many choices each of these asks has: two, but for plain texts."""
+    return len(asks[0].choices) if asks and isinstance(asks[0], Plain) else 2
+
+
+def common(asks: Sequence[Ask], of: Callable[[Ask], tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the stop strings or the choices of the asks of one call; `ValueError` if they are not all the same."""
+    found = dict.fromkeys(of(ask) for ask in asks)
+    if len(found) > 1:
+        one, other, *_ = found
+        raise ValueError(
+            f"the asks of one call must have the same choices and the same stop strings, got {one} and {other}; ask in "
+            f"two calls"
+        )
+    return next(iter(found), ())
+
+
+def as_json(value: Any) -> Any:
+    """Return an ask, or anything in one, in values that JSON can hold."""
+    if is_dataclass(value):
+        return {
+            "ask": type(value).__name__,
+            **{field.name: as_json(getattr(value, field.name)) for field in fields(value)},
+        }
+    return [as_json(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def from_json(value: Any) -> Any:
+    """Return what `as_json` wrote down."""
+    if isinstance(value, dict) and "ask" in value:
+        return _KINDS[value["ask"]](**{name: from_json(of) for name, of in value.items() if name != "ask"})
+    return tuple(from_json(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""How asks are written down for a model: one layout per model, kept beside its weights."""

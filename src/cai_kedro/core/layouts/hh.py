@@ -1,0 +1,122 @@
+"""The Human/Assistant layout of the paper's released prompts, for base models; tests pin it byte for byte."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cai_kedro.core.asks import (
+    Ask,
+    Comparison,
+    Continue,
+    Critique,
+    DirectRevision,
+    Plain,
+    Reply,
+    Revision,
+    Thoughts,
+    Verdict,
+    Worked,
+)
+from cai_kedro.core.conversation import ASSISTANT, HH_CHAT_TEMPLATE, HUMAN, Conversation, as_prompt, render
+from cai_kedro.core.layouts.base import LayoutKind, Written
+
+CRITIQUE_REQUEST = "\n\nCritiqueRequest:"
+CRITIQUE = "\n\nCritique:"
+REVISION_REQUEST = "\n\nRevisionRequest:"
+REVISION = "\n\nRevision:"
+
+#: Where a sampled reply, critique or revision ends.
+STOPS: tuple[str, ...] = (HUMAN, ASSISTANT, CRITIQUE_REQUEST, REVISION_REQUEST)
+
+#: The two answers of a comparison, leading space included.
+CHOICES: tuple[str, str] = (" (A)", " (B)")
+
+CONSIDER = "\n\nConsider the following conversation between a human and an assistant:"
+CONSIDER_COT = "\n\nHuman: Consider the following conversation between a human (H) and an assistant (A):"
+STEP_BY_STEP = "\n\nAssistant: Let's think step by step:"
+SO_THE_ANSWER = "\n\nHuman:\nSo the answer is:"
+
+
+@dataclass(frozen=True)
+class HHLayout:
+    """Turns behind `Human:` and `Assistant:`, critiques and revisions behind markers of their own."""
+
+    kind: ClassVar[LayoutKind] = "hh"
+    template: ClassVar[str] = HH_CHAT_TEMPLATE
+    bos: ClassVar[bool] = True
+    turn_end: ClassVar[str | None] = None
+    digest: ClassVar[str] = "hh"
+
+    def prompt(self, ask: Ask) -> Written:
+        """Write down an ask."""
+        return Written(text_of(ask))
+
+    def answer(self, messages: Conversation, response: str) -> Written:
+        """Write down an answer: one space in front."""
+        return Written(f" {response}")
+
+    def stops(self, ask: Ask) -> tuple[str, ...]:
+        """Return the markers that open somebody else's turn, of a plain text its own stop strings."""
+        return ask.stops if isinstance(ask, Plain) else STOPS
+
+    def choices(self, ask: Ask) -> tuple[str, ...]:
+        """Return the two letters in brackets, of a plain text its own choices."""
+        return ask.choices if isinstance(ask, Plain) else CHOICES
+
+
+HH = HHLayout()
+
+
+def text_of(ask: Ask) -> str:  # noqa: PLR0911 - one line for each kind of ask
+    """Write down an ask behind its worked examples."""
+    match ask:
+        case Reply():
+            return as_prompt(ask.messages)
+        case Continue() | Plain():
+            return ask.text
+        case Critique():
+            return f"{_worked(ask.examples)}{_asked_for_critique(ask)}"
+        case Revision():
+            critique = Critique(ask.messages, ask.response, ask.critique_request, ask.examples)
+            return f"{text_of(critique)} {ask.critique}{REVISION_REQUEST} {ask.revision_request}{REVISION}"
+        case DirectRevision():
+            asked = f"{as_prompt(ask.messages)} {ask.response}{REVISION_REQUEST} {ask.revision_request}{REVISION}"
+            return f"{_worked(ask.examples)}{asked}"
+        case Comparison():
+            shown = f"{CONSIDER}{render(ask.messages)}{_question(ask)}"
+            return f"{_worked(ask.examples)}{shown}\n\nThe answer is:"
+        case Thoughts():
+            shown = f"{CONSIDER_COT}{abbreviated(ask.messages)}{_question(ask)}"
+            return f"{_worked(ask.examples)}{shown}{STEP_BY_STEP}"
+        case Verdict():
+            return f"{text_of(ask.of)} {ask.thoughts}{SO_THE_ANSWER}"
+
+
+def options(first: str, second: str) -> str:
+    """Write the two options of a comparison, brackets included."""
+    return f"\n (A) [[[{first}]]]\n (B) [[[{second}]]]"
+
+
+def abbreviated(messages: Conversation) -> str:
+    """Write a conversation with the single letters H and A, as the chain-of-thought layout does."""
+    names = {"system": "", "user": "H: ", "assistant": "A: "}
+    return "".join(f"\n\n{names[turn['role']]}{turn['content']}" for turn in messages)
+
+
+def _asked_for_critique(ask: Critique) -> str:
+    return f"{as_prompt(ask.messages)} {ask.response}{CRITIQUE_REQUEST} {ask.critique_request}{CRITIQUE}"
+
+
+def _question(ask: Comparison | Thoughts) -> str:
+    return f"\n\n{ask.question} Options:{options(ask.first, ask.second)}"
+
+
+def _worked(examples: Sequence[Worked]) -> str:
+    return "".join(worked_text(example) for example in examples)
+
+
+def worked_text(example: Worked) -> str:
+    """Write down a worked example: the ask and its answer."""
+    if isinstance(example.ask, Comparison | Verdict):
+        return f"{text_of(example.ask)} ({example.answer})"
+    return f"{text_of(example.ask)} {example.answer}"
