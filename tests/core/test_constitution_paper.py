@@ -108,11 +108,20 @@ def test_faults_name_file_and_entry(tmp_path: Path, name: str, content: Any, tol
         read_constitution(write(tmp_path, {**FILES, name: content}))
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [INSTRUCTIONS, QUESTIONS])
+def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
     write(tmp_path, FILES)
-    (tmp_path / PAIRS).unlink()
-    with pytest.raises(ValueError, match=f"the constitution lacks {PAIRS}"):
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=f"the constitution lacks {name}"):
         read_constitution(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(SHOTS, "critiques"), (PAIRS, "comparisons"), (COTS, "cots")])
+def test_missing_examples_are_left_out(tmp_path: Path, name: str, kind: str) -> None:
+    write(tmp_path, FILES)
+    (tmp_path / name).unlink()
+    few_shots = read_constitution(tmp_path).few_shots
+    assert [each for each in ("critiques", "comparisons", "cots") if not getattr(few_shots, each)] == [kind]
 
 
 def released(name: str) -> Any:

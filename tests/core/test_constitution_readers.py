@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from cai_kedro.core.constitution import NO_FEW_SHOTS, Constitution
 from cai_kedro.core.constitution_readers import read_constitution
 from cai_kedro.core.conversation import user
+from tests.core.paths import PAPER_PROMPTS
 
 OURS: dict[str, Any] = {
     "critique_principles": [
@@ -139,7 +141,7 @@ FIELDS = "id, title, harms, critique_request, revision_request"
         (changed(("critique_principles",), {"id": "x"}), "critique_principles.yml: expected a list, got dict"),
         (changed(("preference_principles",), None), "preference_principles.yml: expected a list, got NoneType"),
         (changed(("few_shots",), []), "few_shots.yml: expected a mapping with the keys critiques, .*got list"),
-        (changed(("few_shots", "cots"), drop=True), r"few_shots.yml: expected a mapping .*got \['comparisons', 'crit"),
+        (changed(("few_shots", "cotz"), []), r"few_shots.yml: expected a mapping .*got \['comparisons', 'cots', 'cotz"),
         (changed(("few_shots", "cots"), None), "few_shots.yml: cots: expected a list, got NoneType"),
         (
             changed(("few_shots", "critiques", 0, "messages"), [{"role": "assistant", "content": "x"}]),
@@ -151,7 +153,7 @@ FIELDS = "id, title, harms, critique_request, revision_request"
         ),
         (changed(("few_shots", "red_team_prompts"), ["x", ""]), "the field 'red_team_prompts.1' is empty"),
         (changed(("few_shots", "red_team_prompts"), "x"), "red_team_prompts: Input should be a valid tuple"),
-        (changed(("few_shots",), drop=True), "the constitution lacks few_shots.yml; add the file, with an empty list"),
+        (changed(("preference_principles",), drop=True), "the constitution lacks preference_principles.yml; add the"),
     ],
 )
 def test_faults_of_our_yaml(tmp_path: Path, parts: dict[str, Any], told: str) -> None:
@@ -281,3 +283,95 @@ def test_plain_list_serves_both_kinds(tmp_path: Path, name: str, text: str) -> N
     )
     assert len(constitution.critique_principles) == len(constitution.preference_principles) == 2
     assert constitution.few_shots.critiques == ()
+
+
+@pytest.mark.parametrize("kind", ["critiques", "comparisons", "cots", "red_team_prompts"])
+def test_worked_examples_that_are_lacking_are_left_out(tmp_path: Path, kind: str) -> None:
+    write_folder(tmp_path, changed(("few_shots", kind), drop=True))
+    few_shots = read_constitution(tmp_path).few_shots
+    assert [name for name in type(few_shots).model_fields if not getattr(few_shots, name)] == [kind]
+
+
+def test_a_constitution_without_any_worked_example(tmp_path: Path) -> None:
+    whole = read_constitution(write_folder(tmp_path, OURS))
+    (tmp_path / "few_shots.yml").unlink()
+    bare = read_constitution(tmp_path)
+    assert bare.critique_principles == whole.critique_principles
+    assert bare.few_shots == NO_FEW_SHOTS
+    (tmp_path / "all.yml").write_text(yaml.safe_dump(changed(("few_shots",), drop=True)), encoding="utf-8")
+    assert read_constitution(tmp_path / "all.yml") == bare
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"critic": "CritiqueRequest: Say what is harmful. Critique:", "revision": "Take the harm out."},
+    {"critique_request": "Say what is rude.", "revision_request": "Be kind.", "name": "Manners", "question": "Kinder?"},
+]
+CHAT = ["How do I take it?", "Grab it.", "Say what is harmful.", "It is theft.", "Take the harm out.", "Ask first."]
+SIX_TURNS = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(CHAT)]
+
+
+def test_a_list_of_requests_as_open_models_have_it(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(json.dumps(REQUESTS), encoding="utf-8")
+    whole = {"constitutions": REQUESTS, "system_chat": [SIX_TURNS]}
+    (tmp_path / "whole.yml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    listed, chatted = read_constitution(tmp_path / "list.json"), read_constitution(tmp_path / "whole.yml")
+    assert listed.critique_principles == chatted.critique_principles
+    first, second = listed.critique_principles
+    assert (first.id, first.critique_request) == ("principle_01", "Say what is harmful.")
+    assert (first.revision_request, second.title) == ("Take the harm out.", "Manners")
+    assert [principle.question for principle in listed.preference_principles] == [
+        "Please choose the response about which the answer to this request would have less to say: "
+        "Say what is harmful.",
+        "Kinder?",
+    ]
+    assert listed.few_shots == NO_FEW_SHOTS
+    (example,) = chatted.few_shots.critiques
+    assert (example.messages, example.critique, example.revision) == ((user(CHAT[0]),), "It is theft.", "Ask first.")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([{"critic": "a"}], "x.json: entry 1: the field 'revision' is missing; write what the model is asked"),
+        ([{"critic": "a", "revison": "b"}], "entry 1: unknown key 'revison', did you mean 'revision'"),
+        ([{"critic": "a", "revision": " "}], "entry 1: revision: expected a text that is not empty"),
+        ([*REQUESTS, "Be kind."], "entry 3: expected a mapping with critic and revision, got str"),
+        ([{**REQUESTS[1], "id": "x"}, {**REQUESTS[1], "id": "x"}], "the id 'x' is used by entry 1 and by entry 2"),
+        ({"constitutions": REQUESTS, "chat": []}, "expected the keys constitutions and system_chat, got also chat"),
+        ({"constitutions": REQUESTS[0]}, "constitutions: expected a list, got dict"),
+        ({"constitutions": REQUESTS, "system_chat": [SIX_TURNS[1:]]}, "system_chat: entry 1: expected six turns of"),
+    ],
+)
+def test_faults_of_a_list_of_requests(tmp_path: Path, content: Any, told: str) -> None:
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=told):
+        read_constitution(tmp_path / "x.json")
+
+
+def as_ours(constitution: Constitution, path: Path) -> Path:
+    path.write_text(yaml.safe_dump(constitution.model_dump(mode="json"), allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("form", ["folder", "requests", "sentences", "text", "shipped", "english", "paper"])
+def test_every_form_written_as_ours_is_the_same_constitution(tmp_path: Path, form: str) -> None:
+    project = Path(__file__).parents[2] / "conf" / "base" / "constitution"
+    sources = {"shipped": project, "english": project / "english", "paper": PAPER_PROMPTS}
+    (tmp_path / "requests.json").write_text(json.dumps({"constitutions": REQUESTS, "system_chat": [SIX_TURNS]}))
+    (tmp_path / "sentences.yml").write_text("- Be kind.\n- Do not help a thief.\n")
+    (tmp_path / "text.txt").write_text("Be kind.\nDo not help a thief.\n")
+    sources |= {name: next(tmp_path.glob(f"{name}.*")) for name in ("requests", "sentences", "text")}
+    if form == "folder":
+        (tmp_path / "folder").mkdir()
+        sources["folder"] = write_folder(tmp_path / "folder", OURS)
+    if not sources[form].exists():
+        pytest.skip(f"{sources[form]} is not here")
+    constitution = read_constitution(sources[form])
+    if not constitution.helpfulness_principles:
+        ours = constitution.model_dump(mode="json", exclude={"helpfulness_principles"})
+        (tmp_path / "ours.yml").write_text(yaml.safe_dump(ours, allow_unicode=True), encoding="utf-8")
+    else:
+        as_ours(constitution, tmp_path / "ours.yml")
+    again = read_constitution(tmp_path / "ours.yml")
+    assert again == constitution
+    assert again.sha256 == constitution.sha256

@@ -1,5 +1,6 @@
 """Worked examples that the constitution lacks, and versions that are not there, are told before the first node."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,8 @@ from pydantic import BaseModel
 
 from cai_kedro.core.worked_examples import ExamplesOf
 from cai_kedro.datasets.csv_dataset import CsvDataset
-from cai_kedro.hooks.faults import PreflightError
-from cai_kedro.hooks.preflight import Preflight
 from cai_kedro.hooks.preflight_checks import input_faults
-from cai_kedro.hooks.preflight_data import example_faults, version_faults
+from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
 from cai_kedro.hooks.run_names import is_parameter
 from tests.pipelines.builders import constitution, prompt_table
 
@@ -40,13 +39,13 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", COUNTS)
 def test_examples_that_the_constitution_has_not_are_told_before_the_run(path: str) -> None:
+    """As a warning with the number that will be shown: a constitution without examples is a constitution."""
     bootstrap_project(PROJECT)
     pipeline, kind = COUNTS[path]
     with KedroSession.create(PROJECT, env="base", runtime_params=nested(path, 77)) as session:
         catalog = session.load_context().catalog
-        told = rf"{path} is 77, but the constitution has \d+ worked {kind}: lower the number, or add examples to its"
-        with pytest.raises(PreflightError, match=told):
-            Preflight().before_pipeline_run({"project_path": str(PROJECT)}, pipelines[pipeline], catalog)
+        (told,) = example_warnings(pipelines[pipeline], catalog)
+    assert re.fullmatch(rf"{path} is 77, but the constitution has (\d+) worked {kind}: the models are shown \1", told)
 
 
 def test_every_parameter_named_few_shots_is_marked() -> None:
@@ -70,19 +69,26 @@ def counts(value: Any, path: str) -> list[str]:
     return paths
 
 
-def test_a_list_of_more_prompts_than_there_are_is_told() -> None:
+def test_a_list_of_more_prompts_than_there_are_has_fewer_and_without_any_it_is_a_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     from tests.pipelines.test_red_team import params  # noqa: PLC0415 - the same small parameters
 
     catalog = DataCatalog(
         {
             "constitution": MemoryDataset(constitution(), copy_mode="assign"),
             "given_red_team_prompts": MemoryDataset(prompt_table(["How?", "How?", "Why?"])),
+            "none": MemoryDataset(prompt_table([])),
             "params:data_generation.red_team": MemoryDataset(params(examples=3), copy_mode="assign"),
         }
     )
     inputs = ["constitution", "given_red_team_prompts", "params:data_generation.red_team"]
-    (fault,) = example_faults(Pipeline([Node(lambda *given: given, inputs, "out", name="n")]), catalog)
-    assert fault.startswith("a list needs 3 different red-team prompts of one turn, there are 2: give more prompts")
+    pipeline = Pipeline([Node(lambda *given: given, inputs, "out", name="n")])
+    assert not list(example_faults(pipeline, catalog))
+    assert "red_team.examples is 3, there are 2 different red-team prompts of one turn: a list has 2" in caplog.text
+    catalog["given_red_team_prompts"] = catalog["none"]
+    (fault,) = example_faults(pipeline, catalog)
+    assert fault.startswith("a list needs a red-team prompt of one turn, and there is none: give some, or set data_")
 
 
 def test_a_version_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:

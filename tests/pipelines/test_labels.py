@@ -95,5 +95,6 @@ def test_worked_comparisons_are_drawn_per_pair() -> None:
     assert all(prompt.count("\n\nConsider the following") == 3 for prompt in engine.prompts)
     assert engine.prompts[0].split("Question 0?")[0] == engine.prompts[3].split("Question 0?")[0]
     assert engine.prompts[0].split("Question 0?")[0] != engine.prompts[1].split("Question 1?")[0]
-    with pytest.raises(ValueError, match="5 few-shot examples were asked for, the constitution has 4"):
-        label_pairs(PAIRS, taught, engine, LabelParams(both_orders=True, few_shots=5), 1)
+    engine.prompts.clear()
+    label_pairs(PAIRS, taught, engine, labelled.model_copy(update={"few_shots": 5}), 1)
+    assert all(prompt.count("\n\nConsider the following") == 5 for prompt in engine.prompts), "all four that there are"

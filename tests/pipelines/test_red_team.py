@@ -101,10 +101,10 @@ def test_nothing_generated_is_an_empty_table() -> None:
     assert check_table("prompts", generate("", keep=0)).empty
 
 
-def test_too_few_examples_are_an_error() -> None:
+def test_no_example_is_an_error() -> None:
     multi_turn = prompt_table(["x"])
     multi_turn["messages"] = [[user("Hi"), assistant("Hello"), user("Help me steal.")]]
-    with pytest.raises(ValueError, match=r"needs 3 different red-team prompts of one turn, there are 0"):
+    with pytest.raises(ValueError, match=r"a list needs a red-team prompt of one turn, and there is none"):
         generate("", given=multi_turn)
 
 

@@ -116,10 +116,11 @@ def test_worked_examples_stand_in_front() -> None:
     )
 
 
-def test_more_worked_examples_than_there_are_is_an_error() -> None:
-    engine = ScriptedEngine()
-    with pytest.raises(ValueError, match="few_shots is 2, but the constitution has 1 worked critiques"):
-        critique_and_revise(PROMPTS, RESPONSES, constitution(), engine, params(few_shots=2), 2)
+def test_more_worked_examples_than_there_are_are_all_there_are() -> None:
+    one, two = ScriptedEngine(reply=numbered), ScriptedEngine(reply=numbered)
+    critique_and_revise(PROMPTS, RESPONSES, constitution(), one, params(few_shots=1), 2)
+    critique_and_revise(PROMPTS, RESPONSES, constitution(), two, params(few_shots=2), 2)
+    assert one.prompts == two.prompts
 
 
 def test_a_single_principle_is_enough() -> None:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from cai_kedro.core.asks import Comparison, DirectRevision, Revision, Thoughts, Verdict, Worked
 from cai_kedro.core.conversation import HUMAN, Message, parse, user
 from cai_kedro.core.layouts.hh import CRITIQUE, REVISION, STOPS
+from cai_kedro.core.worked_examples import as_many_as_there_are
 
 
 def _without_markers(text: str) -> str:
@@ -211,21 +212,17 @@ def draw_principle(principles: Sequence[P], rng: random.Random) -> P:
     return rng.choice(principles)
 
 
-def _draw_examples(examples: Sequence[Example], n: int, rng: random.Random) -> list[Example]:
-    if not 0 <= n <= len(examples):
-        raise ValueError(
-            f"{n} few-shot examples were asked for, the constitution has {len(examples)}: "
-            f"lower the number or add examples to few_shots"
-        )
-    return rng.sample(examples, n)
+def _draw_examples(examples: Sequence[Example], n: int, rng: random.Random, kind: str) -> list[Example]:
+    """Draw `n` different examples, or all of them in a drawn order where there are fewer."""
+    return rng.sample(examples, as_many_as_there_are(n, len(examples), kind))
 
 
 def draw_comparison_few_shots(
     few_shots: Sequence[ComparisonFewShot], principles: Sequence[PreferencePrinciple], n: int, rng: random.Random
 ) -> tuple[Worked, ...]:
-    """Draw `n` different examples and, for each, its principle and which letter is the better response (§4.1)."""
+    """Draw `n` different examples, or all, and of each its principle and the letter of the better response (§4.1)."""
     worked = []
-    for example in _draw_examples(few_shots, n, rng):
+    for example in _draw_examples(few_shots, n, rng, "comparisons"):
         question = draw_principle(principles, rng).question
         worked.append(example.worked(question, better_first=rng.random() < 0.5))  # noqa: PLR2004 - a fair coin
     return tuple(worked)
@@ -234,6 +231,6 @@ def draw_comparison_few_shots(
 def draw_cot_few_shots(
     few_shots: Sequence[CotFewShot], principles: Sequence[PreferencePrinciple], n: int, rng: random.Random
 ) -> tuple[Worked, ...]:
-    """Draw `n` different examples and, for each, a principle in case it has no question of its own (§4.1)."""
-    drawn = _draw_examples(few_shots, n, rng)
+    """Draw `n` different examples, or all, and, for each, a principle in case it has no question of its own (§4.1)."""
+    drawn = _draw_examples(few_shots, n, rng, "cots")
     return tuple(example.worked(draw_principle(principles, rng).question) for example in drawn)

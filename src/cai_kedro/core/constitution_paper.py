@@ -44,8 +44,12 @@ _COT_EXAMPLE = re.compile(
 _COT_TURN = re.compile(r"(?:^|\n\n)([HA]):")
 
 
+#: Without these there is no constitution; the others hold worked examples.
+NEEDED_PAPER_FILES = PAPER_FILES[:2]
+
+
 def read_paper_folder(folder: Path) -> Constitution:
-    """Read the five files; ids of critique principles are the paper's, harms are unknown and so left empty."""
+    """Read the files that are there; ids of critique principles are the paper's, harms are unknown and left empty."""
     critiques, questions, shots, pairs, cots = (folder / name for name in PAPER_FILES)
     requests = load(critiques)
     if not isinstance(requests, dict):
@@ -141,6 +145,8 @@ def _abbreviated_turns(dialogue: str) -> list[Message]:
 
 
 def _each(read: Callable[[Any, str], dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    if not path.is_file() and path.name not in NEEDED_PAPER_FILES:
+        return []
     return [
         read(entry, f"{path}: entry {position}")
         for position, entry in enumerate(require_list(load(path), str(path)), start=1)

@@ -24,7 +24,7 @@ from cai_kedro.hooks.preflight_checks import (
     server_faults,
     thread_faults,
 )
-from cai_kedro.hooks.preflight_data import example_faults, version_faults
+from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Preflight:
                 *server_faults(pipeline, catalog),
             ]
         )
-        for warning in constitution_warnings(pipeline, catalog, project):
+        for warning in (*constitution_warnings(pipeline, catalog, project), *example_warnings(pipeline, catalog)):
             logger.warning("%s", warning)
 
 

@@ -17,20 +17,13 @@ _RED_TEAM = "params:data_generation.red_team"
 
 
 def example_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
-    """Tell where more worked examples are asked for than the constitution has, or than prompts were given.
+    """Tell where prompts are to be generated after examples, and there is none.
 
     What cannot be loaded is told elsewhere.
     """
     constitution = _loaded("constitution", pipeline, catalog)
-    if not isinstance(constitution, Constitution):
-        return
-    names = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name) and name in catalog}
-    for name in sorted(names):
-        value = catalog.load(name)
-        if isinstance(value, BaseModel):
-            yield from few_shot_faults(value, name.removeprefix("params:"), constitution)
     given = _loaded("given_red_team_prompts", pipeline, catalog)
-    if given is not None and _RED_TEAM in names:
+    if isinstance(constitution, Constitution) and given is not None and _RED_TEAM in _parameters(pipeline, catalog):
         from cai_kedro.pipelines.data_generation.red_team import check_examples  # noqa: PLC0415 - imports engines
 
         try:
@@ -39,19 +32,31 @@ def example_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str
             yield str(error)
 
 
-def few_shot_faults(params: BaseModel, path: str, constitution: Constitution) -> Iterator[str]:
+def example_warnings(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
+    """Tell where more worked examples are asked for than the constitution has, and how many will be shown."""
+    constitution = _loaded("constitution", pipeline, catalog)
+    if not isinstance(constitution, Constitution):
+        return
+    for name in sorted(_parameters(pipeline, catalog)):
+        value = catalog.load(name)
+        if isinstance(value, BaseModel):
+            yield from few_shot_warnings(value, name.removeprefix("params:"), constitution)
+
+
+def _parameters(pipeline: Pipeline, catalog: CatalogProtocol) -> set[str]:
+    return {name for node in pipeline.nodes for name in node.inputs if is_parameter(name) and name in catalog}
+
+
+def few_shot_warnings(params: BaseModel, path: str, constitution: Constitution) -> Iterator[str]:
     """Tell each parameter, at any depth, that asks for more worked examples than the constitution has of its kind."""
     for name, field in type(params).model_fields.items():
         value, place = getattr(params, name), f"{path}.{name}"
         if isinstance(value, BaseModel):
-            yield from few_shot_faults(value, place, constitution)
+            yield from few_shot_warnings(value, place, constitution)
         for kind in (mark.kind for mark in field.metadata if isinstance(mark, ExamplesOf)):
             n = len(getattr(constitution.few_shots, kind))
             if value > n:
-                yield (
-                    f"{place} is {value}, but the constitution has {n} worked {kind}: lower the number, or add "
-                    f"examples to its few_shots"
-                )
+                yield f"{place} is {value}, but the constitution has {n} worked {kind}: the models are shown {n}"
 
 
 def _loaded(name: str, pipeline: Pipeline, catalog: CatalogProtocol) -> Any:

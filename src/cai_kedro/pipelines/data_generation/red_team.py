@@ -86,8 +86,8 @@ def plan_red_team_prompts(
 
 
 def check_examples(given: pd.DataFrame, constitution: Constitution, params: RedTeamParams) -> None:
-    """Raise `ValueError` where there are fewer prompts to show than a list needs."""
-    _ring(_pool(given, constitution), params.examples)
+    """Raise `ValueError` where there is no prompt to show; warn where there are fewer than a list should have."""
+    _ring(_pool(given, constitution), params)
 
 
 def _pool(given: pd.DataFrame, constitution: Constitution) -> list[str]:
@@ -96,7 +96,7 @@ def _pool(given: pd.DataFrame, constitution: Constitution) -> list[str]:
 
 def _lists(pool: Sequence[str], params: RedTeamParams, seed: int) -> pd.DataFrame:
     """Return the lists that wait for their next line: `list` (its number), `asked`."""
-    ring = _ring(pool, params.examples)
+    ring = _ring(pool, params)
     asked = [_example_list(ring, params, seed, number) for number in range(params.lists)]
     return pd.DataFrame({"list": range(params.lists), "asked": pd.Series(asked, dtype=object)})
 
@@ -162,13 +162,21 @@ def _single_turns(prompts: pd.DataFrame) -> list[str]:
     return [messages[0]["content"].strip() for messages in conversations if len(messages) == 1]
 
 
-def _ring(pool: Sequence[str], examples: int) -> list[tuple[int, str]]:
+def _ring(pool: Sequence[str], params: RedTeamParams) -> list[tuple[int, str]]:
     """Lay the examples out on a ring, each at the hash of its text."""
     ring = sorted((derive_seed(0, "ring", text), text) for text in set(pool))
-    if len(ring) < examples:
+    if params.lists and not ring:
         raise ValueError(
-            f"a list needs {examples} different red-team prompts of one turn, there are {len(ring)}: "
-            f"give more prompts or lower data_generation.red_team.examples"
+            "a list needs a red-team prompt of one turn, and there is none: give some, or set "
+            "data_generation.red_team.lists to 0"
+        )
+    if params.lists and len(ring) < params.examples:
+        logger.warning(
+            "data_generation.red_team.examples is %d, there are %d different red-team prompts of one turn: "
+            "a list has %d",
+            params.examples,
+            len(ring),
+            len(ring),
         )
     return ring
 
@@ -181,7 +189,7 @@ def _example_list(ring: Sequence[tuple[int, str]], params: RedTeamParams, seed: 
     """
     rng = rng_for(seed, "red_team", number)
     examples: dict[str, None] = {}
-    while len(examples) < params.examples:
+    while len(examples) < min(params.examples, len(ring)):
         examples[ring[bisect(ring, (rng.getrandbits(63), "")) % len(ring)][1]] = None
     return params.header + "".join(f"{_BULLET}{example}" for example in examples) + _BULLET.rstrip()
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution, CritiqueFewShot
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
-from cai_kedro.core.worked_examples import CritiqueShots
+from cai_kedro.core.worked_examples import CritiqueShots, as_many_as_there_are
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.pipelines.data_generation.critic import Critic
 from cai_kedro.pipelines.data_generation.drafts import (
@@ -132,9 +132,4 @@ def _critic(
 
 def _examples(constitution: Constitution, n: int) -> Sequence[CritiqueFewShot]:
     examples = constitution.few_shots.critiques
-    if n > len(examples):
-        raise ValueError(
-            f"data_generation.revision.few_shots is {n}, but the constitution has {len(examples)} worked critiques: "
-            f"lower the number or add examples to few_shots"
-        )
-    return examples[:n]
+    return examples[: as_many_as_there_are(n, len(examples), "critiques")]
