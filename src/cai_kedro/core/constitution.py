@@ -137,6 +137,13 @@ class FewShots(_Frozen):
 NO_FEW_SHOTS = FewShots(critiques=(), comparisons=(), cots=(), red_team_prompts=())
 
 
+#: What is said where the labeller is to compare helpfulness and nothing says by what.
+NO_HELPFULNESS = (
+    "the labeller is to compare helpfulness (lineage.helpfulness is labeller), but the constitution has no helpfulness "
+    "principles: add helpfulness_principles.yml to its folder, or set lineage.helpfulness to people or none"
+)
+
+
 class _HasId(Protocol):
     @property
     def id(self) -> str: ...

@@ -41,8 +41,10 @@ def is_hub_model(text: str | None) -> bool:
 
 
 def is_path(text: str | None) -> bool:
-    """Tell whether a text names a directory: it has a slash, or begins with `.` or `~`, and is no model of the hub."""
-    return text is not None and not is_hub_model(text) and ("/" in text or text.startswith((".", "~")))
+    """Tell whether a text names a directory or a GGUF file: a slash in it, `.` or `~` before it or `.gguf` behind it."""
+    if text is None or is_hub_model(text):
+        return False
+    return "/" in text or text.startswith((".", "~")) or text.endswith(".gguf")
 
 
 def check_names(policies: Collection[str]) -> None:

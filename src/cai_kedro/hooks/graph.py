@@ -1,5 +1,6 @@
 """Hands the lineage of a context to the pipeline registry, which Kedro calls without conf."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,14 +11,20 @@ from kedro.framework import project
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines, settings
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
+from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS
+from cai_kedro.core.constitution import NO_HELPFULNESS
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.lineage_checks import check_entries_of_catalog
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.parameters import type_faults
 from cai_kedro.templates.rlhf.parameters import ArmParams
+
+logger = logging.getLogger(__name__)
 
 
 class Graph:
@@ -51,6 +58,30 @@ class Graph:
         if lineage != self._lineage:
             self._lineage = lineage
             _forget_pipelines()
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Check what the lineage promises: given models are there, and the constitution says what helpfulness is."""
+        made = pipeline.all_outputs()
+        given = {model: place for model, place in self.lineage.given_models.items() if f"{model}@checkpoint" in made}
+        faults = [*_given_faults(given, Path(run_params["project_path"]))]
+        if LABELLED_HELPFULNESS in made and "constitution" in pipeline.inputs():
+            constitution = catalog.load("constitution")
+            faults += [] if constitution.helpfulness_principles else [NO_HELPFULNESS]
+        raise_if_any(faults)
+        for policy, reason in self.lineage.left_out.items():
+            logger.warning("the policy %r is left out: %s", policy, reason)
+
+
+def _given_faults(given: Mapping[str, str], project_path: Path) -> Iterator[str]:
+    """Tell which given models are not there or not whole; of the hub, all but the weights is fetched."""
+    from cai_kedro.pipelines.base_model.nodes import provide_given  # noqa: PLC0415 - imports torch
+
+    for model, place in given.items():
+        try:
+            provide_given(place).at(project_path).check()
+        except ValueError as error:
+            yield f"the model {model!r}, which the lineage gives as {place!r}: {error}"
 
 
 def _forget_pipelines() -> None:

@@ -66,8 +66,10 @@ def provide_pretrained(
     return ModelReference(repo=params.repo, revision=params.revision, layout=params.layout), _NO_CURVES
 
 
-def provide_given(model: str) -> ModelReference:
-    """Return where a model of the user lies: a directory, or `repository@commit` of the hub."""
+def provide_given(model: str) -> ModelReference | GGUFFile:
+    """Return where a model of the user lies: a directory, a GGUF file, or `repository@commit` of the hub."""
+    if model.endswith(".gguf"):
+        return GGUFFile(model)
     if is_hub_model(model):
         repo, _, revision = model.rpartition("@")
         return ModelReference(repo=repo, revision=revision)

@@ -10,7 +10,12 @@ from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.core.worked_examples import ComparisonShots
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.judging.comparer import Case, compare
-from cai_kedro.pipelines.preference_labeling.options import label_columns, principles_of, without_label
+from cai_kedro.pipelines.preference_labeling.options import (
+    label_columns,
+    principles_about,
+    principles_of,
+    without_label,
+)
 from cai_kedro.templates.shards import plan_shards
 
 
@@ -24,14 +29,20 @@ class LabelParams(BaseModel):
 
 
 def label_pairs(
-    pairs: pd.DataFrame, constitution: Constitution, engine: TextEngine, params: LabelParams, seed: int
+    pairs: pd.DataFrame,
+    constitution: Constitution,
+    engine: TextEngine,
+    params: LabelParams,
+    seed: int,
+    objective: str = "harmlessness",
 ) -> Outcome:
     """Ask the feedback model which answer a principle prefers (`pairs` → `comparisons`, source `ai`; §4.1).
 
     One principle is drawn per pair. The label is the probability of the option letters, averaged over both orders.
-    Comparisons that are over the context go to quarantine.
+    Comparisons that are over the context go to quarantine. Worked examples are about harmlessness, each under a
+    principle of its own, whatever the `objective` of the pairs: they show how to answer.
     """
-    principles = principles_of(pairs, constitution, seed)
+    principles = principles_of(pairs, constitution, seed, objective)
     cases = [
         Case(
             as_messages(row.messages),
@@ -49,7 +60,7 @@ def label_pairs(
     ]
     labels = label_columns(compare(engine, cases, both_orders=params.both_orders), pairs)
     labelled = pairs.assign(
-        objective="harmlessness",
+        objective=objective,
         source="ai",
         principle_id=[principle.id for principle in principles],
         **labels,
@@ -66,19 +77,21 @@ def plan_labels(
     params: LabelParams,
     seed: int,
     shards: ShardParams,
+    objective: str = "harmlessness",
 ) -> ShardPlan:
     """Plan what `label_pairs` does, shard by shard."""
     return plan_shards(
         pairs,
-        lambda part: label_pairs(part, constitution, engine, params, seed),
+        lambda part: label_pairs(part, constitution, engine, params, seed, objective),
         shards,
         id_columns=["pair_id"],
         engine=engine,
         decided_by={
             "params": params,
-            "principles": list(constitution.preference_principles),
+            "principles": list(principles_about(constitution, objective)),
             "few_shots": list(constitution.few_shots.comparisons) if params.few_shots else [],
             "seed": seed,
+            **({} if objective == "harmlessness" else {"objective": objective}),
         },
         kind="comparisons",
     )

@@ -2,7 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from cai_kedro.core.comparison_sources import SOURCES
+from cai_kedro.core.binding import bind
+from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS, SOURCES
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
@@ -62,40 +63,45 @@ def _pairs(lineage: Lineage) -> list[Node]:
 
 def _labels(lineage: Lineage) -> list[Node]:
     made = {
-        "ai": lambda: Node(
-            plan_labels,
-            inputs={
-                "pairs": "harmlessness_pairs",
-                "constitution": "constitution",
-                "engine": lineage.engine_of("labeller"),
-                "params": "params:preference_labeling.labels",
-                "seed": "params:seed",
-                "shards": "params:shards",
-            },
-            outputs="ai_comparisons",
-            name="label_pairs",
-            tags="labelling",
-        ),
-        "ai_cot": lambda: Node(
+        "ai_comparisons": lambda: _label(lineage, "harmlessness_pairs", "ai_comparisons", "label_pairs"),
+        "ai_cot_comparisons": lambda: Node(
             plan_cot_labels,
-            inputs={
-                "pairs": "harmlessness_pairs",
-                "constitution": "constitution",
-                "engine": lineage.engine_of("thinker"),
-                "params": "params:preference_labeling.cot_labels",
-                "seed": "params:seed",
-                "shards": "params:shards",
-            },
+            inputs=_inputs("harmlessness_pairs", lineage.engine_of("thinker"), "cot_labels"),
             outputs="ai_cot_comparisons",
             name="label_pairs_with_cot",
             tags="labelling",
         ),
-        "sl_helpfulness": lambda: Node(
+        "sl_helpfulness_comparisons": lambda: Node(
             compare_helpfulness,
             inputs=["sl_helpful_pairs", "human_raters", "params:seed"],
             outputs="sl_helpfulness_comparisons",
             name="compare_sl_helpfulness",
             tags="human_feedback",
         ),
+        LABELLED_HELPFULNESS: lambda: _label(
+            lineage, "sl_helpful_pairs", LABELLED_HELPFULNESS, "label_helpful_pairs", objective="helpfulness"
+        ),
     }
-    return [node() for source, node in made.items() if source in lineage.sources]
+    wanted = {table for arm in lineage.arms for table in lineage.tables_of(arm)}
+    return [node() for table, node in made.items() if table in wanted]
+
+
+def _label(lineage: Lineage, pairs: str, comparisons: str, name: str, **fixed: str) -> Node:
+    return Node(
+        bind(plan_labels, **fixed) if fixed else plan_labels,
+        inputs=_inputs(pairs, lineage.engine_of("labeller"), "labels"),
+        outputs=comparisons,
+        name=name,
+        tags="labelling",
+    )
+
+
+def _inputs(pairs: str, engine: str, params: str) -> dict[str, str]:
+    return {
+        "pairs": pairs,
+        "constitution": "constitution",
+        "engine": engine,
+        "params": f"params:preference_labeling.{params}",
+        "seed": "params:seed",
+        "shards": "params:shards",
+    }
