@@ -99,7 +99,7 @@ def tables() -> dict[str, pd.DataFrame]:
     answers = ResponseParams(policy="helpful_rlhf", prompts=None, samples=1, sampling=SAMPLING)
     made["initial_responses"] = sample_responses(made["red_team_prompts"], HELPFUL, answers, SEED).rows
     revision = RevisionParams(rounds=4, few_shots=0, sampling=SAMPLING)
-    sources = (made["red_team_prompts"], made["initial_responses"], principles, PRETRAINED, HELPFUL, revision, SEED)
+    sources = (made["red_team_prompts"], made["initial_responses"], principles, PRETRAINED, revision, SEED)
     made["revisions"] = critique_and_revise(*sources).rows
     made["direct_revisions"] = revise_directly(*sources).rows
     twice = answers.model_copy(update={"samples": 2})

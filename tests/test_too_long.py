@@ -36,9 +36,9 @@ from cai_kedro.pipelines.evaluation.snapshots import answer_along
 from cai_kedro.pipelines.judge_accuracy.judges import judge_items, judge_items_with_cot, score_items
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, plan_labels
-from cai_kedro.templates.human_feedback import plan_human_pairs
-from cai_kedro.templates.pairs import PairParams, plan_pairs
-from cai_kedro.templates.responses import ResponseParams, plan_responses
+from cai_kedro.templates.human_feedback import plan_human_pairs_by
+from cai_kedro.templates.pairs import PairSampling, plan_pairs_by
+from cai_kedro.templates.responses import AnswerParams, plan_responses_by
 from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
 from cai_kedro.templates.rlhf.policy import reinforce
@@ -59,7 +59,7 @@ N, LONG = 6, "p5"  # prompts p0 to p5, the last one longer than the 1024 tokens 
 MANY_TOKENS = "Why? " * 220
 SHARDS = ShardParams(prompts=100, max_quarantined=1.0)
 #: Nodes that take a model and ask it nothing.
-ASK_NOTHING = {"admit_referee", "keep_snapshot"}
+ASK_NOTHING = {"admit_referee_of.<locals>.admit_referee", "keep_snapshot"}
 ARM = ArmParams(name="rl_cai", differences={})
 RLHF = RLHFParams.model_validate(SHARED)
 ABLATIONS = AblationParams(prompts=9, cot_pairs=9, harmless_from=3, min_rating_gap=1, batch_size=4, n_bootstrap=100)
@@ -193,15 +193,13 @@ def revise(world: World) -> ShardPlan:
     return plan_of(critique_and_revise)(world.prompts, answers, constitution(), engine, params, 0, SHARDS)
 
 
-ONE = ResponseParams(policy="x", prompts=None, samples=1, sampling=SAMPLING)
-TWO = PairParams(
-    policy="x", prompts=None, pairs_per_prompt=1, mismatched={"share": 0.0, "neighbours": 1}, sampling=SAMPLING
-)
+ONE = AnswerParams(prompts=None, samples=1, sampling=SAMPLING)
+TWO = PairSampling(prompts=None, pairs_per_prompt=1, mismatched={"share": 0.0, "neighbours": 1}, sampling=SAMPLING)
 #: What each node function that asks a model makes of the prompts: a plan, or the ids that are left.
 STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
-    "plan_human_pairs": lambda w: plan_human_pairs(w.prompts, w.pairs.iloc[:0], w.engine, TWO, 0, SHARDS),
-    "plan_pairs": lambda w: plan_pairs(w.prompts, w.engine, TWO, 0, SHARDS),
-    "plan_responses": lambda w: plan_responses(w.prompts, w.engine, ONE, 0, SHARDS),
+    "plan_human_pairs_by": lambda w: plan_human_pairs_by(w.prompts, w.pairs.iloc[:0], w.engine, TWO, 0, SHARDS, "x"),
+    "plan_pairs_by": lambda w: plan_pairs_by(w.prompts, w.engine, TWO, 0, SHARDS, "x"),
+    "plan_responses_by": lambda w: plan_responses_by(w.prompts, w.engine, ONE, 0, SHARDS, "x"),
     "plan_red_team_prompts": lambda w: plan_red_team_prompts(
         w.prompts, w.prompts, constitution(), w.engine, red_team_params(examples=3, lists=60), 0, SHARDS
     ),

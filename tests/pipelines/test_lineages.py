@@ -12,6 +12,7 @@ from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.shards import ShardParams
 from cai_kedro.engines.gguf_file import GGUFFile
+from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.pipelines import base_model, baselines, data_generation, preference_labeling, rl_cai, sl_cai
 from cai_kedro.pipelines.base_model.nodes import provide_given
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs, plan_labels
@@ -85,8 +86,8 @@ def test_a_model_that_is_given_is_not_trained() -> None:
 
 
 def test_where_a_given_model_lies() -> None:
-    assert provide_given(f"a/b@{COMMIT}").model_dump() == {"path": None, "repo": "a/b", "revision": COMMIT}  # type: ignore[union-attr]
-    assert provide_given("models/x").path == "models/x"  # type: ignore[union-attr]
+    assert provide_given(f"a/b@{COMMIT}") == ModelReference(repo="a/b", revision=COMMIT)
+    assert provide_given("models/x") == ModelReference(path="models/x")
     assert isinstance(provide_given("models/x.gguf"), GGUFFile)
 
 

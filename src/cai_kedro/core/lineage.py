@@ -227,6 +227,11 @@ class Lineage(BaseModel):
         model = self.role_model(role)
         return str(getattr(self.roles, role)) if model is None else f"{model}@engine"
 
+    def name_of(self, role: str) -> str:
+        """Return the name under which the tables have who plays a role: a policy's, else that of the role."""
+        who = getattr(self.roles, role)
+        return self.stands_for(who) if who in self.present else role
+
     @property
     def given_models(self) -> dict[str, str]:
         """The models that lie elsewhere, but for the pretrained one: model in the catalog → where it is from."""
@@ -247,8 +252,7 @@ class Lineage(BaseModel):
         for role in ("labeller", "thinker", "critic", "assistant"):
             model = self.role_model(role)
             if model is not None and model not in models.values():
-                who = getattr(self.roles, role)
-                models[self.stands_for(who) if who in self.present else role] = model
+                models[self.name_of(role)] = model
         return models
 
     @staticmethod

@@ -41,7 +41,7 @@ def is_hub_model(text: str | None) -> bool:
 
 
 def is_path(text: str | None) -> bool:
-    """Tell whether a text names a directory or a GGUF file: a slash in it, `.` or `~` before it or `.gguf` behind it."""
+    """Tell whether a text names a directory or a GGUF file: has a slash, begins with `.` or `~`, ends on `.gguf`."""
     if text is None or is_hub_model(text):
         return False
     return "/" in text or text.startswith((".", "~")) or text.endswith(".gguf")

@@ -17,8 +17,8 @@ from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams
 from cai_kedro.pipelines.sl_cai.rows import RowParams
-from cai_kedro.templates.pairs import PairParams
-from cai_kedro.templates.responses import ResponseParams
+from cai_kedro.templates.pairs import PairParams, PairSampling
+from cai_kedro.templates.responses import AnswerParams, ResponseParams
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
 
 
@@ -53,14 +53,16 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
     pairs = {name: block[name] for block in (baselines, labeling) for name in block if name.endswith("_pairs")}
     shared = RLHFParams.model_validate(parameters["rlhf"])
     lineage = Lineage.model_validate(parameters["lineage"])
+    whose = {"base": lineage.base, "supervised": lineage.revised or lineage.base}
+    answering = {source.pairs: lineage.stands_for(whose[source.answers]) for source in SOURCES.values()}
     return Settings(
         seed=parameters["seed"],
         lineage=lineage,
         red_team=RedTeamParams.model_validate(data["red_team"]),
-        initial_responses=ResponseParams.model_validate(data["initial_responses"]),
-        helpful_responses=ResponseParams.model_validate(data["helpful_responses"]),
+        initial_responses=AnswerParams.model_validate(data["initial_responses"]).by(lineage.name_of("assistant")),
+        helpful_responses=AnswerParams.model_validate(data["helpful_responses"]).by(lineage.name_of("assistant")),
         revision=RevisionParams.model_validate(data["revision"]),
-        pairs={name: PairParams.model_validate(block) for name, block in pairs.items()},
+        pairs={name: PairSampling.model_validate(block).by(answering[name]) for name, block in pairs.items()},
         labels=LabelParams.model_validate(labeling["labels"]),
         cot_labels=CotLabelParams.model_validate(labeling["cot_labels"]),
         rows=RowParams.model_validate(sl_cai["rows"]),

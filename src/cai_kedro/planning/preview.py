@@ -41,7 +41,7 @@ def _of_critique_principles(settings: Settings, material: Material) -> Iterator[
     ids = _drawing(constitution.critique_principles, seed, "critique", 0, 1)
     prompts = _prompts(material, ids)
     responses = pd.DataFrame(
-        {"prompt_id": ids, "sample": 0, "policy": settings.lineage.roles.assistant, "response": RESPONSE}
+        {"prompt_id": ids, "sample": 0, "policy": settings.lineage.name_of("assistant"), "response": RESPONSE}
     )
     params = settings.revision.model_copy(update={"rounds": 1})
     critic, direct = Recorder(CRITIQUE, "[a revision]"), Recorder()

@@ -110,7 +110,7 @@ class Trial:
             {
                 "prompt_id": prompts["prompt_id"],
                 "sample": 0,
-                "policy": self.settings.lineage.roles.assistant,
+                "policy": self.settings.lineage.name_of("assistant"),
                 "response": [text or _EMPTY for text in answers[:: self.settings.initial_responses.samples]],
             }
         )

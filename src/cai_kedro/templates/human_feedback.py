@@ -8,7 +8,7 @@ from cai_kedro.core.judging import Raters, RecordedComparisons
 from cai_kedro.core.schemas import PAIR_COLUMNS
 from cai_kedro.core.shards import ShardParams, ShardPlan
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.templates.pairs import PairParams, plan_pairs
+from cai_kedro.templates.pairs import PairParams, PairSampling, plan_pairs
 
 
 def recorded_pairs(prompts: pd.DataFrame, human_raters: Raters) -> pd.DataFrame:
@@ -40,6 +40,19 @@ def plan_human_pairs(
         return plan_pairs(prompts, engine, params, seed, shards)
     nothing = plan_pairs(prompts.iloc[:0], engine, params, seed, shards)
     return replace(nothing, finish=lambda _: recorded)
+
+
+def plan_human_pairs_by(
+    prompts: pd.DataFrame,
+    recorded: pd.DataFrame,
+    engine: TextEngine,
+    params: PairSampling,
+    seed: int,
+    shards: ShardParams,
+    policy: str,
+) -> ShardPlan:
+    """Plan the pairs that people compare, of a policy's answers; its name is fixed at wiring."""
+    return plan_human_pairs(prompts, recorded, engine, params.by(policy), seed, shards)
 
 
 def compare_helpfulness(pairs: pd.DataFrame, human_raters: Raters, seed: int) -> pd.DataFrame:

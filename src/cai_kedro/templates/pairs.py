@@ -28,16 +28,25 @@ class MismatchParams(BaseModel):
     neighbours: int = Field(ge=1, description="the answer comes from one of so many most similar other prompts")
 
 
-class PairParams(BaseModel):
+class PairSampling(BaseModel):
     """How pairs are drawn."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    policy: str = Field(min_length=1)
     prompts: int | None = Field(ge=1, description="how many prompts are answered; null for all")
     pairs_per_prompt: int = Field(ge=1)
     mismatched: MismatchParams
     sampling: Sampling
+
+    def by(self, policy: str) -> "PairParams":
+        """Return how pairs of a policy's answers are drawn; the lineage says which policy, not the parameters."""
+        return PairParams(policy=policy, **dict(self))
+
+
+class PairParams(PairSampling):
+    """Whose answers they are, beside that."""
+
+    policy: str = Field(min_length=1)
 
 
 def sample_pairs(prompts: pd.DataFrame, engine: TextEngine, params: PairParams, seed: int) -> Outcome:
@@ -59,6 +68,13 @@ def plan_pairs(
     """Plan what `sample_pairs` does: shards hold answers, the pairs are made of all of them together."""
     answers = plan_responses(prompts, engine, _twice(params), seed, shards)
     return replace(answers, finish=lambda rows: pair_up(prompts, rows, params, seed))
+
+
+def plan_pairs_by(
+    prompts: pd.DataFrame, engine: TextEngine, params: PairSampling, seed: int, shards: ShardParams, policy: str
+) -> ShardPlan:
+    """Plan pairs of a policy's answers; its name is fixed at wiring."""
+    return plan_pairs(prompts, engine, params.by(policy), seed, shards)
 
 
 def pair_up(prompts: pd.DataFrame, answers: pd.DataFrame, params: PairParams, seed: int) -> pd.DataFrame:

@@ -15,15 +15,24 @@ from cai_kedro.templates.shards import plan_shards
 ID_COLUMNS = ["prompt_id", "sample"]
 
 
-class ResponseParams(BaseModel):
-    """Who answers how many prompts, how often, and how the answers are drawn."""
+class AnswerParams(BaseModel):
+    """How many prompts are answered, how often, and how the answers are drawn."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    policy: str = Field(min_length=1)
     prompts: int | None = Field(ge=1, description="how many prompts are answered; null for all")
     samples: int = Field(ge=1)
     sampling: Sampling
+
+    def by(self, policy: str) -> "ResponseParams":
+        """Return what a policy is asked; the lineage says which policy, not the parameters."""
+        return ResponseParams(policy=policy, **dict(self))
+
+
+class ResponseParams(AnswerParams):
+    """Who answers, beside that."""
+
+    policy: str = Field(min_length=1)
 
 
 def sample_responses(prompts: pd.DataFrame, engine: TextEngine, params: ResponseParams, seed: int) -> Outcome:
@@ -48,6 +57,13 @@ def plan_responses(
         decided_by={"params": params.model_dump(exclude={"prompts", "samples"}), "seed": seed},
         kind="responses",
     )
+
+
+def plan_responses_by(
+    prompts: pd.DataFrame, engine: TextEngine, params: AnswerParams, seed: int, shards: ShardParams, policy: str
+) -> ShardPlan:
+    """Plan the answers of a policy, whose name is fixed at wiring."""
+    return plan_responses(prompts, engine, params.by(policy), seed, shards)
 
 
 def _asked(prompts: pd.DataFrame, params: ResponseParams, seed: int) -> pd.DataFrame:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.binding import bind
 from cai_kedro.core.comparison_sources import SOURCES
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.templates import rlhf
 from cai_kedro.templates.human_feedback import (
     compare_harmlessness,
     compare_helpfulness,
-    plan_human_pairs,
+    plan_human_pairs_by,
     recorded_pairs,
 )
 from cai_kedro.templates.training_prompts import training_prompts
@@ -33,9 +34,8 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
     pairs = {SOURCES[source].pairs for source in tables}
     compared = [kind for kind in ("helpful", "red_team") if f"human_{kind}_pairs" in pairs]
     asked = ("helpful", "red_team") if lineage.baselines else compared
-    answering = f"{lineage.model_of(lineage.base)}@engine"
     return Pipeline(
-        [*_prompts(asked), *_recorded(compared), *_pairs(compared, answering), *_labels(tables)],
+        [*_prompts(asked), *_recorded(compared), *_pairs(compared, lineage), *_labels(tables)],
         namespace="baselines",
         prefix_datasets_with_namespace=False,
     ) + rlhf.arms_pipeline(lineage, lineage.baselines, prompts="baseline_")
@@ -70,14 +70,14 @@ def _recorded(kinds: Sequence[str]) -> list[Node]:
     ]
 
 
-def _pairs(kinds: Sequence[str], answering: str) -> list[Node]:
+def _pairs(kinds: Sequence[str], lineage: Lineage) -> list[Node]:
     return [
         Node(
-            plan_human_pairs,
+            bind(plan_human_pairs_by, policy=lineage.base),
             inputs={
                 "prompts": f"baseline_{kind}_prompts",
                 "recorded": f"recorded_{kind}_pairs",
-                "engine": answering,
+                "engine": f"{lineage.model_of(lineage.base)}@engine",
                 "params": f"params:baselines.human_{kind}_pairs",
                 "seed": "params:seed",
                 "shards": "params:shards",

@@ -2,11 +2,12 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.binding import bind
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.data_generation.prompt_tables import gather_red_team_prompts
 from cai_kedro.pipelines.data_generation.red_team import plan_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, plan_of, revise_directly
-from cai_kedro.templates.responses import plan_responses
+from cai_kedro.templates.responses import plan_responses_by
 from cai_kedro.templates.training_prompts import training_prompts
 
 
@@ -15,7 +16,7 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
     return Pipeline(
         [
             *_prompts(lineage.engine_of("red_teamer")),
-            *_answers(lineage.engine_of("assistant")),
+            *_answers(lineage),
             *_revisions(lineage.engine_of("critic")),
         ],
         namespace="data_generation",
@@ -65,13 +66,13 @@ def _prompts(red_teamer: str) -> list[Node]:
     ]
 
 
-def _answers(assistant: str) -> list[Node]:
+def _answers(lineage: Lineage) -> list[Node]:
     return [
         Node(
-            plan_responses,
+            bind(plan_responses_by, policy=lineage.name_of("assistant")),
             inputs={
                 "prompts": f"{kind}_prompts",
-                "engine": assistant,
+                "engine": lineage.engine_of("assistant"),
                 "params": f"params:data_generation.{responses}",
                 "seed": "params:seed",
                 "shards": "params:shards",

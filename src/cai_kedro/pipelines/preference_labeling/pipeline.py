@@ -7,8 +7,8 @@ from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS, SOURCES
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
-from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs, recorded_pairs
-from cai_kedro.templates.pairs import plan_pairs
+from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs_by, recorded_pairs
+from cai_kedro.templates.pairs import plan_pairs_by
 
 
 def create_pipeline(lineage: Lineage) -> Pipeline:
@@ -24,6 +24,7 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
 
 
 def _pairs(lineage: Lineage) -> list[Node]:
+    answering = lineage.revised or lineage.base
     by_people = "sl_helpfulness" in lineage.tables_by("people")
     wanted = {SOURCES[source].pairs for source in lineage.sources}
     made = []
@@ -40,10 +41,10 @@ def _pairs(lineage: Lineage) -> list[Node]:
     recorded = {"recorded": "recorded_sl_helpful_pairs"} if by_people else {}
     return made + [
         Node(
-            plan,
+            bind(plan, policy=lineage.stands_for(answering)),
             inputs={
                 "prompts": prompts,
-                "engine": f"{lineage.model_of(lineage.revised or lineage.base)}@engine",
+                "engine": f"{lineage.model_of(answering)}@engine",
                 **recorded,
                 "params": f"params:preference_labeling.{pairs}",
                 "seed": "params:seed",
@@ -54,8 +55,8 @@ def _pairs(lineage: Lineage) -> list[Node]:
             tags="sampling",
         )
         for plan, prompts, pairs, recorded in (
-            (plan_pairs, "red_team_prompts", "harmlessness_pairs", {}),
-            (plan_human_pairs if by_people else plan_pairs, "helpful_prompts", "sl_helpful_pairs", recorded),
+            (plan_pairs_by, "red_team_prompts", "harmlessness_pairs", {}),
+            (plan_human_pairs_by if by_people else plan_pairs_by, "helpful_prompts", "sl_helpful_pairs", recorded),
         )
         if pairs in wanted
     ]
