@@ -74,6 +74,16 @@ def test_others_are_admitted(referee: Any) -> None:
     assert admit(referee, params(), "x", "y")[SELF_JUDGED]["value"] == 0
 
 
+def test_the_accuracy_of_a_referee_that_learned_from_people_is_a_metric() -> None:
+    class Measured(LongerWins):
+        def accuracy(self) -> dict[str, Any]:
+            return {"harmlessness": {"value": 0.7, "low": 0.6, "high": 0.8, "n": 90}}
+
+    admitted = admit(Measured(), params(), "x", "y")
+    assert admitted["referee.accuracy.harmlessness"] == {"value": 0.7, "low": 0.6, "high": 0.8, "n": 90}
+    assert [name for name in admit(LongerWins(), params(), "x", "y") if "accuracy" in name] == []
+
+
 def test_insisting_marks_the_ratings(caplog: pytest.LogCaptureFixture) -> None:
     insisting = params(allow_training_judge=True)
     with caplog.at_level(logging.WARNING, logger="cai_kedro"):

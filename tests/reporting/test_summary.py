@@ -3,7 +3,7 @@ import textwrap
 import pandas as pd
 import pytest
 
-from cai_kedro.reporting.summary import ONE_TRAINING, render_summary
+from cai_kedro.reporting.summary import ONE_TRAINING, referee_lines, render_summary
 
 NOTE = ["", *textwrap.wrap(ONE_TRAINING, 100)]
 
@@ -121,3 +121,14 @@ def test_faults_are_named() -> None:
     row = _row("rl_cai", "right", 0.9, 0.8, 1.0, 9)
     with pytest.raises(ValueError, match=r"\('rl_cai', 'right'\) twice"):
         render_summary(pd.DataFrame([row, row]))
+
+
+def test_a_referee_that_learned_from_people_says_how_often_it_is_right() -> None:
+    metrics = {
+        "referee.is_training_judge": {"value": 0.0, "low": None, "high": None, "n": 2},
+        "referee.accuracy.harmlessness": {"value": 0.713, "low": 0.68, "high": 0.741, "n": 812},
+    }
+    (line,) = referee_lines(metrics)
+    assert line.startswith("The referee of harmlessness is a preference model of human comparisons.")
+    assert line.endswith("agrees with people in 71 % [68, 74], n = 812.")
+    assert referee_lines({}) == []

@@ -1,8 +1,9 @@
 """What the evaluation asks of a judge, and the baselines of human raters. The catalog decides who answers."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,15 @@ class Referee(Protocol):
 
         A meeting has `prompt_id, messages, criterion, policy_a, policy_b, response_a, response_b`.
         """
+        ...
+
+
+@runtime_checkable
+class MeasuredReferee(Protocol):
+    """A referee of which is known how often it agrees with people on comparisons that it did not learn from."""
+
+    def accuracy(self) -> Mapping[str, Any]:
+        """Return, per axis, the share of the held-out comparisons (`metrics.estimate.Estimate`)."""
         ...
 
 

@@ -13,9 +13,9 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 
 from cai_kedro.hooks.terminal import write_line
-from cai_kedro.reporting.summary import render_summary
+from cai_kedro.reporting.summary import referee_lines, render_summary
 
-SUMMARY, REPORT, MACHINE = "policy_summary", "report", "machine"
+SUMMARY, REFEREE, REPORT, MACHINE = "policy_summary", "referee_metrics", "report", "machine"
 
 
 class EndSummary:
@@ -26,6 +26,7 @@ class EndSummary:
         self._now = now
         self._began = now()
         self._table: pd.DataFrame | None = None
+        self._referee: list[str] = []
         self._open_mlflow = ""
         self._project = Path()
         self._has_report = False
@@ -39,13 +40,15 @@ class EndSummary:
     @hook_impl
     def before_pipeline_run(self) -> None:
         """Start the clock."""
-        self._began, self._table, self._has_report = self._now(), None, False
+        self._began, self._table, self._referee, self._has_report = self._now(), None, [], False
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Keep the summary table, note the report."""
         if dataset_name == SUMMARY and isinstance(data, pd.DataFrame):
             self._table = data
+        if dataset_name == REFEREE:
+            self._referee = referee_lines(data)
         self._has_report |= dataset_name == REPORT
 
     @hook_impl(trylast=True)
@@ -53,6 +56,8 @@ class EndSummary:
         """Print; standard output, so that a table is not cut into log lines."""
         if self._table is not None:
             self._echo(f"\n{render_summary(self._table)}\n")
+        for line in self._referee:
+            self._echo(f"{line}\n")
         self._echo(f"{duration(self._now() - self._began)}, at most {peak_memory() / 1e9:.1f} GB of memory")
         if MACHINE in catalog:
             from cai_kedro.engines.machine import machine_line  # noqa: PLC0415 - torch, seconds

@@ -2,7 +2,8 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +21,9 @@ NEIGHBOURS = re.compile(r"(?P<criterion>\w+?)_elo_gap(?P<told>|_p|_more_prompts)
 
 #: A share at the prompts of one split.
 BY_SPLIT = re.compile(r"(?P<share>[^.]+)\.(?P<split>.+)")
+
+#: In front of an axis, in the referee's metrics: on which share of held-out human comparisons it is right.
+REFEREE_ACCURACY = "referee.accuracy."
 
 #: What an interval of one run does not hold; below every table that has some.
 ONE_TRAINING = (
@@ -59,6 +63,20 @@ def render_summary(table: pd.DataFrame) -> str:
     bounds = table[["low", "high"]].astype(float)
     notes = [ONE_TRAINING] if (bounds["low"] < bounds["high"]).any() else []
     return "\n\n".join([_align(columns), *map(_align, below), *map(_fold, notes)])
+
+
+def referee_lines(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return, for each axis, how often the referee agrees with people; nothing of one that was not measured.
+
+    `metrics` are those of the referee, by name, each with `value, low, high, n`.
+    """
+    return [
+        f"The referee of {name.removeprefix(REFEREE_ACCURACY)} is a preference model of human comparisons. On those "
+        f"that it did not learn from it agrees with people in {_share(pd.Series(told))} "
+        f"[{_whole(100 * told['low'])}, {_whole(100 * told['high'])}], n = {told['n']}."
+        for name, told in metrics.items()
+        if name.startswith(REFEREE_ACCURACY)
+    ]
 
 
 def split_columns(table: pd.DataFrame, write: Callable[[pd.Series], str]) -> list[list[str]]:

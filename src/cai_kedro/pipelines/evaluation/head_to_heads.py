@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge, Referee
+from cai_kedro.core.judging import Judge, MeasuredReferee, Referee
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.evaluation.answers import with_objectives
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from cai_kedro.reporting.summary import REFEREE_ACCURACY
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimat
     def admit_referee(referee: Judge | Referee, params: EvaluationParams, *digests: str) -> dict[str, Estimate]:
         """Refuse a referee that the policies learned from, unless the user insists; return whether it did.
 
+        Of a referee that learned from people, its accuracy on held-out comparisons is returned too, per axis.
+
         A policy is trained to please the labeller, so the labeller's verdict on it is no evidence. `n` is the number of
         models that were looked at. A judge of which no digest is known (a class of yours) is taken at its word.
         """
@@ -41,7 +44,11 @@ def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimat
             )
         if same:
             logger.warning("the referee is the model %r, which the policies learned from: ratings are marked", same[0])
-        return {SELF_JUDGED: Estimate(value=float(bool(same)), low=None, high=None, n=len(teachers))}
+        accuracy = referee.accuracy() if isinstance(referee, MeasuredReferee) else {}
+        return {
+            SELF_JUDGED: Estimate(value=float(bool(same)), low=None, high=None, n=len(teachers)),
+            **{f"{REFEREE_ACCURACY}{axis}": estimate for axis, estimate in accuracy.items()},
+        }
 
     return admit_referee
 
