@@ -12,6 +12,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
 
 from cai_kedro.datasets.file_dataset import FileDataset
 from cai_kedro.datasets.table_dataset import TableDataset
@@ -38,9 +39,15 @@ ON_REQUEST = ["judge_accuracy", "ablations"]
 
 
 @functools.cache
-def _context(env: str) -> KedroContext:
+def _project(env: str) -> tuple[KedroContext, dict[str, Pipeline]]:
+    """Return the context of an environment and the pipelines of its own lineage: Kedro's are those of the last one."""
     bootstrap_project(PROJECT)
-    return _session(env, GIVEN if env in ("hub", "paper") else {}).load_context()
+    context = _session(env, GIVEN if env in ("hub", "paper") else {}).load_context()
+    return context, dict(pipelines)
+
+
+def _context(env: str) -> KedroContext:
+    return _project(env)[0]
 
 
 def _session(env: str, given: dict[str, Any]) -> KedroSession:
@@ -52,28 +59,31 @@ def _catalog(env: str) -> CatalogProtocol:
     return _context(env).catalog
 
 
-@pytest.fixture(scope="module")
-def datasets() -> set[str]:
-    bootstrap_project(PROJECT)
-    names = {name for pipeline in pipelines.values() for name in pipeline.datasets() if not is_parameter(name)}
-    return names - _made_anew()
+def _datasets(env: str) -> set[str]:
+    """Every dataset of every pipeline of an environment, but what is made anew in memory."""
+    return {name for one in _project(env)[1].values() for name in one.datasets() if not is_parameter(name)} - _anew(env)
 
 
-def _made_anew() -> set[str]:
+def _made(env: str) -> set[str]:
+    return {name for one in _project(env)[1].values() for name in one.all_outputs()} - _anew(env)
+
+
+def _anew(env: str) -> set[str]:
     """The constitutions with something left out, which every run of the ablations makes anew."""
-    return {name for name in pipelines["ablations"].all_outputs() if "constitution" in name}
+    ablations = _project(env)[1].get("ablations", Pipeline([]))
+    return {name for name in ablations.all_outputs() if "constitution" in name}
 
 
 def test_the_pipelines_stand_in_the_order_of_one_rows_trip() -> None:
-    bootstrap_project(PROJECT)
-    assert [name for name in pipelines if name != "__default__"] == ORDER + ON_REQUEST
-    nodes = {node.name for name in ORDER for node in pipelines[name].nodes}
-    assert {node.name for node in pipelines["__default__"].nodes} == nodes
+    registered = _project("base")[1]
+    assert [name for name in registered if name != "__default__"] == ORDER + ON_REQUEST
+    nodes = {node.name for name in ORDER for node in registered[name].nodes}
+    assert {node.name for node in registered["__default__"].nodes} == nodes
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_every_dataset_resolves_and_none_is_in_memory(env: str, datasets: set[str]) -> None:
-    catalog = _catalog(env)
+def test_every_dataset_resolves_and_none_is_in_memory(env: str) -> None:
+    catalog, datasets = _catalog(env), _datasets(env)
     unknown = sorted(name for name in datasets if name not in catalog)
     assert not unknown, f"no catalog entry or pattern in {env}: {unknown}"
     in_memory = sorted(name for name in datasets if isinstance(catalog[name], MemoryDataset))
@@ -83,30 +93,30 @@ def test_every_dataset_resolves_and_none_is_in_memory(env: str, datasets: set[st
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_what_the_ablations_make_is_stored(env: str) -> None:
-    bootstrap_project(PROJECT)
-    made = pipelines["ablations"].all_outputs() - _made_anew()
+    ablations = _project(env)[1].get("ablations", Pipeline([]))
+    made = ablations.all_outputs() - _anew(env)
     assert sorted(name for name in made if isinstance(_catalog(env).get(name), MemoryDataset | None)) == []
-    assert {name for name in pipelines["ablations"].inputs() if name not in _catalog(env)} == set()
+    assert {name for name in ablations.inputs() if name not in _catalog(env)} == set()
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_parameters_are_whole_and_typed(env: str) -> None:
     catalog = _catalog(env)  # Kedro checks types and unknown keys here
-    wanted = {name for pipeline in pipelines.values() for name in pipeline.datasets() if is_parameter(name)}
+    wanted = {name for one in _project(env)[1].values() for name in one.datasets() if is_parameter(name)}
     assert sorted(name for name in wanted if name not in catalog) == []
 
 
-def test_the_last_word_of_a_table_is_its_kind(datasets: set[str]) -> None:
-    for name in datasets:
+def test_the_last_word_of_a_table_is_its_kind() -> None:
+    for name in _datasets("base"):
         dataset = _catalog("base")[name]
         if isinstance(dataset, TableDataset):
             assert name.endswith(dataset._describe()["kind"]), name
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_whatever_is_written_is_written_aside(env: str, datasets: set[str]) -> None:
+def test_whatever_is_written_is_written_aside(env: str) -> None:
     """A dataset of Kedro writes in place: a full disk leaves half a file as the newest version, without a word."""
-    made = {name for pipeline in pipelines.values() for name in pipeline.all_outputs()} - _made_anew()
+    made = _made(env)
     in_place = sorted(name for name in made if not isinstance(_catalog(env)[name], LocalVersionedDataset))
     assert not in_place
     models = {name for name in made if ".model@" in name or ".snapshots@" in name}
@@ -133,15 +143,16 @@ def test_two_names_of_one_model_are_one_artifact() -> None:
         assert checkpoint._filepath.name == name.removesuffix(".model")
 
 
-def test_what_has_two_names_is_made_by_a_pipeline(datasets: set[str]) -> None:
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_what_has_two_names_is_made_by_a_pipeline(env: str) -> None:
     """kedro-viz cannot place a transcoded dataset that nothing makes, and fails on the whole graph."""
-    made = {name.partition("@")[0] for pipeline in pipelines.values() for name in pipeline.all_outputs()}
-    assert {name.partition("@")[0] for name in datasets if "@" in name} <= made
+    made = {name.partition("@")[0] for name in _made(env)}
+    assert {name.partition("@")[0] for name in _datasets(env) if "@" in name} <= made
 
 
-def test_no_two_datasets_share_a_file(datasets: set[str]) -> None:
+def test_no_two_datasets_share_a_file() -> None:
     owner: dict[str, str] = {}
-    for name in sorted(datasets):
+    for name in sorted(_datasets("base")):
         path = getattr(_catalog("base")[name], "_filepath", None)
         # the models that judge_accuracy looks at are other pipelines'; it only reads them
         if path is not None and not name.startswith("accuracy_"):
@@ -152,7 +163,7 @@ def test_no_two_datasets_share_a_file(datasets: set[str]) -> None:
 @pytest.mark.parametrize("env", [env for env in ENVIRONMENTS if env != "base"])
 def test_an_environment_writes_into_a_folder_of_its_own(env: str) -> None:
     catalog = _catalog(env)
-    for name in sorted({name for pipeline in pipelines.values() for name in pipeline.all_outputs()} - _made_anew()):
+    for name in sorted(_made(env)):
         assert Path(str(catalog[name]._filepath)).is_relative_to(PROJECT / "data" / env), name
 
 
