@@ -76,14 +76,14 @@ def _estimate(catalog: DataCatalog, parameters: dict[str, Any], options: dict[st
     from cai_kedro.hooks.quiet import quieten  # noqa: PLC0415 - torch and transformers come with these
     from cai_kedro.planning.inputs import settings_of  # noqa: PLC0415
     from cai_kedro.planning.preview import previews  # noqa: PLC0415
-    from cai_kedro.planning.project import material_of  # noqa: PLC0415
+    from cai_kedro.planning.project import layout_to_show, material_of  # noqa: PLC0415
     from cai_kedro.planning.report import report  # noqa: PLC0415
 
     quieten()
     logging.getLogger("cai_kedro").setLevel(logging.WARNING)  # the stages are only tried
     settings, material = settings_of(parameters), material_of(catalog)
     if options["dry_run"]:
-        for title, prompt in previews(settings, material):
+        for title, prompt in previews(settings, material, layout_to_show(parameters)):
             click.echo(f"{click.style(f'── {title} ', bold=True)}\n{prompt}\n")
         return
     for line in report(catalog, parameters, settings, material, options):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from cai_kedro.core.asks import Comparison, Critique, Reply
+from cai_kedro.core.asks import Comparison, Critique, Reply, Worked
 from cai_kedro.core.conversation import assistant, user
 from cai_kedro.core.layouts.hh import text_of
 from cai_kedro.engines.base import Completion, Sampling
@@ -107,7 +108,7 @@ def test_serve_samples_from_the_whole_distribution(serve: str) -> None:
 
 
 def test_serve_gives_no_logprobs_and_that_is_said(serve: str) -> None:
-    with pytest.raises(ServerError, match="api: chat or logprobs: none, but preference labels need"):
+    with pytest.raises(ServerError, match="its entry says logprobs: none, but preference labels need"):
         on_serve(serve).choice_logprobs(COMPARED)
     with pytest.raises(ServerError, match="ignores `echo` with `logprobs`"):
         on_serve(serve, logprobs="echo").choice_logprobs(COMPARED)
@@ -120,7 +121,8 @@ def test_serve_gives_no_logprobs_and_that_is_said(serve: str) -> None:
 
 def test_fingerprint_is_of_address_and_model(serve: str) -> None:
     fingerprint = on_serve(serve).fingerprint
-    assert on_serve(serve, api="chat", concurrency=7).fingerprint == fingerprint
+    assert on_serve(serve, concurrency=7).fingerprint == fingerprint
+    assert on_serve(serve, api="chat").fingerprint != fingerprint  # asked otherwise
     assert on_serve(serve.replace("127.0.0.1", "localhost")).fingerprint != fingerprint
 
 
@@ -405,6 +407,53 @@ def test_a_chat_is_asked_in_turns() -> None:
         engine.generate([Reply(messages)], GREEDY, [1])
         engine.generate([Critique(messages, "With a cloth.", "Find harm.")], GREEDY, [1])
     assert got == [messages, [*messages, assistant("With a cloth."), user("Find harm.")]]
+
+
+def listing(**tokens: float) -> dict[str, Any]:
+    """What a chat server answers that lists the likeliest first tokens."""
+    top_logprobs = [{"token": token, "logprob": value, "bytes": None} for token, value in tokens.items()]
+    content = [{"token": "A", "logprob": -0.1, "bytes": None, "top_logprobs": top_logprobs}]
+    answer = chat(content="A")
+    answer["choices"][0]["logprobs"] = {"content": content, "refusal": None}
+    return answer
+
+
+def test_a_chat_gives_the_letters_by_its_first_token() -> None:
+    got: list[Any] = []
+
+    def note(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
+        got.append(body)
+        return 200, {}, listing(**{"A": math.log(0.5), " (B": math.log(0.2), "B": math.log(0.1), "The": math.log(0.1)})
+
+    worked = Worked(Comparison([user("Hi")], "a", "b", "Which?"), "B")
+    with small_server(note) as base_url:
+        engine = OpenAIEngine(settings(base_url, api="chat", logprobs="next_token", top_logprobs=4))
+        read = engine.choice_logprobs([replace(COMPARED[0], examples=(worked,))])
+    np.testing.assert_allclose(np.exp(read), [[0.5, 0.3]], rtol=1e-6)
+    (body,) = got
+    assert (body["logprobs"], body["top_logprobs"], body["max_tokens"]) == (True, 4, 1)
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][1]["content"] == "B"
+    assert body["messages"][2]["content"].endswith("Answer with the letter alone, A or B.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (chat(content="A"), "it lists no likeliest tokens: it ignores `logprobs`"),
+        (listing(**{"Sure": -0.1, "I": -3.0}), r"none of \['A', 'B'\] begins with one of the 2 tokens that it lists"),
+    ],
+)
+def test_a_chat_without_letters_is_found_out(answer: dict[str, Any], told: str) -> None:
+    with small_server(lambda body, headers: (200, {}, answer)) as base_url:
+        engine = OpenAIEngine(settings(base_url, api="chat", logprobs="next_token"))
+        with pytest.raises(ServerError, match=told):
+            engine.choice_logprobs(COMPARED[:1])
+
+
+def test_a_chat_echoes_nothing() -> None:
+    with pytest.raises(ValueError, match="with api: chat, logprobs must be next_token or none"):
+        settings("http://127.0.0.1:9/v1", api="chat", logprobs="echo")
 
 
 @pytest.mark.parametrize(

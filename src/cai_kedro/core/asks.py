@@ -132,7 +132,7 @@ def as_json(value: Any) -> Any:
     """Return an ask, or anything in one, in values that JSON can hold."""
     if is_dataclass(value):
         return {
-            "ask": type(value).__name__,
+            "kind": type(value).__name__,
             **{field.name: as_json(getattr(value, field.name)) for field in fields(value)},
         }
     return [as_json(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -140,6 +140,6 @@ def as_json(value: Any) -> Any:
 
 def from_json(value: Any) -> Any:
     """Return what `as_json` wrote down."""
-    if isinstance(value, dict) and "ask" in value:
-        return _KINDS[value["ask"]](**{name: from_json(of) for name, of in value.items() if name != "ask"})
+    if isinstance(value, dict) and "kind" in value:
+        return _KINDS[value["kind"]](**{name: from_json(of) for name, of in value.items() if name != "kind"})
     return tuple(from_json(item) for item in value) if isinstance(value, list) else value

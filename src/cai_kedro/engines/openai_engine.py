@@ -9,20 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from cai_kedro.core.asks import Ask, Reply, common, n_choices
+from cai_kedro.core.asks import Ask, Comparison, Reply, common, n_choices
 from cai_kedro.core.conversation import user
 from cai_kedro.core.layouts.base import Layout
-from cai_kedro.core.layouts.chat import turns
+from cai_kedro.core.layouts.chat import SERVED
 from cai_kedro.core.layouts.hh import HH
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.server import Server, ServerError
 from cai_kedro.engines.server_answers import completed, only_choice, replied
-from cai_kedro.engines.server_logprobs import echoed_logprob, likeliest_next, walked_logprobs
+from cai_kedro.engines.server_logprobs import echoed_logprob, first_word_logprobs, likeliest_next, walked_logprobs
 from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.stopping import cut_at
 
 _SEEDS = 2**31  # some servers take no larger seed
 _PROBE = Reply([user("Say something.")])
+_LETTERS = Comparison([user("Say something.")], "No.", "Gladly.", "Which response is better?")
 _FREE = Sampling(temperature=1.5, top_p=1.0, max_new_tokens=24)
 _ONE_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0}
 
@@ -41,7 +42,7 @@ class OpenAIEngine:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the server's address, the model's name, and what the server calls the model it answers with.
+        """The sha256 of the server's address, the names of the model, ours and the server's, and the layout.
 
         A server that changes its weights under the same name keeps its fingerprint: nothing tells.
         """
@@ -51,12 +52,12 @@ class OpenAIEngine:
             name = self._server.completion(_model_name, HH.prompt(_PROBE).text, **_ONE_TOKEN)
         # the last part of a name only: where a server keeps its models says nothing about them
         names = [PurePosixPath(str(name)).name for name in (self._settings.model, name)]
-        return hashlib.sha256(json.dumps([self._settings.address, *names]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self._settings.address, *names, self.layout.digest]).encode()).hexdigest()
 
     @property
     def layout(self) -> Layout:
-        """How texts are asked for; in a chat, only what its stop strings are."""
-        return HH
+        """Turns, or texts in the layout of base models."""
+        return SERVED if self._settings.api == "chat" else HH
 
     def generate(self, asks: Sequence[Ask], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """Sample one completion per ask with the row's seed. Raises `ServerError` for the first row that fails."""
@@ -87,15 +88,17 @@ class OpenAIEngine:
         choices = common(asks, self.layout.choices)
         if not choices or not all(choices):
             raise ValueError(f"every choice needs some text, got {list(choices)}")
-        if self._settings.logprobs == "none" or self._settings.api == "chat":
+        if self._settings.logprobs == "none":
             raise self._error(
-                "its entry says api: chat or logprobs: none, but preference labels need log-probabilities of "
-                "completions; use a server that gives them (docs/guides/server.md) for this model"
+                "its entry says logprobs: none, but preference labels need log-probabilities; use a server that gives "
+                "them (docs/guides/server.md) for this model"
             )
         read = self._by_echo if self._settings.logprobs == "echo" else self._by_next_token
 
         def ask(asked: Ask) -> list[float]:
             try:
+                if self._settings.api == "chat":
+                    return first_word_logprobs(self._first_tokens(asked), choices)
                 return read(self.layout.prompt(asked).text, choices)
             except ValueError as error:
                 raise self._error(str(error)) from error
@@ -111,13 +114,17 @@ class OpenAIEngine:
                 f"three samples at temperature {_FREE.temperature} are the same ({texts.pop()[:60]!r}), so it does not "
                 f"sample; `transformers serve` needs do_sample in its generation config (docs/guides/server.md)"
             )
-        if self._settings.logprobs != "none" and self._settings.api == "completions":
+        if self._settings.logprobs == "none":
+            return
+        if self._settings.api == "chat":
+            self.choice_logprobs([_LETTERS])
+        else:
             read = self._next_tokens if self._settings.logprobs == "next_token" else self._echoes
             self._server.each(read, [self.layout.prompt(_PROBE).text])
 
     def _written(self, ask: Ask, fields: Mapping[str, Any]) -> tuple[str, str]:
         if self._settings.api == "chat":
-            return self._server.chat(replied, [dict(turn) for turn in turns(ask)], **fields)
+            return self._server.chat(replied, _sent(ask), **fields)
         return self._server.completion(completed, self.layout.prompt(ask).text, **fields)
 
     def _by_echo(self, prompt: str, choices: Sequence[str]) -> list[float]:
@@ -137,7 +144,16 @@ class OpenAIEngine:
         def read(answer: Any) -> dict[str, float]:
             return likeliest_next(only_choice(answer).logprobs)
 
-        listed = self._server.completion(read, text, logprobs=self._settings.top_logprobs, **_ONE_TOKEN)
+        return self._some(self._server.completion(read, text, logprobs=self._settings.top_logprobs, **_ONE_TOKEN))
+
+    def _first_tokens(self, ask: Ask) -> dict[str, float]:
+        def read(answer: Any) -> dict[str, float]:
+            return likeliest_next(only_choice(answer).logprobs)
+
+        fields = {**_ONE_TOKEN, "logprobs": True, "top_logprobs": self._settings.top_logprobs}
+        return self._some(self._server.chat(read, _sent(ask), **fields))
+
+    def _some(self, listed: dict[str, float]) -> dict[str, float]:
         if not listed:
             raise self._error(
                 "it lists no likeliest tokens: it ignores `logprobs`; take another server for this model, because "
@@ -158,3 +174,7 @@ class OpenAIEngine:
 def _model_name(answer: Any) -> str:
     only_choice(answer)
     return str(answer.model)
+
+
+def _sent(ask: Ask) -> list[dict[str, str]]:
+    return [{"role": turn["role"], "content": turn["content"]} for turn in SERVED.messages(ask)]

@@ -1,11 +1,13 @@
 """Log-probabilities of choices in what servers answer: echoed prompts, and lists of the likeliest next tokens."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 from cai_kedro.engines.server_answers import MalformedAnswerError, listed, log_probability, malformed
 
+_AROUND = " \n\t()[]*\"'.:"  # what may stand around a letter
 _TAIL = 32  # characters of the prompt that tell where a choice stands
 
 
@@ -59,6 +61,28 @@ def likeliest_next(logprobs: Any) -> dict[str, float]:
     except (TypeError, ValueError, KeyError, IndexError, AttributeError):
         fault = malformed("a list of likeliest tokens with their log-probabilities", legacy or content)
     raise fault
+
+
+def first_word_logprobs(likeliest: Mapping[str, float], choices: Sequence[str]) -> list[float]:
+    """Return the log-probability (nats) of each choice as the beginning of an answer, from the likeliest first tokens.
+
+    A token counts for the one choice that begins with it, whatever space or brackets stand around it. A choice without
+    a token in the list gets the lowest probability of the list, which it cannot exceed. Raises `ValueError` if no
+    choice has one.
+    """
+    sums: dict[str, float] = {}
+    for token, value in likeliest.items():
+        said = token.strip(_AROUND)
+        meant = [choice for choice in choices if said and choice.strip(_AROUND).startswith(said)]
+        if len(meant) == 1:
+            known = sums.get(meant[0], -math.inf)
+            sums[meant[0]] = max(known, value) + math.log1p(math.exp(-abs(known - value)))
+    if not sums:
+        raise ValueError(
+            f"none of {list(choices)} begins with one of the {len(likeliest)} tokens that it lists "
+            f"({list(likeliest)[:8]}); raise top_logprobs, or is this a model that answers in another form?"
+        )
+    return [sums.get(choice, min(likeliest.values())) for choice in choices]
 
 
 def _are_texts(tokens: Any) -> bool:

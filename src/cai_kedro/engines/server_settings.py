@@ -32,6 +32,12 @@ class ServerSettings(BaseModel):
             raise ValueError("base_url must hold no user, password or query; keys belong into credentials.yml")
         return self
 
+    @model_validator(mode="after")
+    def _a_chat_echoes_nothing(self) -> Self:
+        if self.api == "chat" and self.logprobs == "echo":
+            raise ValueError("a chat echoes no prompt: with api: chat, logprobs must be next_token or none")
+        return self
+
     @property
     def address(self) -> str:
         """The server's host and port."""

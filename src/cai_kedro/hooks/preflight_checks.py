@@ -126,18 +126,18 @@ def _place(dataset: AbstractDataset) -> str:
 
 def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
     """Tell what keeps the pretrained model from being loaded: the files, or the pinned revision of the hub."""
-    source = _field(base_model, "source")
+    source, layout = _field(base_model, "source"), _field(base_model, "layout") or "auto"
     if source == "path":
         path = _field(base_model, "path")
         if not path:
             yield "base_model.source is 'path', but base_model.path is empty; give the model's directory"
             return
-        yield from _reference_fault("base_model.path", project_path, path=path)
+        yield from _reference_fault("base_model.path", project_path, path=path, layout=layout)
     elif source == "gguf" and (file := _field(base_model, "gguf")):
         from cai_kedro.engines.gguf_file import GGUFFile  # noqa: PLC0415 - imports transformers
 
         try:
-            GGUFFile(file).at(project_path).check()
+            GGUFFile(file, layout).at(project_path).check()
         except ValueError as error:
             yield f"base_model.gguf: {error}"
     elif source == "hub":
@@ -148,7 +148,7 @@ def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
                 "give the repository and one commit of it, 40 hexadecimal digits"
             )
             return
-        yield from _reference_fault("base_model.repo", project_path, repo=repo, revision=revision)
+        yield from _reference_fault("base_model.repo", project_path, repo=repo, revision=revision, layout=layout)
 
 
 def _reference_fault(name: str, project_path: Path, **given: str) -> Iterator[str]:

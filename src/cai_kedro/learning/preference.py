@@ -19,6 +19,7 @@ from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.finite import check_scores
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP, length_sorted_batches, round_up
+from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.batching import LengthGrouped, right_padded
@@ -141,10 +142,10 @@ def with_score_head(base: LanguageModel, head_std: float, seed: int) -> PreTrain
     The score is read at the last token that is not padding, EOS; so padding must be another token.
     """
     tokenizer = base.tokenizer
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == end_id(tokenizer, base.layout):
         raise ValueError(
             f"a preference model reads its score at EOS and needs a pad token that is not EOS, got "
-            f"pad_token_id={tokenizer.pad_token_id} and eos_token_id={tokenizer.eos_token_id}; "
+            f"pad_token_id={tokenizer.pad_token_id} and the end {end_id(tokenizer, base.layout)}; "
             "set tokenizer.pad_token to another token before saving the base model"
         )
     config = copy.deepcopy(base.model.config)

@@ -87,9 +87,9 @@ class Recorder:
     """A TextEngine without a model, that answers with placeholders: for prompts that are only to be seen."""
 
     fingerprint = "recorder"
-    layout: Layout = HH
 
-    def __init__(self, *texts: str) -> None:
+    def __init__(self, *texts: str, layout: Layout = HH) -> None:
+        self.layout = layout
         self._texts = texts or ("[what the model writes]",)
         self.asked: list[list[str]] = []
 

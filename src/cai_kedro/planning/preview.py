@@ -6,6 +6,8 @@ from typing import TypeVar
 import pandas as pd
 
 from cai_kedro.core.constitution import CritiquePrinciple, PreferencePrinciple, draw_principle
+from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.hh import HH
 from cai_kedro.core.seeding import SeedKey, rng_for
 from cai_kedro.pipelines.data_generation.red_team import generate_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, revise_directly
@@ -20,23 +22,23 @@ P = TypeVar("P", CritiquePrinciple, PreferencePrinciple)
 RESPONSE, CRITIQUE, THOUGHTS = "[a response]", "[a critique]", "[thoughts]"
 
 
-def previews(settings: Settings, material: Material) -> Iterator[tuple[str, str]]:
-    """Give a title and a prompt of every kind, and of every principle where one stands in it."""
-    lists = Recorder()
+def previews(settings: Settings, material: Material, layout: Layout = HH) -> Iterator[tuple[str, str]]:
+    """Give a title and a prompt of every kind in a layout, and of every principle where one stands in it."""
+    lists = Recorder(layout=layout)
     one_list = settings.red_team.model_copy(update={"lists": 1})
     generate_red_team_prompts(
         material.red_team, material.eval_red_team, material.constitution, lists, one_list, settings.seed
     )
     yield "a list of red-team prompts", lists.asked[0][0]
-    answers = Recorder()
+    answers = Recorder(layout=layout)
     one_answer = settings.initial_responses.model_copy(update={"prompts": 1, "samples": 1})
     sample_responses(material.red_team, answers, one_answer, settings.seed)
     yield "a response", answers.asked[0][0]
-    yield from _of_critique_principles(settings, material)
-    yield from _of_preference_principles(settings, material)
+    yield from _of_critique_principles(settings, material, layout)
+    yield from _of_preference_principles(settings, material, layout)
 
 
-def _of_critique_principles(settings: Settings, material: Material) -> Iterator[tuple[str, str]]:
+def _of_critique_principles(settings: Settings, material: Material, layout: Layout) -> Iterator[tuple[str, str]]:
     constitution, seed = material.constitution, settings.seed
     ids = _drawing(constitution.critique_principles, seed, "critique", 0, 1)
     prompts = _prompts(material, ids)
@@ -44,7 +46,7 @@ def _of_critique_principles(settings: Settings, material: Material) -> Iterator[
         {"prompt_id": ids, "sample": 0, "policy": settings.lineage.name_of("assistant"), "response": RESPONSE}
     )
     params = settings.revision.model_copy(update={"rounds": 1})
-    critic, direct = Recorder(CRITIQUE, "[a revision]"), Recorder()
+    critic, direct = Recorder(CRITIQUE, "[a revision]", layout=layout), Recorder(layout=layout)
     critique_and_revise(prompts, responses, constitution, critic, params, seed)
     revise_directly(prompts, responses, constitution, direct, params, seed)
     for place, principle in enumerate(constitution.critique_principles):
@@ -53,13 +55,13 @@ def _of_critique_principles(settings: Settings, material: Material) -> Iterator[
         yield f"a direct revision under {principle.id}", direct.asked[0][place]
 
 
-def _of_preference_principles(settings: Settings, material: Material) -> Iterator[tuple[str, str]]:
+def _of_preference_principles(settings: Settings, material: Material, layout: Layout) -> Iterator[tuple[str, str]]:
     constitution, seed = material.constitution, settings.seed
     ids = _drawing(constitution.preference_principles, seed, "preference")
     pairs = _prompts(material, ids)[["prompt_id", "messages"]].assign(
         pair_id=ids, response_a="[response A]", response_b="[response B]", kind="sampled"
     )
-    labels, thinker = Recorder(), Recorder(THOUGHTS)
+    labels, thinker = Recorder(layout=layout), Recorder(THOUGHTS, layout=layout)
     label_pairs(pairs, constitution, labels, settings.labels, seed)
     one = settings.cot_labels.model_copy(update={"samples": 1})
     label_pairs_with_cot(pairs, constitution, thinker, one, seed)

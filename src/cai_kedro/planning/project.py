@@ -1,5 +1,6 @@
 """What a plan needs of a Kedro project: material and engines, whether or not anything was run in it."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,19 @@ from typing import Any
 from kedro.io import DataCatalog
 from kedro.utils import find_kedro_project
 
+from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.hh import HH
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.loading import LocalSettings
+from cai_kedro.engines.model_files import load_tokenizer
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
 from cai_kedro.planning.inputs import Material
+
+logger = logging.getLogger(__name__)
 
 
 def material_of(catalog: DataCatalog) -> Material:
@@ -75,6 +81,19 @@ def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any], checkpoint:
             "`kedro run --pipelines=base_model`, with the same --env"
         )
     return lambda: catalog.load(checkpoint)
+
+
+def layout_to_show(parameters: Mapping[str, Any]) -> Layout:
+    """Return the layout of a pretrained model that lies in a directory of this machine, else that of base models."""
+    params = BaseModelParams.model_validate(parameters["base_model"])
+    if params.source != "path":
+        return HH
+    reference = ModelReference(path=params.path, layout=params.layout).at(find_kedro_project(Path.cwd()) or Path.cwd())
+    try:
+        return load_tokenizer(reference.locate(), reference.layout)[1]
+    except ValueError as error:
+        logger.warning("prompts are shown in the layout of base models: %s", error)
+        return HH
 
 
 def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:

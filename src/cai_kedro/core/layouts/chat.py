@@ -32,6 +32,7 @@ CONSIDER = "Consider the following conversation between a human and an assistant
 WHICH = "Which option do you choose, (A) or (B)?"
 STEP_BY_STEP = "Let's think step by step, before you choose an option."
 SO_WHICH = "So which option do you choose, (A) or (B)?"
+LETTER_ALONE = "Answer with the letter alone, A or B."
 ONLY_THE_RESPONSE = "Write the new response to the human and nothing else."
 GO_ON = "Go on with this list. Write further lines of the same kind and nothing else."
 
@@ -101,17 +102,56 @@ class ChatLayout:
         return self.control.sub(lambda name: f"{name[0][:1]}{BREAK}{name[0][1:]}", content)
 
 
+@dataclass(frozen=True)
+class ServedTurns:
+    """The layout of a model on a server that takes turns and puts the model's chat template around them itself.
+
+    No turn of the assistant can be started there: the letter is the first thing that it says.
+    """
+
+    kind: ClassVar[LayoutKind] = "chat"
+    template: ClassVar[str] = ""
+    bos: ClassVar[bool] = False
+    turn_end: ClassVar[str | None] = None
+    digest: ClassVar[str] = "served turns"
+
+    def messages(self, ask: Ask) -> list[Message]:
+        """Return an ask as the turns that are sent."""
+        return turns(ask, started=False)
+
+    def prompt(self, ask: Ask) -> Written:
+        """Write the turns down for people; what the model reads, the server alone knows."""
+        return Written("\n\n".join(f"{turn['role']}: {turn['content']}" for turn in self.messages(ask)))
+
+    def answer(self, messages: Conversation, response: str) -> Written:
+        """Write down an answer."""
+        return Written(response)
+
+    def stops(self, ask: Ask) -> tuple[str, ...]:
+        """Return nothing, of a plain text its own stop strings."""
+        return ask.stops if isinstance(ask, Plain) else ()
+
+    def choices(self, ask: Ask) -> tuple[str, ...]:
+        """Return the two letters, of a plain text its own choices."""
+        return tuple(choice.strip() for choice in ask.choices) if isinstance(ask, Plain) else ("A", "B")
+
+
+SERVED = ServedTurns()
+
+
 def _is_choice(ask: Ask) -> bool:
     return isinstance(ask, Comparison | Verdict)
 
 
-def turns(ask: Ask) -> list[Message]:
+def turns(ask: Ask, *, started: bool = True) -> list[Message]:
     """Return an ask as a conversation that ends on a user turn.
 
     A system turn of the conversation stands first. Neighbours of one role become one turn: most templates refuse them.
+    `started`: the assistant's turn will be started where a letter is read. Where that cannot be, as on a server, the
+    letter alone is asked for.
     """
-    worked = [turn for example in _examples(ask) for turn in without_system(_worked(example))]
-    own = _asked(ask)
+    worked = [turn for example in _examples(ask) for turn in without_system(_worked(example, started))]
+    own = _asked(ask) if started else _for_a_letter(ask)
     system = [turn for turn in own if turn["role"] == "system"]
     return list(_alternating([*system, *worked, *(turn for turn in own if turn["role"] != "system")]))
 
@@ -120,9 +160,16 @@ def _examples(ask: Ask) -> Sequence[Worked]:
     return _examples(ask.of) if isinstance(ask, Verdict) else getattr(ask, "examples", ())
 
 
-def _worked(example: Worked) -> list[Message]:
-    said = f"{THE_ANSWER} ({example.answer})" if _is_choice(example.ask) else example.answer
-    return [*_asked(example.ask), assistant(said)]
+def _worked(example: Worked, started: bool) -> list[Message]:
+    if started:
+        said = f"{THE_ANSWER} ({example.answer})" if _is_choice(example.ask) else example.answer
+        return [*_asked(example.ask), assistant(said)]
+    return [*_for_a_letter(example.ask), assistant(example.answer)]
+
+
+def _for_a_letter(ask: Ask) -> list[Message]:
+    asked = _asked(ask)
+    return [*asked, user(LETTER_ALONE)] if _is_choice(ask) else asked
 
 
 def _asked(ask: Ask) -> list[Message]:  # noqa: PLR0911 - one line for each kind of ask
