@@ -72,12 +72,13 @@ def test_a_wrong_entry_is_told_without_its_values(changed: dict[str, Any], match
     assert KEY not in str(told.value)
 
 
-def test_a_run_is_refused_if_the_server_does_not_answer(tmp_path: Path) -> None:
-    catalog = catalog_of(entry(NOWHERE))
-    pipeline = Pipeline([Node(lambda engine: engine, NAME, "out", name="n")])
+@pytest.mark.parametrize("name", [NAME, "my_labeller"])
+def test_a_run_is_refused_if_the_server_does_not_answer(tmp_path: Path, name: str) -> None:
+    catalog = catalog_of(entry(NOWHERE), name)
+    pipeline = Pipeline([Node(lambda engine: engine, name, "out", name="n")])
     with pytest.raises(PreflightError) as told:
         Preflight().before_pipeline_run({"project_path": tmp_path}, pipeline, catalog)
-    fault = f"nothing was run: the model '{NAME}': the server 127.0.0.1:9, model 'micro_lm': cannot be reached"
+    fault = f"nothing was run: the model '{name}': the server 127.0.0.1:9, model 'micro_lm': cannot be reached"
     assert str(told.value).startswith(fault)
 
 

@@ -58,7 +58,7 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
 def server_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
     """Tell which entries of models cannot be used, and what servers do not do that their entries promise."""
     faults: dict[str, list[str]] = {}
-    for name in sorted({name for node in pipeline.nodes for name in node.inputs if _is_model(name)}):
+    for name in sorted(_asked(pipeline, catalog)):
         try:
             check = getattr(catalog.get(name), "check", None)
             fault = check() if check else None
@@ -69,6 +69,13 @@ def server_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]
     for fault, names in faults.items():  # most entries share their settings
         others = f" and {len(names) - 1} others" if len(names) > 1 else ""
         yield f"the model {names[0]!r}{others}: {fault}"
+
+
+def _asked(pipeline: Pipeline, catalog: CatalogProtocol) -> set[str]:
+    """Return the models of a run, and the entries of the catalog with an engine that plays a role."""
+    models = {name for node in pipeline.nodes for name in node.inputs if _is_model(name)}
+    given = {name for name in pipeline.inputs() if not is_parameter(name)}
+    return models | {name for name in given if hasattr(catalog.get(name), "reads_files")}
 
 
 def _is_model(name: str) -> bool:
