@@ -76,6 +76,9 @@ def test_others_are_admitted(referee: Any) -> None:
 
 def test_the_accuracy_of_a_referee_that_learned_from_people_is_a_metric() -> None:
     class Measured(LongerWins):
+        def conversations(self) -> set[Any]:
+            return set()
+
         def accuracy(self) -> dict[str, Any]:
             return {"harmlessness": {"value": 0.7, "low": 0.6, "high": 0.8, "n": 90}}
 

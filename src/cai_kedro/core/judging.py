@@ -62,7 +62,11 @@ class Referee(Protocol):
 
 @runtime_checkable
 class MeasuredReferee(Protocol):
-    """A referee of which is known how often it agrees with people on comparisons that it did not learn from."""
+    """A referee that learned from people, and how often it agrees with those that it did not learn from."""
+
+    def conversations(self) -> set[tuple[tuple[str, str], ...]]:
+        """Return the conversations that it learns from (`core.held_out.written_alike`)."""
+        ...
 
     def accuracy(self) -> Mapping[str, Any]:
         """Return, per axis, the share of the held-out comparisons (`metrics.estimate.Estimate`)."""

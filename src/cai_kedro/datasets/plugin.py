@@ -40,7 +40,7 @@ class PluginDataset(AbstractDataset[NoReturn, Any]):
         try:
             return getattr(importlib.import_module(module), name)(**self._arguments)
         except (ImportError, AttributeError, TypeError, ValueError) as error:
-            raise DatasetError(f"{module}.{name} could not be built with {self._arguments}: {error}") from error
+            raise DatasetError(f"{module}.{name} could not be built with {_shown(self._arguments)}: {error}") from error
 
     def save(self, data: NoReturn) -> NoReturn:
         """Refuse: the object is described by the catalog."""
@@ -50,4 +50,12 @@ class PluginDataset(AbstractDataset[NoReturn, Any]):
         return True
 
     def _describe(self) -> dict[str, Any]:
-        return {"kind": self._kind, **self._arguments}
+        return {"kind": self._kind, **_shown(self._arguments)}
+
+
+def _shown(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments without the keys that Kedro put in the place of the names of credentials."""
+    return {
+        name: "…" if name == "credentials" and value else _shown(value) if isinstance(value, Mapping) else value
+        for name, value in arguments.items()
+    }

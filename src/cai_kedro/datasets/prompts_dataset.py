@@ -97,8 +97,7 @@ class PromptsDataset(LocalVersionedDataset[pd.DataFrame, pd.DataFrame]):
         )
         if not rows:
             raise DatasetError(f"{source.title} holds no prompts; expected one conversation per {source.place}")
-        rows = _once(source, rows)
-        return check_table("prompts", pd.DataFrame(self._taken(rows), columns=_COLUMNS))
+        return check_table("prompts", pd.DataFrame(self._taken(_once(source, rows)), columns=_COLUMNS))
 
     def save(self, data: pd.DataFrame) -> None:
         """Write a `prompts` table as JSON lines."""

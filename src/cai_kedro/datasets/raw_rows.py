@@ -49,7 +49,9 @@ def regular_rows(
 
 
 def _counted(source: RowSource, reasons: Mapping[int, str]) -> str:
-    first = dict(zip(reversed(reasons.values()), reversed(reasons), strict=True))
+    first: dict[str, int] = {}
+    for at, reason in reasons.items():
+        first.setdefault(reason, at)
     most = Counter(reasons.values()).most_common()
     return "; ".join(f"{n} × {reason} (such as {source.place} {first[reason]})" for reason, n in most)
 

@@ -9,7 +9,7 @@ from kedro.pipeline import Pipeline
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.held_out import written_alike
-from cai_kedro.datasets.referee_dataset import RefereeDataset
+from cai_kedro.core.judging import MeasuredReferee
 
 #: What a run trains on of what people give.
 _TRAINED_ON = ("given_red_team_prompts", "given_helpful_prompts", "human_raters")
@@ -22,11 +22,12 @@ def referee_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str
     What cannot be loaded is told elsewhere.
     """
     for name in sorted(pipeline.inputs()):
-        if not isinstance(catalog.get(name), RefereeDataset):
+        # only objects that the catalog builds have kinds, and they are quick to build
+        referee = _loaded(name, catalog) if hasattr(catalog.get(name), "KINDS") else None
+        if not isinstance(referee, MeasuredReferee):
             continue
-        referee = _loaded(name, catalog)
-        learned = referee.conversations() if hasattr(referee, "conversations") else None
-        for given in _TRAINED_ON if learned else ():
+        learned = referee.conversations()
+        for given in _TRAINED_ON:
             shared = [each for each in _conversations(_loaded(given, catalog)) if each in learned]
             if shared:
                 yield (

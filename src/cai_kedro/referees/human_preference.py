@@ -146,7 +146,8 @@ class HumanPreferenceReferee:
         with locked(place.with_suffix(".lock"), f"the referee in {place}"):
             if not (place / _ACCURACY).is_file():
                 self._train(axis, comparisons, place)
-        return place, Estimate(**json.loads((place / _ACCURACY).read_text(encoding="utf-8")))
+        accuracy: Estimate = json.loads((place / _ACCURACY).read_text(encoding="utf-8"))
+        return place, accuracy
 
     def _train(self, axis: str, comparisons: pd.DataFrame, place: Path) -> None:
         held_out = self._held_out(comparisons)
