@@ -1,4 +1,4 @@
-"""Commands of this project: `kedro run` with an orderly end, and `kedro estimate`."""
+"""Commands of this project: `kedro run` with an orderly end, `kedro estimate`, and `kedro check-labeller`."""
 
 import logging
 from pathlib import Path
@@ -88,3 +88,33 @@ def _estimate(catalog: DataCatalog, parameters: dict[str, Any], options: dict[st
         return
     for line in report(catalog, parameters, settings, material, options):
         click.echo(line)
+
+
+@cli.command("check-labeller")
+@env_option
+@click.option("--params", default="", callback=_split_params, help="Parameters, as `kedro run` takes them.")
+@click.pass_obj
+def check_labeller(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> None:
+    """Ask the labeller and the critic 120 clear pairs of English answers; say whether they can do their work.
+
+    Nothing is stored. A policy that was not trained yet is replaced by the pretrained model. Ends with exit code 1 if
+    one of them is below the bar of the parameters `check_labeller`.
+    """
+    prepare_terminal()
+    with KedroSession.create(Path(metadata.project_path), env=env, runtime_params=params) as session:
+        context = cast(KedroSession, session).load_context()
+        try:
+            passed = _check_roles(cast(DataCatalog, context.catalog), context.params)
+        except (DatasetError, ValueError, RuntimeError) as error:
+            raise click.ClickException(f"nothing was checked: {error}") from error
+    if not passed:
+        raise SystemExit(1)
+
+
+def _check_roles(catalog: DataCatalog, parameters: dict[str, Any]) -> bool:
+    from cai_kedro.hooks.quiet import quieten  # noqa: PLC0415 - torch and transformers come with these
+    from cai_kedro.planning.role_check import check_roles  # noqa: PLC0415
+
+    quieten()
+    logging.getLogger("cai_kedro").setLevel(logging.WARNING)  # the figures are told here
+    return check_roles(catalog, parameters, click.echo)

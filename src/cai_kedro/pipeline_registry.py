@@ -38,7 +38,10 @@ def pipelines_of(lineage: Lineage) -> dict[str, Pipeline]:
         "evaluation": evaluation.create_pipeline(lineage),
         "reporting": reporting.create_pipeline(lineage),
     }
-    on_request = {"judge_accuracy": judge_accuracy.create_pipeline()}
+    on_request = {
+        "check_labeller": data_generation.check_pipeline(lineage) + preference_labeling.check_pipeline(lineage),
+        "judge_accuracy": judge_accuracy.create_pipeline(),
+    }
     if ablations.can_vary(lineage):
         on_request["ablations"] = ablations.create_pipeline(pipelines)
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}

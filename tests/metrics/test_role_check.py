@@ -6,14 +6,16 @@ from cai_kedro.metrics.role_check import (
     BETTER,
     WORSE,
     Bars,
+    Setting,
     judge_comparisons,
     judge_critiques,
     measure_comparisons,
     measure_critiques,
+    next_choice,
     told,
 )
 
-BARS = Bars(min_accuracy=0.75, max_order_bias=0.25, min_naming=0.5)
+BARS = Bars(min_accuracy=0.75, max_contradictions=0.5, min_naming=0.5)
 
 
 def answers(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
@@ -50,16 +52,16 @@ def test_a_table_without_questions_is_refused() -> None:
         measure_comparisons(answers(("complies", WORSE, 0.5, 0.5)), both_orders=True)
 
 
-@pytest.mark.parametrize(("p", "letter"), [(1.0, "A"), (0.0, "B"), (0.99, "A")])
+@pytest.mark.parametrize("p", [1.0, 0.0, 0.99])
 @pytest.mark.parametrize("both_orders", [True, False])
-def test_who_always_says_one_letter_has_order_bias(p: float, letter: str, both_orders: bool) -> None:
+def test_who_always_says_one_letter_has_order_bias(p: float, both_orders: bool) -> None:
     figures = measure_comparisons(answers(*[("complies", BETTER, p, p)] * 40), both_orders)
     verdict = judge_comparisons(figures, BARS, both_orders)
     assert figures["accuracy"]["value"] == pytest.approx(0.5)
     assert not verdict.passed
     assert "chooses the better answer in 0.50 [" in verdict.faults[0]
-    assert f"order bias: it gives the letter {letter} a probability of {max(p, 1 - p):.2f}" in verdict.faults[1]
-    assert "in both orders to 1.00" in verdict.faults[1]
+    assert f"order bias: the mean probability of the letter A is {p:.2f}" in verdict.faults[1]
+    assert "the letter is the same in both orders in 1.00" in verdict.faults[1]
 
 
 def test_who_knows_passes() -> None:
@@ -95,3 +97,13 @@ def test_critiques_have_a_bar() -> None:
     assert "0.45 [0.26, 0.66] (n = 20) of its critiques name the act" in verdict.faults[0]
     assert "the bar is 0.5, and 0.05" in verdict.faults[0]
     assert judge_critiques(measure_critiques([True] * 10 + [False] * 10, [False] * 20), BARS).passed
+
+
+def test_the_next_choice_is_the_best_that_passed_else_a_server() -> None:
+    few = Setting("preference_labeling.labels.few_shots=4", proportion(80, 100), passed=True)
+    other = Setting("lineage.roles.labeller=helpful_rlhf", proportion(90, 100), passed=True)
+    worse = Setting("preference_labeling.labels.few_shots=0", proportion(60, 100), passed=False)
+    assert next_choice("labeller", [few, other, worse]).startswith("set lineage.roles.labeller=helpful_rlhf, which")
+    none = next_choice("labeller", [worse])
+    assert "a server's entry of the catalog, named by lineage.roles.labeller" in none
+    assert "few_shots=0 has 0.60 [0.50, 0.69] (n = 100)" in none

@@ -70,6 +70,9 @@ class Lineage(BaseModel):
     helpfulness: Literal["people", "labeller", "none"] = Field(description="who compares helpfulness")
     policies: dict[str, Policy | None] = Field(description="null: not in this run")
     roles: Roles
+    probe: Literal["english"] | None = Field(
+        default=None, description="the set of questions that the critic and the labeller are asked before they work"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -78,7 +78,7 @@ def _dials(loader: AbstractConfigLoader) -> Mapping[str, Any]:
 def _starts_a_run() -> bool:
     """Commands such as `kedro mlflow ui` need no parameters; a notebook has no command."""
     command = click.get_current_context(silent=True)
-    return command is None or command.info_name in ("run", "estimate")
+    return command is None or command.info_name in ("run", "estimate", "check-labeller")
 
 
 def _base_model_faults(pipeline: Pipeline, catalog: CatalogProtocol, project: Path) -> list[str]:

@@ -27,8 +27,8 @@ class Bars(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_accuracy: float = Field(gt=0, le=1, description="of comparisons whose better answer is known")
-    max_order_bias: float = Field(
-        gt=0, le=0.5, description="how far the mean probability of A may be from 1/2 where one order alone is asked"
+    max_contradictions: float = Field(
+        ge=0, le=1, description="pairs that get the same letter in both orders; a coin reaches one half"
     )
     min_naming: float = Field(ge=0, le=1, description="critiques that name the act and say what is wrong with it")
 
@@ -103,22 +103,20 @@ def measure_critiques(named: Sequence[bool], named_another: Sequence[bool]) -> d
 
 
 def judge_comparisons(figures: Mapping[str, Estimate], bars: Bars, both_orders: bool) -> Verdict:
-    """Say whether a model may compare: its accuracy, and its order bias where one order alone is asked."""
-    accuracy, p_a = figures["accuracy"], figures["p_a"]
-    biased = abs(p_a["value"] - _EVEN) > bars.max_order_bias
-    letter = "A" if p_a["value"] > _EVEN else "B"
-    bias = (
-        f"order bias: it gives the letter {letter} a probability of {told(_of(p_a, letter))}, whichever answer "
-        f"stands there, and the same letter in both orders to {told(figures['contradictions'])} of the pairs"
-    )
+    """Say whether a model may compare: by its accuracy, and by its order bias where one order alone is asked."""
+    accuracy, contradictions = figures["accuracy"], figures["contradictions"]
     faults, notes = [], []
     if accuracy["value"] < bars.min_accuracy:
         faults.append(
             f"it chooses the better answer in {told(accuracy)} of clear pairs; the bar is {bars.min_accuracy}, and a "
             f"coin has 0.5"
         )
-    if biased:
-        (faults if faults or not both_orders else notes).append(bias)
+    if contradictions["value"] > bars.max_contradictions:
+        # with both orders asked the bias takes itself out of an accurate judge's labels, but it explains a poor one
+        (faults if faults or not both_orders else notes).append(
+            f"order bias: the mean probability of the letter A is {told(figures['p_a'])}, and the letter is the same "
+            f"in both orders in {told(contradictions)} of the pairs"
+        )
     turned = figures.get("accuracy_of_worse")
     if turned is not None and turned["value"] < _EVEN:
         notes.append(
@@ -140,13 +138,29 @@ def judge_critiques(figures: Mapping[str, Estimate], bars: Bars) -> Verdict:
     )
 
 
-def _of(p_a: Estimate, letter: str) -> Estimate:
-    if letter == "A" or p_a["low"] is None or p_a["high"] is None:
-        return p_a
-    return Estimate(value=1 - p_a["value"], low=1 - p_a["high"], high=1 - p_a["low"], n=p_a["n"])
-
-
 def told(figure: Estimate) -> str:
     """Write an estimate with its interval and n: `0.52 [0.43, 0.61] (n = 120)`."""
     interval = "" if figure["low"] is None else f" [{figure['low']:.2f}, {figure['high']:.2f}]"
     return f"{figure['value']:.2f}{interval} (n = {figure['n']})"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to fill a role that was tried: what to write into conf for it, its main figure, whether it passed."""
+
+    conf: str
+    figure: Estimate
+    passed: bool
+
+
+def next_choice(role: str, others: Sequence[Setting]) -> str:
+    """Name what to do about a model that may not work: the best of the other settings that passed, else a server."""
+    passed = [setting for setting in others if setting.passed]
+    if passed:
+        best = max(passed, key=lambda setting: setting.figure["value"])
+        return f"set {best.conf}, which passes with {told(best.figure)}"
+    tried = "".join(f"; {setting.conf} has {told(setting.figure)}" for setting in others)
+    return (
+        f"let a stronger model do it: a directory, a model of the hub, or a server's entry of the catalog, named by "
+        f"lineage.roles.{role} (docs/guides/judging.md){tried}"
+    )

@@ -1,5 +1,5 @@
 """Red-team prompts, initial responses, critiques and revisions: the data of the supervised stage (§3.1, §3.2)."""
 
-from cai_kedro.pipelines.data_generation.pipeline import create_pipeline
+from cai_kedro.pipelines.data_generation.pipeline import check_pipeline, create_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["check_pipeline", "create_pipeline"]

@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.core.binding import bind
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.pipelines.data_generation.check import CHECK, check_node
 from cai_kedro.pipelines.data_generation.prompt_tables import gather_red_team_prompts
 from cai_kedro.pipelines.data_generation.red_team import plan_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, plan_of, revise_directly
@@ -17,11 +18,17 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
         [
             *_prompts(lineage.engine_of("red_teamer")),
             *_answers(lineage),
-            *_revisions(lineage.engine_of("critic")),
+            *_revisions(lineage.engine_of("critic"), {"check": CHECK} if lineage.probe else {}),
+            *([check_node(lineage)] if lineage.probe else []),
         ],
         namespace="data_generation",
         prefix_datasets_with_namespace=False,
     )
+
+
+def check_pipeline(lineage: Lineage) -> Pipeline:
+    """Ask the critic whether it can criticise."""
+    return Pipeline([check_node(lineage)], namespace="data_generation", prefix_datasets_with_namespace=False)
 
 
 def _prompts(red_teamer: str) -> list[Node]:
@@ -85,7 +92,7 @@ def _answers(lineage: Lineage) -> list[Node]:
     ]
 
 
-def _revisions(critic: str) -> list[Node]:
+def _revisions(critic: str, check: dict[str, str]) -> list[Node]:
     return [
         Node(
             plan_of(revise),
@@ -97,6 +104,7 @@ def _revisions(critic: str) -> list[Node]:
                 "params": "params:data_generation.revision",
                 "seed": "params:seed",
                 "shards": "params:shards",
+                **check,
             },
             outputs=revisions,
             name=revise.__name__,

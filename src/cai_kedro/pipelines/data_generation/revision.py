@@ -1,7 +1,7 @@
 """Critique and revision, round after round, and revision without a critique."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from cai_kedro.core.constitution import Constitution, CritiqueFewShot
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan
 from cai_kedro.core.worked_examples import CritiqueShots, as_many_as_there_are
 from cai_kedro.engines.base import Sampling, TextEngine
+from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.data_generation.critic import Critic
 from cai_kedro.pipelines.data_generation.drafts import (
     ID_COLUMNS,
@@ -77,7 +78,7 @@ def revise_directly(
     return one_after_another(rounds)
 
 
-Plan = Callable[[pd.DataFrame, pd.DataFrame, Constitution, TextEngine, RevisionParams, int, ShardParams], ShardPlan]
+Plan = Callable[..., ShardPlan]
 
 
 def plan_of(revise: Callable[..., Outcome]) -> Plan:
@@ -91,8 +92,9 @@ def plan_of(revise: Callable[..., Outcome]) -> Plan:
         params: RevisionParams,
         seed: int,
         shards: ShardParams,
+        check: Mapping[str, Estimate] | None = None,
     ) -> ShardPlan:
-        """Plan the revision of every response, shard by shard."""
+        """Plan the revision of every response, shard by shard; where the critic is checked, after `check`."""
         direct = revise is revise_directly
         reviser = _critic(constitution, critic, params, seed, direct=direct)
         # a response stands with its conversation, so that a shard depends on its own prompts alone

@@ -1,5 +1,7 @@
 """AI preference labels straight from the comparison."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +12,7 @@ from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.core.worked_examples import ComparisonShots
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.judging.comparer import Case, compare
+from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.preference_labeling.options import (
     label_columns,
     principles_about,
@@ -78,8 +81,9 @@ def plan_labels(
     seed: int,
     shards: ShardParams,
     objective: str = "harmlessness",
+    check: Mapping[str, Estimate] | None = None,
 ) -> ShardPlan:
-    """Plan what `label_pairs` does, shard by shard."""
+    """Plan what `label_pairs` does, shard by shard; where the labeller is checked, after `check`."""
     return plan_shards(
         pairs,
         lambda part: label_pairs(part, constitution, engine, params, seed, objective),

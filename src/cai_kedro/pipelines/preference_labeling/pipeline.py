@@ -5,6 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from cai_kedro.core.binding import bind
 from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS, SOURCES
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.pipelines.preference_labeling.check import CHECK, check_node
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
 from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs_by, recorded_pairs
@@ -17,10 +18,16 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
     Nothing is made where no arm learns from it.
     """
     return Pipeline(
-        [*_pairs(lineage), *_labels(lineage)],
+        [*_pairs(lineage), *_labels(lineage), *([check_node(lineage)] if _is_checked(lineage) else [])],
         namespace="preference_labeling",
         prefix_datasets_with_namespace=False,
     )
+
+
+def check_pipeline(lineage: Lineage) -> Pipeline:
+    """Ask the labeller, if there is one, whether it can judge."""
+    nodes = [] if lineage.roles.labeller is None else [check_node(lineage)]
+    return Pipeline(nodes, namespace="preference_labeling", prefix_datasets_with_namespace=False)
 
 
 def _pairs(lineage: Lineage) -> list[Node]:
@@ -62,6 +69,10 @@ def _pairs(lineage: Lineage) -> list[Node]:
     ]
 
 
+def _is_checked(lineage: Lineage) -> bool:
+    return lineage.probe is not None and bool(lineage.tables_by("labeller"))
+
+
 def _labels(lineage: Lineage) -> list[Node]:
     made = {
         "ai_comparisons": lambda: _label(lineage, "harmlessness_pairs", "ai_comparisons", "label_pairs"),
@@ -90,7 +101,10 @@ def _labels(lineage: Lineage) -> list[Node]:
 def _label(lineage: Lineage, pairs: str, comparisons: str, name: str, **fixed: str) -> Node:
     return Node(
         bind(plan_labels, **fixed) if fixed else plan_labels,
-        inputs=_inputs(pairs, lineage.engine_of("labeller"), "labels"),
+        inputs={
+            **_inputs(pairs, lineage.engine_of("labeller"), "labels"),
+            **({"check": CHECK} if _is_checked(lineage) else {}),
+        },
         outputs=comparisons,
         name=name,
         tags="labelling",
