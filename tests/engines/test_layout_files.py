@@ -152,7 +152,7 @@ def test_what_is_saved_asks_as_training_did(lm: LanguageModel, tmp_path: Path, m
     assert prompt == lm.layout.prompt(Reply(ONE)).text
     assert tokenizer.apply_chat_template(ONE, add_generation_prompt=True, return_dict=False) == trained.prompt
     whole = tokenizer.apply_chat_template([*ONE, assistant("Use a pin.")], tokenize=False)
-    assert whole.startswith(lm.tokenizer.decode(trained.ids))  # type: ignore[arg-type]
+    assert whole.startswith(lm.tokenizer.decode(trained.ids))
     again = load_language_model(tmp_path / "saved")
     assert again.layout.digest == lm.layout.digest
     assert again.tokenizer.chat_template == lm.tokenizer.chat_template

@@ -22,8 +22,10 @@ def eos_ids(lm: LanguageModel) -> tuple[int, ...]:
 
 def end_id(tokenizer: PreTrainedTokenizerBase, layout: Layout) -> int | None:
     """Return the id behind the assistant's turn: the end of a turn, or the tokenizer's EOS; None without either."""
-    ended: int | None = tokenizer.eos_token_id
-    return ended if layout.turn_end is None else int(tokenizer.convert_tokens_to_ids(layout.turn_end))
+    if layout.turn_end is None:
+        ended: int | None = tokenizer.eos_token_id
+        return ended
+    return tokenizer.get_vocab()[layout.turn_end]
 
 
 def eos_ids_of(

@@ -38,7 +38,7 @@ def read_layout(directory: Path) -> LayoutChoice:
     file = directory / LAYOUT_FILE
     if not file.is_file():
         return "auto"
-    named = json_object(file).get("layout")
+    named: Any = json_object(file).get("layout")
     if named not in get_args(LayoutKind):
         raise ValueError(f"{file} names the layout {named!r}; expected {' or '.join(get_args(LayoutKind))}")
     kind: LayoutKind = named
@@ -93,7 +93,7 @@ def _writer(tokenizer: PreTrainedTokenizerBase, template: str) -> Template:
     def write(messages: Sequence[Message], opened: bool) -> str:
         try:
             text: Any = tokenizer.apply_chat_template(
-                [dict(turn) for turn in messages],
+                [{"role": turn["role"], "content": turn["content"]} for turn in messages],
                 chat_template=template,
                 tokenize=False,
                 add_generation_prompt=opened,

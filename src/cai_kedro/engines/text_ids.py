@@ -42,7 +42,7 @@ def _ids_around_breaks(tokenizer: PreTrainedTokenizerBase, text: str) -> list[in
     ids: list[int] = []
     for place, part in enumerate(pattern.split(text)):
         if place % 2:
-            ids.append(int(tokenizer.convert_tokens_to_ids(part)))
+            ids.append(tokenizer.get_vocab()[part])
         elif part:
             ids.extend(text_ids(tokenizer, [part.replace(BREAK, "")])[0])
     return ids

@@ -133,7 +133,8 @@ def _place(dataset: AbstractDataset) -> str:
 
 def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
     """Tell what keeps the pretrained model from being loaded: the files, or the pinned revision of the hub."""
-    source, layout = _field(base_model, "source"), _field(base_model, "layout") or "auto"
+    source: str = _field(base_model, "source")
+    layout: Any = _field(base_model, "layout") or "auto"
     if source == "path":
         path = _field(base_model, "path")
         if not path:
@@ -158,7 +159,7 @@ def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
         yield from _reference_fault("base_model.repo", project_path, repo=repo, revision=revision, layout=layout)
 
 
-def _reference_fault(name: str, project_path: Path, **given: str) -> Iterator[str]:
+def _reference_fault(name: str, project_path: Path, **given: Any) -> Iterator[str]:
     """Tell what is wrong with a model that lies elsewhere; of the hub, all but its weights is fetched."""
     from cai_kedro.engines.model_reference import ModelReference  # noqa: PLC0415 - imports transformers
 

@@ -40,6 +40,11 @@ class EncodedPrompts:
         """Return the number of prompts."""
         return len(self.prompt_ids)
 
+    def rows(self, kept: Sequence[int]) -> "EncodedPrompts":
+        """Return these prompts alone."""
+        ids, texts, tokens = self.prompt_ids, self.texts, self.token_ids
+        return EncodedPrompts([ids[row] for row in kept], [texts[row] for row in kept], [tokens[row] for row in kept])
+
 
 def longest_prompt(max_new_tokens: int, *models: PreTrainedModel) -> int:
     """Return how many tokens a prompt may have for a reply, and the EOS behind a cut one, to fit into every context."""
@@ -67,8 +72,7 @@ def encode_prompts(prompts: pd.DataFrame, policy: LanguageModel, longest: int) -
         logger.warning(
             "%d of %d prompts have more than %d tokens, such as %r: left out", left_out, len(encoded), longest, example
         )
-    names = [str(name) for name in prompts["prompt_id"]]
-    return EncodedPrompts([names[row] for row in kept], [texts[row] for row in kept], [encoded[row] for row in kept])
+    return EncodedPrompts([str(name) for name in prompts["prompt_id"]], texts, encoded).rows(kept)
 
 
 def drawn_prompts(prompt_ids: Sequence[str], per_rollout: int, rollout: int, seed: int) -> list[int]:

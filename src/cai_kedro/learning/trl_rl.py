@@ -157,7 +157,7 @@ def _read_alike(prompts: EncodedPrompts, tokenizer: PreTrainedTokenizerBase) -> 
             len(prompts) - len(kept),
             len(prompts),
         )
-    return EncodedPrompts(*([of[row] for row in kept] for of in (prompts.prompt_ids, prompts.texts, prompts.token_ids)))
+    return prompts.rows(kept)
 
 
 def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +23,8 @@ from cai_kedro.templates.training_prompts import human_turns, phrase_finder
 logger = logging.getLogger(__name__)
 
 _BULLET = "\n- "
+#: What a model may write in front of a line of a list.
+_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)](?=\s))")
 
 
 class RedTeamParams(BaseModel):
@@ -199,7 +202,7 @@ def _lines(continued: str, finish_reason: str) -> list[str]:
     lines = continued.split("\n")
     if finish_reason == "length":
         lines = lines[:-1]
-    return [text for line in lines if (text := " ".join(line.removeprefix("-").split()))]
+    return [text for line in lines if (text := " ".join(_MARK.sub("", line).split()))]
 
 
 def _unlike(
