@@ -76,18 +76,19 @@ def licence(name: str) -> str | None:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return None
-    if about["License-Expression"]:
+    # `get`, because a package that tests import has metadata raise KeyError for what is not there
+    if about.get("License-Expression"):
         return str(about["License-Expression"])
     classifiers = [
         text.split(" :: ")[-1] for text in about.get_all("Classifier") or [] if text.startswith("License ::")
     ]
-    for text in [*(line.strip() for line in (about["License"] or "").splitlines()[:1]), *classifiers]:
+    for text in [*(line.strip() for line in (about.get("License") or "").splitlines()[:1]), *classifiers]:
         if text in SPDX:
             return SPDX[text]
         if text in SPDX.values():
             return text
     raise SystemExit(
-        f"the metadata of {name} name no licence that is known: {about['License']!r}, {classifiers}; see SPDX"
+        f"the metadata of {name} name no licence that is known: {about.get('License')!r}, {classifiers}; see SPDX"
     )
 
 

@@ -27,18 +27,21 @@ def kedro_run(project: Path, *arguments: str, code: str = "") -> subprocess.Comp
     return kedro(project, "run", *arguments, code=code)
 
 
-def kedro(project: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    """Type a command of Kedro in a project, offline, on one thread; `code` runs before in the same process."""
-    with kedro_start(project, *arguments, code=code) as process:
+def kedro(project: Path, *arguments: str, code: str = "", typed: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Type a command of Kedro in a project, offline, on one thread.
+
+    `code` runs before in the same process; `typed` comes from a pipe.
+    """
+    with kedro_start(project, *arguments, code=code, piped=typed is not None) as process:
         try:
-            out, err = process.communicate(timeout=LIMIT)
+            out, err = process.communicate(typed, timeout=LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def kedro_start(project: Path, *arguments: str, code: str = "") -> subprocess.Popen[str]:
+def kedro_start(project: Path, *arguments: str, code: str = "", piped: bool = False) -> subprocess.Popen[str]:
     """Type a command as `kedro` does, and do not wait for its end."""
     start = f"{code}\nfrom kedro.framework.cli import main\nmain()"
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
@@ -47,6 +50,7 @@ def kedro_start(project: Path, *arguments: str, code: str = "") -> subprocess.Po
         [sys.executable, "-W", "ignore", "-c", start, *arguments],
         cwd=project,
         env={**os.environ, **offline, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        stdin=subprocess.PIPE if piped else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,7 +1,7 @@
 """A TextEngine on a Hugging Face causal LM, on CPU or GPU."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from cai_kedro.engines.family_probe import batch_rules
 from cai_kedro.engines.fingerprint import model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.leaked_turns import turn_tokens
+from cai_kedro.engines.pieces import Pieces
 from cai_kedro.engines.precision import DType, resolve_dtype
 from cai_kedro.engines.prompt_ids import PromptIds
 from cai_kedro.engines.sampling import context_length, sample_tokens
@@ -58,9 +59,34 @@ class TransformersEngine:
 
         A completion also ends where the model's context is full. Raises `ValueError` for an ask that does not fit.
         """
+        stops = self._stops(asks)
+        return self._completions(self._sampled(asks, sampling, seeds, stops), stops)
+
+    def stream(self, ask: Ask, sampling: Sampling, seed: int, heard: Callable[[str], None]) -> Completion:
+        """Return what `generate` returns for one ask; `heard` gets the text in pieces while it is written."""
+        stops = self._stops([ask])
+        pieces = Pieces(self._prompts.stops([ask]), heard)
+
+        def listen(ids: list[int]) -> bool:
+            pieces.grow(decode(self._tokenizer, [ids], self._turns)[0])
+            return stops(ids)
+
+        (completion,) = self._completions(self._sampled([ask], sampling, [seed], listen), stops)
+        pieces.end(completion.text)
+        return completion
+
+    def _stops(self, asks: Sequence[Ask]) -> StopStrings:
         stop = self._prompts.stops(asks)
-        stops = StopStrings(self._tokenizer, stop, self._token_texts if stop else ())
-        sampled = sample_tokens(
+        return StopStrings(self._tokenizer, stop, self._token_texts if stop else ())
+
+    def _sampled(
+        self,
+        asks: Sequence[Ask],
+        sampling: Sampling,
+        seeds: Sequence[int],
+        stop: Callable[[list[int]], bool],
+    ) -> list[list[int]]:
+        return sample_tokens(
             self._model,
             self._prompts.encode(asks),
             temperature=sampling.temperature,
@@ -70,8 +96,10 @@ class TransformersEngine:
             eos_token_id=self._eos,
             pad_token_id=self._pad,
             max_batch_tokens=self._max_batch_tokens,
-            stop=stops if stop else None,
+            stop=stop,
         )
+
+    def _completions(self, sampled: Sequence[list[int]], stops: StopStrings) -> list[Completion]:
         self.tokens_written += sum(map(len, sampled))
         completions = []
         ended = [ids[-1] in self._eos for ids in sampled]

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cai_kedro import __version__
+from cai_kedro.core.folders import empty_folder
 from cai_kedro.starter.material import material_files, material_root
 
 #: Template in the package, and its place in the project; under their real names tools would read them here.
@@ -25,11 +26,7 @@ def make_project(folder: Path) -> Path:
     Raises `ValueError` where something is in the way, `FileNotFoundError` where the installation has no material,
     `OSError` where a file cannot be written.
     """
-    folder = folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; give the name of a folder that is not there yet")
-    if folder.is_dir() and (there := sorted(path.name for path in folder.iterdir())):
-        raise ValueError(f"{folder} is not empty, it holds {', '.join(there[:4])}; give a new or an empty folder")
+    folder = empty_folder(folder)
     root = material_root()
     for file in material_files(root):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Commands of this project: `kedro run` with an orderly end, `kedro estimate`, and `kedro check-labeller`."""
+"""Commands of this project: `run` with an orderly end, `estimate`, `check-labeller`, `export` and `chat`."""
 
 import logging
 from pathlib import Path
@@ -11,6 +11,8 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import DataCatalog, DatasetError
 
+from cai_kedro.cli.chat import chat
+from cai_kedro.cli.export import export
 from cai_kedro.hooks import RUN_STATUS
 from cai_kedro.hooks.ending import orderly
 from cai_kedro.hooks.terminal import prepare_terminal
@@ -39,7 +41,8 @@ run = _Run(
     help=kedro_run.help,
     short_help=kedro_run.short_help,
 )
-cli.add_command(run)
+for command in (run, export, chat):
+    cli.add_command(command)
 
 
 @cli.command()

@@ -1,0 +1,1 @@
+"""What is done with a trained policy: it becomes a directory that other programs read, or somebody talks to it."""

@@ -1,0 +1,137 @@
+"""Collects what a model card tells: from the run's record where there is one, else from the project as it is."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractVersionedDataset, CatalogProtocol, DatasetError
+from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
+
+from cai_kedro.core.asks import Reply
+from cai_kedro.core.conversation import user
+from cai_kedro.core.lineage import Lineage
+from cai_kedro.delivery.model_card import CardFacts, InputFile
+from cai_kedro.engines.base import Sampling
+from cai_kedro.engines.eos import eos_ids
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.machine import machine_line
+from cai_kedro.engines.model_reference import REFERENCE_FILE, ModelReference
+from cai_kedro.reporting.summary import render_summary
+
+SUMMARY, CONSTITUTION, MACHINE = "policy_summary", "constitution", "machine"
+
+
+def card_facts(  # noqa: PLR0913 - everything that a card is about
+    policy: str,
+    version: str,
+    lm: LanguageModel,
+    *,
+    lineage: Lineage,
+    catalog: CatalogProtocol,
+    graph: Pipeline,
+    parameters: Mapping[str, Any],
+    sampling: Sampling,
+    project: Path,
+    env: str,
+    tags: Mapping[str, str] | None,
+) -> CardFacts:
+    """Return the facts of a policy's model, loaded as `lm`, before it is rounded.
+
+    `graph`: the whole pipeline. `tags`: those of the MLflow run that saved this version, None where there is none.
+    """
+    constitution = catalog.load(CONSTITUTION)
+    known = tags or {}
+    sha256 = known.get(f"{CONSTITUTION}.sha256", constitution.sha256)
+    titles = [p.title for p in (*constitution.critique_principles, *constitution.preference_principles)]
+    made_by = graph.to_outputs(f"{lineage.model_of(policy)}@checkpoint")
+    table, no_table = _end_table(catalog, version)
+    return CardFacts(
+        policy=policy,
+        env=env,
+        made=version,
+        how=_how(policy, lineage),
+        base=_base(lineage, catalog, parameters),
+        parameters=lm.model.num_parameters(),
+        weights_sha256=catalog.load(f"{lineage.model_of(policy)}@digest"),
+        layout=lm.layout.kind,
+        stops=lm.layout.stops(Reply((user(""),))),
+        ends=[str(lm.tokenizer.convert_ids_to_tokens(i)) for i in eos_ids(lm)],
+        sampling=f"temperature {sampling.temperature}, top_p {sampling.top_p}, {sampling.max_new_tokens} new tokens",
+        constitution_sha256=sha256,
+        principles=titles if sha256 == constitution.sha256 else [],
+        seed=known.get("seed", "" if known else str(parameters.get("seed", ""))),
+        machine=known.get(MACHINE, "" if known else machine_line(catalog.load(MACHINE))),
+        command=known.get("mlflow.source.name", ""),
+        commit=known.get("mlflow.source.git.commit", ""),
+        recorded=tags is not None,
+        files=list(_files(graph, catalog, project)),
+        versions=_versions(known, made_by),
+        table=table,
+        no_table=no_table,
+    )
+
+
+def _how(policy: str, lineage: Lineage) -> str:
+    entry = lineage.present[policy]
+    if entry.given is not None:
+        return f"It was given to the run (`{entry.given}`), which did not train it."
+    if policy == lineage.supervised:
+        return f"It was fine-tuned from `{entry.start}` on revised answers (§3 of the paper)."
+    sources = ", ".join(f"`{name}`" for name in lineage.sources_of(policy))
+    return (
+        f"It was trained from `{entry.start}` by reinforcement learning against a preference model (§4), "
+        f"which learned from the comparisons {sources}."
+    )
+
+
+def _base(lineage: Lineage, catalog: CatalogProtocol, parameters: Mapping[str, Any]) -> str:
+    source = parameters["base_model"]["source"]
+    if source == "shipped":
+        return "the micro LM that comes with `cai_kedro`, which knows an invented language and nothing of the world"
+    dataset: Any = catalog[f"{lineage.model_of(lineage.base)}@checkpoint"]
+    try:
+        file = Path(dataset._get_load_path()) / REFERENCE_FILE
+        reference = ModelReference.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, DatasetError):
+        return f"made by the run itself (`base_model.source: {source}`)"
+    if reference.repo:
+        return f"`{reference.repo}` at commit `{reference.revision}`"
+    return f"the directory `{Path(str(reference.path)).name}`"  # the rest of the path is nobody's business
+
+
+def _end_table(catalog: CatalogProtocol, version: str) -> tuple[str, str]:
+    """Return the table of a run's end, and else why there is none."""
+    again = "`kedro run --pipelines=evaluation,reporting` measures it"
+    if SUMMARY not in catalog or not catalog.exists(SUMMARY):
+        return "", f"Not measured: the run was not evaluated. {again}; then export again."
+    dataset = catalog[SUMMARY]
+    measured = dataset.resolve_load_version() if isinstance(dataset, AbstractVersionedDataset) else None
+    if measured and version and str(measured) < version:  # versions are times, so they are in order
+        return (
+            "",
+            f"Not measured: the last evaluation ({measured}) is older than this model. {again}; then export again.",
+        )
+    return render_summary(catalog.load(SUMMARY)), ""
+
+
+def _files(graph: Pipeline, catalog: CatalogProtocol, project: Path) -> Iterator[InputFile]:
+    for name in sorted(graph.inputs()):
+        place = None if is_parameter(name) else getattr(catalog[name], "_filepath", None)
+        path = Path(str(place)) if place else None
+        if path is not None and path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            shown = path.relative_to(project) if path.is_relative_to(project) else Path(path.name)
+            yield InputFile(name, str(shown), digest)
+
+
+def _versions(tags: Mapping[str, str], made_by: Pipeline) -> dict[str, list[str]]:
+    """Return version → tables and models of it, newest first, for what a model was made of."""
+    names = {name.partition("@")[0] for name in made_by.datasets() if not is_parameter(name)}
+    versions: dict[str, set[str]] = {}
+    for tag, version in tags.items():
+        verb, _, name = tag.partition(".")
+        if verb in ("loaded", "saved") and name in names:
+            versions.setdefault(version, set()).add(name)
+    return {version: sorted(versions[version]) for version in sorted(versions, reverse=True)}
