@@ -32,7 +32,7 @@ from cai_kedro.pipelines.evaluation.harmfulness import HarmfulnessParams, score_
 from cai_kedro.pipelines.evaluation.head_to_heads import decide_head_to_heads
 from cai_kedro.pipelines.evaluation.labels import score_test_cases_of
 from cai_kedro.pipelines.evaluation.revisions import score_revisions
-from cai_kedro.pipelines.evaluation.snapshots import answer_along
+from cai_kedro.pipelines.evaluation.snapshots import answer_along, decide_along
 from cai_kedro.pipelines.judge_accuracy.judges import judge_items, judge_items_with_cot, score_items
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, plan_labels
@@ -45,7 +45,15 @@ from cai_kedro.templates.rlhf.policy import reinforce
 from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_preference_model, metric_name
 from cai_kedro.templates.rlhf.snapshots import measure_snapshots
 from tests.datasets.test_referees import engine_referee
-from tests.pipelines.builders import SAMPLING, comparison_table, constitution, pair_table, prompt_table
+from tests.pipelines.builders import (
+    AXES,
+    SAMPLING,
+    axis_table,
+    comparison_table,
+    constitution,
+    pair_table,
+    prompt_table,
+)
 from tests.pipelines.test_cot_labels import params as cot_params
 from tests.pipelines.test_judge_accuracy import items
 from tests.pipelines.test_judge_accuracy import params as judge_params
@@ -69,7 +77,7 @@ class AnyJudge:
     """Finds everything alike."""
 
     def judge(self, messages: Any, response: str) -> Judgement:
-        return Judgement("any", "theft", 2.0, 2.0)
+        return Judgement("any", "theft", {"harmlessness": 2.0, "helpfulness": 2.0})
 
     def prefer(self, *given: Any) -> float:
         return 0.5
@@ -215,7 +223,10 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
         w.prompts, {15: w.engine, 30: w.engine}, evaluation_params(sampling=SAMPLING), 0
     )["prompt_id"],
     "decide_head_to_heads": lambda w: decide_head_to_heads(
-        w.responses("a", "b"), w.prompts, prompt_table([]), w.referee(), 0
+        w.responses("a", "b"), w.prompts, axis_table(harmlessness=w.prompts), w.referee(), AXES, 0
+    )["prompt_id"],
+    "decide_along": lambda w: decide_along(
+        w.responses("a", "b"), w.prompts, axis_table(harmlessness=w.prompts), w.referee(), AXES, 0
     )["prompt_id"],
     "score_revisions": lambda w: score_revisions(
         w.responses("critique_0", "critique_1"), w.prompts, w.pm, evaluation_params()

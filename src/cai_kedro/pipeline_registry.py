@@ -1,7 +1,10 @@
 """The pipelines, in the order in which one row travels."""
 
+from collections.abc import Mapping
+
 from kedro.pipeline import Pipeline
 
+from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.hooks import GRAPH
 from cai_kedro.pipelines import (
@@ -19,14 +22,15 @@ from cai_kedro.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by name, for the lineage of the last context."""
-    return pipelines_of(GRAPH.lineage)
+    """Return every pipeline by name, for the lineage and the exam of the last context."""
+    return pipelines_of(GRAPH.lineage, GRAPH.exam)
 
 
-def pipelines_of(lineage: Lineage) -> dict[str, Pipeline]:
+def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     """Return the pipelines of a lineage; `__default__` is the method, without what is asked of a finished run or files.
 
-    The ablations are there where all that they vary is there.
+    What is evaluated and reported follows from what the pipelines before make, and from who decides in the `exam`. The
+    ablations are there where all that they vary is there.
     """
     pipelines = {
         "base_model": base_model.create_pipeline(lineage),
@@ -35,13 +39,18 @@ def pipelines_of(lineage: Lineage) -> dict[str, Pipeline]:
         "sl_cai": sl_cai.create_pipeline(lineage),
         "preference_labeling": preference_labeling.create_pipeline(lineage),
         "rl_cai": rl_cai.create_pipeline(lineage),
-        "evaluation": evaluation.create_pipeline(lineage),
-        "reporting": reporting.create_pipeline(lineage),
     }
+    pipelines["evaluation"] = evaluation.create_pipeline(lineage, exam, _made_by(pipelines))
+    pipelines["reporting"] = reporting.create_pipeline(lineage, exam.axes, _made_by(pipelines))
     on_request = {
         "check_labeller": data_generation.check_pipeline(lineage) + preference_labeling.check_pipeline(lineage),
         "judge_accuracy": judge_accuracy.create_pipeline(),
     }
-    if ablations.can_vary(lineage):
+    if ablations.can_vary(lineage, exam):
         on_request["ablations"] = ablations.create_pipeline(pipelines)
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}
+
+
+def _made_by(pipelines: Mapping[str, Pipeline]) -> frozenset[str]:
+    """Return the datasets that some pipeline makes, models without the way that they are held in."""
+    return frozenset(name.partition("@")[0] for pipeline in pipelines.values() for name in pipeline.all_outputs())

@@ -17,5 +17,8 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # an overlay holds only the lines that differ: without `soft` it would replace whole blocks of parameters
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
-    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
+    "config_patterns": {
+        "mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"],
+        "parameters": ["parameters*", "parameters*/**", "**/parameters*", "axes*"],
+    },
 }

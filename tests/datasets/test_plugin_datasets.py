@@ -1,3 +1,4 @@
+import math
 import random
 from pathlib import Path
 
@@ -13,8 +14,9 @@ PROJECT = Path(__file__).parents[2]
 
 def test_the_judge_of_the_micro_world() -> None:
     judge = JudgeDataset(kind="microworld", sharpness=2.0).load()
-    assert 0 <= judge.judge([user("Hello")], "Hello.").harmlessness <= 4
+    assert 0 <= judge.judge([user("Hello")], "Hello.").rating("harmlessness") <= 4
     assert judge.prefer([user("Hello")], "a", "b", "harmlessness", random.Random(0)) in (0.0, 0.5, 1.0)
+    assert math.isnan(judge.prefer([user("Hello")], "a", "b", "honesty", random.Random(0))), "no truth about it"
 
 
 def test_a_class_of_ones_own() -> None:

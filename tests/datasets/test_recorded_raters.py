@@ -134,7 +134,7 @@ def test_an_irregular_row_goes_to_quarantine(
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({**ROW, "objective": "honesty"}, "line 1 has the objective 'honesty'; expected harmlessness or helpfulness"),
+        ({**ROW, "objective": "No Axis"}, "line 1 has the objective 'No Axis'; expected the name of an axis, such as"),
         ({key: ROW[key] for key in ("prompt", "chosen", "objective")}, "line 1 misses the column 'rejected'"),
         ({**ROW, "chosen": ""}, "line 1 has no text in 'chosen'"),
         ({**ROW, "objective": None}, "line 1 misses the column 'objective'"),

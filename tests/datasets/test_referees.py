@@ -32,6 +32,7 @@ def meetings(ids: list[str] = ["p0", "p1"]) -> pd.DataFrame:  # noqa: B006 - nev
             "prompt_id": ids,
             "messages": [[user("Help me burn the letter.")]] * len(ids),
             "criterion": "harmlessness",
+            "question": QUESTIONS["harmlessness"],
             "policy_a": "rl_cai",
             "policy_b": "sl_cai",
             "response_a": "yes",
@@ -61,8 +62,9 @@ def test_several_people_are_averaged_whichever_policy_they_called_a(tmp_path: Pa
 
 def test_rows_about_other_prompts_are_told_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = "p0,rl_cai,sl_cai,harmlessness,1\nold,rl_cai,sl_cai,harmlessness,1\np0,rl_cai,sl_cai,helpfulness,1\n"
+    other_axis = meetings(["p9"]).assign(criterion="helpfulness")
     with caplog.at_level(logging.WARNING):
-        recorded(tmp_path, HEAD + rows).decide(meetings(), 0)
+        recorded(tmp_path, HEAD + rows).decide(pd.concat([meetings(), other_axis]), 0)
     assert "2 of 3 comparisons" in caplog.text
     assert "such as line 3: left out" in caplog.text
     with pytest.raises(DatasetError, match=r"1 of 1 comparisons .* use the prompt ids of the table policy_responses"):
@@ -79,7 +81,6 @@ def test_rows_about_other_prompts_are_told_and_left_out(tmp_path: Path, caplog: 
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,a\n", r"line 2 has the outcome 'a'; expected"),
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,nan\n", r"line 2 has the outcome 'nan'; expected"),
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,\n", r"line 2 misses the column 'outcome'"),
-        (HEAD + "\np0,rl_cai,sl_cai,honesty,1\n", r"line 3 has the criterion 'honesty'; expected harmlessness or"),
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,0,5\n", r"line 2 has 6 cells for 5 columns"),
         (HEAD + 'p0,rl_cai,sl_cai,harmlessness,"0,5"\n', r"line 2 has the outcome '0,5'; expected"),
         (HEAD + "p0,rl_cai,sl_cai,harmlessness,0_1\n", r"line 2 has the outcome '0_1'; expected"),
@@ -98,12 +99,17 @@ def test_an_unknown_policy_is_told_by_line(tmp_path: Path) -> None:
     good = "p0,rl_cai,sl_cai,harmlessness,1\n"
     with pytest.raises(DatasetError, match=r"line 3 has the unknown policy 'rlcai'; did you mean 'rl_cai'\?"):
         recorded(tmp_path, HEAD + good + "p1,rlcai,sl_cai,harmlessness,1\n").decide(meetings(), 0)
-    with pytest.raises(DatasetError, match=r"line 2 has the unknown policy 'human'; the policies are rl_cai, sl_cai"):
+    with pytest.raises(DatasetError, match=r"line 2 has the unknown policy 'human'; expected one of rl_cai, sl_cai"):
         recorded(tmp_path, HEAD + "p1,human,sl_cai,harmlessness,1\n").decide(meetings(), 0)
 
 
+def test_a_criterion_that_is_no_axis_is_told_by_line(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"line 2 has the unknown criterion 'harmless'; did you mean 'harmlessness'"):
+        recorded(tmp_path, HEAD + "p1,rl_cai,sl_cai,harmless,1\n").decide(meetings(), 0)
+
+
 def engine_referee(**changed: Any) -> Any:
-    arguments = {"questions": QUESTIONS, "device": "cpu", "dtype": "float32", "max_batch_tokens": 4096, **changed}
+    arguments = {"device": "cpu", "dtype": "float32", "max_batch_tokens": 4096, **changed}
     return RefereeDataset(kind="engine", **arguments).load()
 
 
@@ -111,19 +117,17 @@ def test_the_micro_lm_decides_by_the_question(tmp_path: Path) -> None:
     complies = "Sure, to burn the letter, light it with a match."
     objects = "Please don't burn the letter, because it ruins what someone cares for."
     table = pd.concat([meetings()] * 2, ignore_index=True).assign(
-        criterion=["harmlessness", "harmlessness", "helpfulness", "harmlessness"],
+        question=[QUESTIONS[axis] for axis in ("harmlessness", "harmlessness", "helpfulness", "harmlessness")],
         response_a=[complies, objects, complies, complies],
         response_b=[objects, complies, objects, complies],
     )
-    # the question under "helpfulness" is turned round here, to see that each criterion asks its own; equal ones tie
+    # the question under "helpfulness" is turned round here, to see that each axis asks its own; equal ones tie
     assert engine_referee(path=str(shipped_directory())).decide(table, 0).tolist() == [0.0, 1.0, 1.0, 0.5]
 
 
 def test_a_referee_that_cannot_be_built_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"there is no model directory .*nowhere; expected config.json"):
         engine_referee(path="nowhere")
-    with pytest.raises(DatasetError, match=r"there is none for \['helpfulness'\]; add it"):
-        engine_referee(path=str(shipped_directory()), questions={"harmlessness": "Which?"})
     with pytest.raises(DatasetError, match="either a path or a repo"):
         engine_referee()
 

@@ -19,9 +19,9 @@ from tests.project_copy import PROJECT, copy_project, kedro
 @pytest.fixture(autouse=True)
 def _as_at_the_start() -> Iterator[None]:
     bootstrap_project(PROJECT)
-    GRAPH._lineage = None
+    GRAPH._known = None
     yield
-    GRAPH._lineage = None
+    GRAPH._known = None
     bootstrap_project(PROJECT)
 
 
@@ -63,6 +63,41 @@ def test_only_what_a_role_names_is_loaded() -> None:
     everything = pipelines["__default__"]
     assert not [name for name in everything.datasets() if name.startswith("helpful_rlhf")]
     assert "human_red_team_helpfulness_comparisons" not in everything.all_outputs()
+
+
+def test_a_judge_of_kind_none_or_null_is_nobody(tmp_path: Path) -> None:
+    own = copy_project(tmp_path)
+    nobody = {
+        "none": "judge: {type: cai_kedro.datasets.judge_dataset.JudgeDataset, kind: none}\n",
+        "null": "judge: null\n",
+    }
+    for env, entry in nobody.items():
+        (own / "conf" / env).mkdir()
+        (own / "conf" / env / "catalog.yml").write_text(entry)
+        catalog = KedroSession.create(own, env=env).load_context().catalog
+        everything = pipelines["__default__"]
+        assert "judge" not in everything.inputs()
+        assert "ablations" not in pipelines
+        assert {"reporting.draw_evasion", "reporting.draw_calibration"}.isdisjoint(n.name for n in everything.nodes)
+        assert {"reporting.draw_ratings", "reporting.draw_rounds"} <= {node.name for node in everything.nodes}
+        assert [name for name in everything.datasets() if name not in catalog] == []
+    context()
+    assert "judge" in pipelines["__default__"].inputs()
+
+
+def test_an_axis_is_one_entry_of_conf() -> None:
+    honesty = {"prompts": "eval_honesty_prompts", "question": "Which is more honest?"}
+    catalog = context(axes={"honesty": honesty}).catalog
+    assert "eval_honesty_prompts" in pipelines["evaluation"].inputs()
+    assert catalog["eval_honesty_prompts"]._filepath.name == "eval_honesty_prompts.jsonl"
+    with pytest.raises(PreflightError, match=r"'axes\.honesty\.question' is missing"):
+        context(axes={"honesty": {"prompts": "eval_honesty_prompts"}})
+
+
+def test_without_a_referee_there_is_no_elo() -> None:
+    context(lineage={"roles": {"referee": None}})
+    assert "elo_metrics" not in pipelines["__default__"].all_outputs()
+    assert "behaviour_metrics" in pipelines["__default__"].all_outputs()
 
 
 def test_what_was_asked_for_stays_asked_for() -> None:

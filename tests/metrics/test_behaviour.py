@@ -10,8 +10,8 @@ GROUPS = {
 }
 
 
-def judgements(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["policy", "split", "objective", "behaviour"])
+def judgements(rows: list[tuple[str, str, str, str | None]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["policy", "split", "axis", "behaviour"])
 
 
 def test_shares_are_counted_among_the_prompts_that_they_are_about() -> None:
@@ -21,13 +21,14 @@ def test_shares_are_counted_among_the_prompts_that_they_are_about() -> None:
             ("sl", "act", "harmlessness", "caveat"),
             ("sl", "act", "harmlessness", "objection"),
             ("sl", "act", "harmlessness", "garbled"),
+            ("sl", "act", "harmlessness", None),
             ("sl", "object", "harmlessness", "objection"),
             ("sl", "act", "helpfulness", "right"),
             ("sl", "act", "helpfulness", "comply"),
         ]
     )
     shares = behaviour_shares(table, GROUPS, ["policy", "split"])
-    assert list(shares.columns) == ["policy", "split", "objective", "group", "value", "low", "high", "n"]
+    assert list(shares.columns) == ["policy", "split", "axis", "group", "value", "low", "high", "n"]
     found = {(row.split, row.group): (row.value, row.n) for row in shares.itertuples()}
     assert found == {
         ("act", "complies"): (0.5, 4),

@@ -1,9 +1,12 @@
 """Small tables and a small constitution, as tests of several stages need them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
+import yaml
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.constitution import (
     NO_FEW_SHOTS,
     Constitution,
@@ -16,6 +19,10 @@ from cai_kedro.core.conversation import user
 from cai_kedro.core.shards import ShardPlan, assemble, run_shard
 from cai_kedro.engines.base import Sampling
 
+#: The shipped axes, harmlessness and helpfulness.
+AXES = Axes.model_validate(
+    yaml.safe_load((Path(__file__).parents[2] / "conf" / "base" / "axes.yml").read_text(encoding="utf-8"))["axes"]
+)
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=16)
 
 
@@ -29,6 +36,12 @@ def prompt_table(texts: Sequence[str], prefix: str = "p") -> pd.DataFrame:
             "split": "train",
         }
     )
+
+
+def axis_table(**prompts: pd.DataFrame) -> pd.DataFrame:
+    """Return an `axes` table: every prompt of each table counts on the axis that the table is given for."""
+    tables = [table[["prompt_id"]].assign(axis=axis) for axis, table in prompts.items()]
+    return pd.concat(tables, ignore_index=True)
 
 
 def response_table(responses: Sequence[str], policy: str = "helpful_rlhf") -> pd.DataFrame:

@@ -27,7 +27,7 @@ class LastNumberJudge:
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
         number = float(response.rsplit(maxsplit=1)[-1])
-        return Judgement("any", "theft", number, number)
+        return Judgement("any", "theft", {"harmlessness": number, "helpfulness": number})
 
     def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
         gap = float(a.rsplit(maxsplit=1)[-1]) - float(b.rsplit(maxsplit=1)[-1])

@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 import yaml
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from pydantic import ValidationError
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import Conversation, user
+from cai_kedro.core.exam import Exam
 from cai_kedro.core.judging import Judgement
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import ShardParams, ShardPlan
@@ -23,10 +27,19 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.metrics.bradley_terry import elo_gap
 from cai_kedro.metrics.estimate import proportion
-from cai_kedro.pipelines.evaluation import answers, create_pipeline, head_to_heads, labels, ratings, revisions
+from cai_kedro.pipelines.evaluation import (
+    answers,
+    create_pipeline,
+    exam,
+    head_to_heads,
+    judgements,
+    labels,
+    ratings,
+    revisions,
+)
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from tests.lineages import LINEAGE
-from tests.pipelines.builders import constitution, made_of, pair_table
+from tests.lineages import LINEAGE, lineage
+from tests.pipelines.builders import AXES, axis_table, constitution, made_of, pair_table
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
 HARMLESSNESS = {"objection": 4.0, "weak": 2.5, "evasive": 2.3, "comply": 0.0}
@@ -50,11 +63,12 @@ class FirstWordJudge:
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
         word = response.split(maxsplit=1)[0]
-        return Judgement(word, "theft", HARMLESSNESS.get(word, 0.5), HELPFULNESS.get(word, 0.0))
+        ratings = {"harmlessness": HARMLESSNESS.get(word, 0.5), "helpfulness": HELPFULNESS.get(word, 0.0)}
+        return Judgement(word, "theft", ratings)
 
-    def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
+    def prefer(self, messages: Conversation, a: str, b: str, axis: str, rng: random.Random) -> float:
         self.preferred.append((a, b))
-        gap = getattr(self.judge(messages, a), objective) - getattr(self.judge(messages, b), objective)
+        gap = self.judge(messages, a).rating(axis) - self.judge(messages, b).rating(axis)
         return 0.5 if gap == 0 else float(gap > 0)
 
 
@@ -180,13 +194,10 @@ LABELLED = [
 ]
 
 
-def test_the_whole_pipeline_runs_on_scripted_engines(
-    scripted_engine: Any, params: EvaluationParams, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for room in (revisions, labels):
-        monkeypatch.setattr(room, "score_responses", fake_scores)
+def everything(scripted_engine: Any, params: EvaluationParams) -> dict[str, Any]:
+    """All that the evaluation reads, by dataset, from scripted policies."""
     red, helpful = prompts("red", 12), prompts("helpful", 8)
-    inputs: dict[str, Any] = {
+    return {
         "eval_red_team_prompts": red,
         "eval_helpful_prompts": helpful,
         "red_team_prompts": red,
@@ -198,6 +209,7 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "referee": FirstWordJudge(),
         **{f"{model}@digest": model for model in LINEAGE.teachers.values()},
         "params:evaluation": params,
+        "params:axes": AXES,
         "params:harmfulness": None,  # nobody rates here
         "params:seed": 7,
         "params:shards": ShardParams(prompts=5, max_quarantined=0.0),
@@ -212,24 +224,172 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
         "human_raters": object(),  # people who rate no conversations
         "pretrained.model@checkpoint": object(),
     }
-    pipeline = create_pipeline(LINEAGE)
-    assert pipeline.inputs() == set(inputs)
-    stored = {name: Kept() for name in sorted(pipeline.all_outputs())}
-    given = {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
-    SequentialRunner().run(pipeline, DataCatalog({**given, **stored}))
 
+
+#: What the pipelines before the evaluation make, as far as it asks.
+MADE_BEFORE = frozenset(
+    {
+        "initial_responses", "revisions", "direct_revisions", "ai_comparisons", "ai_cot_comparisons",
+        "human_red_team_pairs",
+    }
+)  # fmt: skip
+
+
+def pipeline_of(exam: Exam, lineage: Lineage = LINEAGE, made: frozenset[str] = MADE_BEFORE) -> Pipeline:
+    return create_pipeline(lineage, exam, made)
+
+
+def outcome_of(pipeline: Pipeline, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a pipeline on its inputs; returns what it made by name, and all metrics."""
+    assert pipeline.inputs() <= set(inputs)
+    stored = {name: Kept() for name in sorted(pipeline.all_outputs())}
+    given = {name: MemoryDataset(inputs[name], copy_mode="assign") for name in pipeline.inputs()}
+    SequentialRunner().run(pipeline, DataCatalog({**given, **stored}))
     out = {name: dataset.load() for name, dataset in stored.items()}
     for name, table in out.items():
-        if name not in ("policy_summary", "preference_test_cases", "label_reliability") and isinstance(
-            table, pd.DataFrame
-        ):
-            kind = next(
-                k
-                for k in ("head_to_heads", "judgements", "responses", "prompts", "scores", "ratings")
-                if name.endswith(k)
-            )
+        if name in ("policy_summary", "preference_test_cases", "label_reliability", "not_measured"):
+            continue
+        if isinstance(table, pd.DataFrame):
+            kinds = ("head_to_heads", "judgements", "responses", "prompts", "scores", "ratings", "axes")
+            kind = next(kind for kind in kinds if name.endswith(kind))
             pd.testing.assert_frame_equal(check_table(kind, table), table, check_dtype=False)
-    metrics = {name: estimate for table in out.values() if isinstance(table, dict) for name, estimate in table.items()}
+    return out, {
+        name: estimate for table in out.values() if isinstance(table, dict) for name, estimate in table.items()
+    }
+
+
+@pytest.fixture
+def fake_preference_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in (revisions, labels):
+        monkeypatch.setattr(room, "score_responses", fake_scores)
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_without_a_judge_the_rest_is_measured(scripted_engine: Any, params: EvaluationParams) -> None:
+    pipeline = pipeline_of(Exam(AXES, judge=False))
+    assert "judge" not in pipeline.inputs()
+    out, metrics = outcome_of(pipeline, everything(scripted_engine, params))
+    kinds = {name.partition(".")[0] for name in metrics}
+    assert {"elo", "elo_gap", "snapshot_elo", "pm_score", "label", "over_training"} <= kinds
+    assert not {"behaviour", "revisions", "transparency", "harm_gaps", "pm_accuracy"} & kinds
+    assert {name.rpartition(".")[2] for name in metrics if name.startswith("label.ai.")} == {
+        "spread", "order_effect", "order_flips", "first_option_bias",
+    }  # fmt: skip
+    assert metrics["label.ai.spread"]["value"] == pytest.approx((0.3 + 0.1 + 0.3 + 0.4) / 4)
+    assert set(out["policy_summary"]["metric"][~out["policy_summary"]["metric"].str.contains("_gap")]) == {
+        "harmlessness_elo", "helpfulness_elo",
+    }  # fmt: skip
+    lines = out["not_measured"].set_index("missing")["line"]
+    assert lines["judge"].startswith("no judge: behaviour, ")
+    assert lines["judge"].endswith("give one as `judge` in the catalog, see docs/guides/judging.md")
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_with_neither_judge_nor_referee_there_are_answers_and_the_run_says_so(
+    scripted_engine: Any, params: EvaluationParams
+) -> None:
+    pipeline = pipeline_of(Exam(AXES, judge=False, referee=False, raters=False))
+    assert not {"judge", "referee", "human_raters"} & pipeline.inputs()
+    out, metrics = outcome_of(pipeline, everything(scripted_engine, params))
+    assert {name.partition(".")[0] for name in metrics} == {"pm_score", "label", "over_training"}
+    assert len(out["policy_responses"]) == 6 * 20
+    assert out["policy_summary"].empty
+    assert out["not_measured"]["missing"].tolist() == ["judge", "referee", "people"]
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_given_policies_alone_are_examined(scripted_engine: Any, params: EvaluationParams) -> None:
+    """Nothing is trained by RL, nobody labels and nobody revises: answers, Elo and behaviour are left."""
+    given = lineage(
+        {
+            "helpfulness": "none",
+            "policies": {name: {"given": "models/x"} for name in LINEAGE.named if name != "pretrained"},
+            "roles": {"labeller": None, "thinker": None},
+        }
+    )
+    assert given.arms == ()
+    pipeline = pipeline_of(Exam(AXES), given, frozenset())
+    inputs = everything(scripted_engine, params)
+    inputs |= {f"{model}@engine": scripted_engine(habit(policy)) for policy, model in given.evaluated.items()}
+    inputs |= {f"{model}@digest": model for model in given.teachers.values()}
+    out, metrics = outcome_of(pipeline, inputs)
+    assert {name.partition(".")[0] for name in metrics} >= {"elo", "behaviour"}
+    assert not {"snapshot_elo", "label", "pm_score", "over_training"} & {name.partition(".")[0] for name in metrics}
+    assert {"people", "along"} <= set(out["not_measured"]["missing"])
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_a_third_axis_is_one_entry(scripted_engine: Any, params: EvaluationParams) -> None:
+    """It has prompts of its own, which no training is about, and is rated and decided like the others."""
+
+    class Honest(PairMakingJudge):
+        def judge(self, messages: Conversation, response: str) -> Judgement:
+            known = super().judge(messages, response)
+            return Judgement(
+                known.behaviour, known.category, {**known.ratings, "honesty": known.ratings["helpfulness"]}
+            )
+
+    axes = Axes.model_validate(
+        {**AXES.model_dump(), "honesty": {"prompts": "eval_honesty_prompts", "question": "Which is more honest?"}}
+    )
+    given = everything(scripted_engine, params) | {
+        "params:axes": axes,
+        "eval_honesty_prompts": prompts("honest", 6),
+        "judge": Honest(),
+        "referee": Honest(),
+    }
+    pipeline = pipeline_of(Exam(axes))
+    assert pipeline.inputs() == set(given)
+    out, metrics = outcome_of(pipeline, given)
+    assert len(out["policy_responses"]) == 6 * 26
+    assert set(out["policy_head_to_heads"]["criterion"]) == {"harmlessness", "helpfulness", "honesty"}
+    assert metrics["elo.honesty.rl_cai"]["n"] == 6
+    assert metrics["elo.honesty.rl_cai"]["value"] == pytest.approx(0, abs=1e-6), "right, like the reference"
+    assert metrics["elo.honesty.hh_rlhf"]["value"] < 0
+    assert metrics["snapshot_elo.honesty.hh_rlhf.step_20"]["value"] < 0
+    ratings_of = out["policy_judgements"].groupby("axis")["rating"].agg("count")
+    assert ratings_of.to_dict() == {"harmlessness": 72, "helpfulness": 48, "honesty": 36}
+    assert "honesty_elo" in set(out["policy_summary"]["metric"])
+    assert any(name.startswith("elo_gap.honesty.") for name in metrics)
+    assert not [line for line in out["not_measured"]["missing"] if "honesty" in line]
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_a_judge_of_behaviours_alone_and_one_that_leaves_an_axis_out(
+    scripted_engine: Any, params: EvaluationParams
+) -> None:
+    class BehavioursOnly:
+        def judge(self, messages: Conversation, response: str) -> Judgement:
+            return Judgement(response.split(maxsplit=1)[0])
+
+    given = everything(scripted_engine, params)
+    out, metrics = outcome_of(pipeline_of(Exam(AXES)), given | {"judge": BehavioursOnly()})
+    assert metrics["behaviour.hh_rlhf.all.evasive"]["value"] == 1
+    assert metrics["revisions.critique.objects.step_3"]["value"] == 1
+    assert "label.ai.spread" in metrics
+    assert not [name for name in metrics if ".harmless." in name or name.startswith("harm_gaps")]
+    assert set(out["not_measured"]["missing"]) >= {
+        "reasons", "harms", "test_pairs", "ratings.harmlessness", "ratings.helpfulness",
+    }  # fmt: skip
+
+    class RatingsOfOneAxis:
+        def judge(self, messages: Conversation, response: str) -> Judgement:
+            return Judgement(ratings={"harmlessness": HARMLESSNESS.get(response.split(maxsplit=1)[0], 0.5)})
+
+    out, metrics = outcome_of(pipeline_of(Exam(AXES)), given | {"judge": RatingsOfOneAxis()})
+    assert not [name for name in metrics if name.startswith("behaviour.")]
+    assert metrics["revisions.critique.harmless.step_3"]["value"] == 1
+    assert "label.ai.accuracy" in metrics
+    assert {"ratings.helpfulness", "behaviour"} <= set(out["not_measured"]["missing"])
+    assert "ratings.harmlessness" not in set(out["not_measured"]["missing"])
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_the_whole_pipeline_runs_on_scripted_engines(scripted_engine: Any, params: EvaluationParams) -> None:
+    inputs = everything(scripted_engine, params)
+    pipeline = pipeline_of(Exam(AXES))
+    assert pipeline.inputs() == set(inputs)
+    out, metrics = outcome_of(pipeline, inputs)
     assert metrics
     for name, estimate in metrics.items():
         assert list(estimate) == ["value", "low", "high", "n"], name
@@ -245,6 +405,7 @@ def test_the_whole_pipeline_runs_on_scripted_engines(
     always = metrics["over_training.rl_cai.step_10.harmlessness"]
     assert always == pytest.approx({"value": 4.0, "low": 4 * proportion(12, 12)["low"], "high": 4.0, "n": 12})
 
+    assert out["not_measured"]["missing"].tolist() == ["reasons", "harm_ratings"]
     summary = out["policy_summary"]
     assert list(summary.columns) == ["policy", "metric", "value", "low", "high", "n"]
     assert summary["policy"].unique().tolist() == list(LINEAGE.evaluated)
@@ -283,18 +444,47 @@ def test_an_empty_answer_is_kept_as_what_it_is(scripted_engine: Any, params: Eva
     assert check_table("responses", answered.rows)["response"].tolist() == [answers.NO_ANSWER] * 2
 
 
+def gathered(red: pd.DataFrame, helpful: pd.DataFrame, params: EvaluationParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    tables = {"eval_red_team_prompts": red, "eval_helpful_prompts": helpful}
+    return exam.gather_eval_prompts(params, AXES, 1, **tables)
+
+
+def test_two_axes_may_share_their_prompts(params: EvaluationParams) -> None:
+    both = AXES.model_dump()
+    both["helpfulness"] = {**both["helpfulness"], "prompts": "eval_red_team_prompts"}
+    limited = EvaluationParams.model_validate(parameters(prompts={"harmlessness": 4}))
+    asked, axes = exam.gather_eval_prompts(
+        limited, Axes.model_validate(both), 1, eval_red_team_prompts=prompts("red", 6)
+    )
+    assert asked["prompt_id"].is_unique
+    assert len(asked) == 6
+    assert check_table("axes", axes).groupby("axis").size().to_dict() == {"harmlessness": 4, "helpfulness": 6}
+    said = pd.DataFrame({"prompt_id": asked["prompt_id"], "sample": 0, "policy": "a", "response": "objection a."})
+    judged = check_table("judgements", judgements.judge_responses(said, asked, axes, FirstWordJudge()))
+    assert judged.groupby("axis")["rating"].agg(["size", "max"]).to_dict("index") == {
+        "harmlessness": {"size": 4, "max": 4.0}, "helpfulness": {"size": 6, "max": 0.0},
+    }  # fmt: skip
+
+
+def test_a_parameter_about_no_axis_is_refused() -> None:
+    wrong = EvaluationParams.model_validate(parameters(snapshots={"harmlesness": 4}))
+    with pytest.raises(ValueError, match=r"evaluation.snapshots names the axis 'harmlesness'.*did you mean 'harmless"):
+        gathered(prompts("red", 2), prompts("helpful", 2), wrong)
+
+
 def test_limited_prompts_stay_when_others_are_added(params: EvaluationParams) -> None:
     limited = EvaluationParams.model_validate(parameters(prompts={"harmlessness": 4, "helpfulness": 2}))
-    few = answers.gather_eval_prompts(prompts("red", 10), prompts("helpful", 5), limited, 1)
+    few, axes = gathered(prompts("red", 10), prompts("helpful", 5), limited)
+    assert axes["axis"].tolist() == ["harmlessness"] * 4 + ["helpfulness"] * 2
     assert len(few) == 6
-    more = answers.gather_eval_prompts(prompts("red", 11), prompts("helpful", 5), limited, 1)
+    more, _ = gathered(prompts("red", 11), prompts("helpful", 5), limited)
     assert len(set(few["prompt_id"]) & set(more["prompt_id"])) >= 5
-    assert len(answers.gather_eval_prompts(prompts("red", 10), prompts("helpful", 5), params, 1)) == 15
+    assert len(gathered(prompts("red", 10), prompts("helpful", 5), params)[0]) == 15
 
 
 def test_a_prompt_id_in_both_tables_is_refused(params: EvaluationParams) -> None:
     with pytest.raises(ValueError, match=r"3 prompt ids stand in both .* such as 'x0'.* rename them"):
-        answers.gather_eval_prompts(prompts("x", 3), prompts("x", 4), params, 1)
+        gathered(prompts("x", 3), prompts("x", 4), params)
 
 
 def judged_table(words: dict[str, str], red: pd.DataFrame, judge: FirstWordJudge) -> pd.DataFrame:
@@ -302,13 +492,18 @@ def judged_table(words: dict[str, str], red: pd.DataFrame, judge: FirstWordJudge
         pd.DataFrame({"prompt_id": red["prompt_id"], "sample": 0, "policy": policy, "response": f"{word} {policy}."})
         for policy, word in words.items()
     )
-    return answers.judge_responses(responses, red, prompts("helpful", 0), judge)
+    return judgements.judge_responses(responses, red, axis_table(harmlessness=red), judge)
+
+
+def met(judged: pd.DataFrame, red: pd.DataFrame, judge: Any) -> pd.DataFrame:
+    responses = judged[["prompt_id", "sample", "policy", "response"]]
+    return head_to_heads.decide_head_to_heads(responses, red, axis_table(harmlessness=red), judge, AXES, 3)
 
 
 def test_who_is_read_first_is_drawn_and_does_not_matter() -> None:
     red, judge = prompts("red", 40), FirstWordJudge()
-    judgements = judged_table({"a": "comply", "b": "objection"}, red, judge)
-    played = check_table("head_to_heads", head_to_heads.play_head_to_heads(judgements, red, judge, 3))
+    judged = judged_table({"a": "comply", "b": "objection"}, red, judge)
+    played = check_table("head_to_heads", met(judged, red, judge))
     assert set(played["outcome"]) == {0.0}
     read_first = {first.split()[1] for first, _ in judge.preferred}
     assert read_first == {"a.", "b."}
@@ -316,13 +511,13 @@ def test_who_is_read_first_is_drawn_and_does_not_matter() -> None:
 
 def test_adding_a_prompt_or_a_policy_changes_no_other_outcome() -> None:
     class Noisy(FirstWordJudge):
-        def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
+        def prefer(self, messages: Conversation, a: str, b: str, axis: str, rng: random.Random) -> float:
             return float(rng.random() < 0.5)
 
     red, judge = prompts("red", 30), Noisy()
-    few = head_to_heads.play_head_to_heads(judged_table({"a": "comply", "b": "weak"}, red[:20], judge), red, judge, 3)
+    few = met(judged_table({"a": "comply", "b": "weak"}, red[:20], judge), red, judge)
     words = {"a": "comply", "aa": "weak", "b": "weak"}
-    more = head_to_heads.play_head_to_heads(judged_table(words, red, judge), red, judge, 3)
+    more = met(judged_table(words, red, judge), red, judge)
     both = few.merge(more, on=["prompt_id", "policy_a", "policy_b", "criterion"])
     assert len(both) == 20
     assert (both["outcome_x"] == both["outcome_y"]).all()
@@ -332,7 +527,7 @@ def test_adding_a_prompt_or_a_policy_changes_no_other_outcome() -> None:
 def test_equal_answers_tie_without_asking() -> None:
     red, judge = prompts("red", 2), FirstWordJudge()
     table = judged_table({"a": "comply", "b": "comply"}, red, judge).assign(response="comply.")
-    assert head_to_heads.play_head_to_heads(table, red, judge, 3)["outcome"].tolist() == [0.5, 0.5]
+    assert met(table, red, judge)["outcome"].tolist() == [0.5, 0.5]
     assert not judge.preferred
 
 
@@ -380,9 +575,9 @@ def test_policies_apart_from_the_reference_are_left_out_and_named(
 
 def test_shares_over_all_prompts_stand_beside_those_of_each_split(params: EvaluationParams) -> None:
     red = prompts("red", 3)
-    judgements = judged_table({"sl_cai": "objection"}, red, FirstWordJudge())
-    judgements.loc[0, "behaviour"] = "comply"
-    metrics = ratings.measure_behaviour(judgements, params)
+    judged = judged_table({"sl_cai": "objection"}, red, FirstWordJudge())
+    judged.loc[0, "behaviour"] = "comply"
+    metrics = ratings.measure_behaviour(judged, params)
     assert metrics["behaviour.sl_cai.all.objects"]["value"] == pytest.approx(2 / 3)
     assert metrics["behaviour.sl_cai.act.objects"]["n"] == 2
     assert metrics["behaviour.sl_cai.combination.complies"]["value"] == 0
@@ -395,8 +590,8 @@ def revision_metrics(
     monkeypatch.setattr(revisions, "score_responses", fake_scores)
     chains = revisions.gather_revised_responses(**tables, red_team_prompts=red, params=params, seed=1)
     scores = revisions.score_revisions(chains, red, object(), params)  # type: ignore[arg-type]
-    judgements = revisions.judge_revisions(chains, red, FirstWordJudge())
-    return revisions.measure_revisions(check_table("scores", scores), check_table("judgements", judgements), params)
+    judged = revisions.judge_revisions(chains, red, FirstWordJudge(), AXES)
+    return revisions.measure_revisions(params, check_table("scores", scores), check_table("judgements", judged))
 
 
 def test_every_round_of_revision_is_measured(params: EvaluationParams, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,9 +622,19 @@ def test_steps_are_compared_on_the_same_prompts(params: EvaluationParams, monkey
     assert revision_metrics(tables, red, few, monkeypatch)["pm_score.revision_0"]["n"] == 3
 
 
+def held_against(direct: pd.DataFrame, thought: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
+    tables = {"ai_comparisons": direct, "ai_cot_comparisons": thought}
+    return dict(labels.measure_labels(params, 0, FirstWordJudge(), **tables))
+
+
+def tabulated(direct: pd.DataFrame, thought: pd.DataFrame, params: EvaluationParams) -> pd.DataFrame:
+    tables = {"ai_comparisons": direct, "ai_cot_comparisons": thought}
+    return labels.tabulate_reliability(params, FirstWordJudge(), **tables)
+
+
 def test_labels_are_held_against_the_judge(params: EvaluationParams) -> None:
     none = comparisons(LABELLED[3:], "ai_cot")
-    metrics = labels.measure_labels(comparisons(LABELLED), none, FirstWordJudge(), params, 0)
+    metrics = held_against(comparisons(LABELLED), none, params)
     # one pair that the judge rates too close: nothing to be right about, but an order to be asked in
     assert {name.rpartition(".")[2] for name in metrics if name.startswith("label.ai_cot.")} == {
         "decided", "order_effect", "order_flips", "first_option_bias",
@@ -451,7 +656,7 @@ def test_what_the_order_does_is_measured_over_all_pairs(params: EvaluationParams
     alike = comparisons(LABELLED[3:] * 4).assign(p_a_first=0.9, p_a_second=0.3)
     pairs = pd.concat([decided, alike], ignore_index=True)
     pairs = pairs.assign(pair_id=[f"pair{i}" for i in range(10)], prompt_id=[f"prompt{i // 2}" for i in range(10)])
-    metrics = labels.measure_labels(pairs, pairs[:0], FirstWordJudge(), params, 0)
+    metrics = held_against(pairs, pairs[:0], params)
     assert metrics["label.ai.accuracy"]["n"] == 6
     assert metrics["label.ai.decided"]["value"] == pytest.approx(0.6)
     assert metrics["label.ai.order_effect"]["value"] == pytest.approx(0.4 * 0.6)
@@ -466,7 +671,7 @@ def test_the_error_before_the_clamp_is_that_of_both_orders(params: EvaluationPar
     """400 labels of 0.9 that are always right, clamped to 0.6: errors of 0.1 and 0.4, within what chance does."""
     many = comparisons(LABELLED[:1] * 400, "ai_cot").assign(p_a_first=0.95, p_a_second=0.85, p_a_better=0.6)
     many = many.assign(pair_id=[f"pair{i}" for i in range(400)], prompt_id=[f"prompt{i}" for i in range(400)])
-    metrics = labels.measure_labels(many[:0], many, FirstWordJudge(), params, 0)
+    metrics = held_against(many[:0], many, params)
     for name, error in (("ece", 0.4), ("ece_unclamped", 0.1)):
         found = metrics[f"label.ai_cot.{name}"]
         assert found["value"] == pytest.approx(error, abs=0.02)
@@ -475,7 +680,7 @@ def test_the_error_before_the_clamp_is_that_of_both_orders(params: EvaluationPar
 
 def test_the_reliability_of_labels_is_tabulated(params: EvaluationParams) -> None:
     clamped = comparisons(LABELLED[:1], "ai_cot").assign(p_a_better=0.6)
-    table = labels.tabulate_reliability(comparisons(LABELLED), clamped, FirstWordJudge(), params)
+    table = tabulated(comparisons(LABELLED), clamped, params)
     assert list(table.columns) == ["source", "stage", "mean_p", "value", "low", "high", "n"]
     rows = table.set_index(["source", "stage"]).sort_index()
     # confidences .6 (right), .8 (right) and .8 (wrong)
@@ -484,14 +689,14 @@ def test_the_reliability_of_labels_is_tabulated(params: EvaluationParams) -> Non
     assert rows.loc[("ai", "label"), "n"].tolist() == [1, 2]
     assert rows.loc[("ai_cot", "label"), "mean_p"].item() == pytest.approx(0.6)
     assert rows.loc[("ai_cot", "unclamped"), "mean_p"].item() == pytest.approx(0.8)
-    nothing = labels.tabulate_reliability(clamped[:0], clamped[:0], FirstWordJudge(), params)
+    nothing = tabulated(clamped[:0], clamped[:0], params)
     assert nothing.empty
     assert list(nothing.columns) == list(table.columns)
 
 
 def test_labels_of_one_order_have_no_order_effect(params: EvaluationParams) -> None:
     one_order = comparisons(LABELLED).assign(p_a_second=np.nan)
-    metrics = labels.measure_labels(one_order, one_order, FirstWordJudge(), params, 0)
+    metrics = held_against(one_order, one_order, params)
     assert "label.ai.accuracy_one_order" in metrics
     assert "label.ai.order_effect" not in metrics
 

@@ -12,14 +12,14 @@ from cai_kedro.core.judging import Judgement, Objection
 from cai_kedro.core.schemas import check_table
 from cai_kedro.microworld.oracle import MicroWorldJudge
 from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
-from tests.pipelines.builders import constitution, prompt_table
+from tests.pipelines.builders import AXES, constitution, prompt_table
 
 
 class SpelledOutJudge:
     """Reads `no <act> <harm>` as an objection to the act for that harm; the act asked about is `burn`."""
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
-        return Judgement("any", "theft", 0.0, 0.0)
+        return Judgement("any", "theft", {"harmlessness": 0.0})
 
     def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
         return 0.5
@@ -33,18 +33,18 @@ class MuteJudge:
     """Reads no reasons."""
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
-        return Judgement("any", None, 0.0, 0.0)
+        return Judgement("any", None, {"harmlessness": 0.0})
 
     def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
         return 0.5
 
 
-def judgements(rows: list[tuple[str, str | None, float, str]], objective: str = "harmlessness") -> pd.DataFrame:
+def judgements(rows: list[tuple[str, str | None, float, str]], axis: str = "harmlessness") -> pd.DataFrame:
     """Rows of policy, harm, rating and answer; every policy's answers are to the prompts p0, p1, …"""
-    table = pd.DataFrame(rows, columns=["policy", "category", "harmlessness", "response"])
+    table = pd.DataFrame(rows, columns=["policy", "category", "rating", "response"])
     table = table.assign(
         prompt_id="p" + table.groupby("policy").cumcount().astype(str),
-        sample=0, objective=objective, split="act", behaviour="any", helpfulness=0.0,
+        sample=0, axis=axis, split="act", behaviour="any",
     )  # fmt: skip
     return check_table("judgements", table)
 
@@ -67,7 +67,7 @@ SAID = [
 
 def test_of_each_objection_the_reason_the_act_and_both_are_counted() -> None:
     prompts = prompt_table(["?"] * 4)
-    metrics = measure_transparency(judgements(SAID), prompts, naming("theft", "hate"), SpelledOutJudge())
+    metrics = measure_transparency(judgements(SAID), prompts, naming("theft", "hate"), SpelledOutJudge(), AXES)
     found = {name: (metric["value"], metric["n"]) for name, metric in metrics.items()}
     assert found == {
         "transparency.rl_cai.objects": (3 / 4, 4),
@@ -93,7 +93,7 @@ def test_the_oracle_reads_act_and_reason() -> None:
 
 
 def test_a_judge_that_reads_no_reasons_leaves_nothing_to_measure(caplog: pytest.LogCaptureFixture) -> None:
-    assert measure_transparency(judgements(SAID), prompt_table(["?"] * 4), naming(), MuteJudge()) == {}
+    assert measure_transparency(judgements(SAID), prompt_table(["?"] * 4), naming(), MuteJudge(), AXES) == {}
     assert "reads no reasons" in caplog.text
 
 
@@ -101,7 +101,7 @@ def test_harms_stand_weakest_first_with_interval_and_n(caplog: pytest.LogCapture
     rows = [("rl_cai", harm, rating, "x y z") for harm, rating in (("theft", 4.0), ("hate", 1.0), ("fraud", 2.0))]
     rows += [("rl_cai", "hate", 3.0, "x y z"), ("rl_cai", "poison", 3.5, "x y z")]
     with caplog.at_level(logging.INFO, logger="cai_kedro"):
-        metrics = measure_harm_gaps(judgements(rows), naming("theft", "fraud", "poison"))
+        metrics = measure_harm_gaps(judgements(rows), naming("theft", "fraud", "poison"), AXES)
     rated = {name: metric for name, metric in metrics.items() if name.startswith("harm_gaps.rl_cai.")}
     assert [name.rpartition(".")[2] for name in rated] == ["fraud", "hate", "poison", "theft"]
     assert rated["harm_gaps.rl_cai.hate"]["n"] == 2
@@ -112,7 +112,7 @@ def test_harms_stand_weakest_first_with_interval_and_n(caplog: pytest.LogCapture
 
 def test_a_harm_that_no_principle_names_is_a_gap(caplog: pytest.LogCaptureFixture) -> None:
     rows = [("rl_cai", harm, 4.0, "x y z") for harm in ("theft", "hate")]
-    metrics = measure_harm_gaps(judgements(rows), naming("theft"))
+    metrics = measure_harm_gaps(judgements(rows), naming("theft"), AXES)
     assert {name: metric["value"] for name, metric in metrics.items() if "principles" in name} == {
         "harm_gaps.critique_principles.theft": 1.0,
         "harm_gaps.critique_principles.hate": 0.0,
@@ -124,10 +124,10 @@ def test_a_harm_that_no_principle_names_is_a_gap(caplog: pytest.LogCaptureFixtur
 
 
 def test_answers_to_helpful_prompts_have_no_part_in_it() -> None:
-    harmless = judgements([("rl_cai", "theft", 4.0, "no burn theft")], objective="helpfulness")
-    assert measure_harm_gaps(harmless, naming("theft")) == {}
+    harmless = judgements([("rl_cai", "theft", 4.0, "no burn theft")], axis="helpfulness")
+    assert measure_harm_gaps(harmless, naming("theft"), AXES) == {}
 
 
 def test_a_judge_that_names_no_harm_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    assert measure_harm_gaps(judgements([("rl_cai", None, 4.0, "x y z")]), naming("theft")) == {}
+    assert measure_harm_gaps(judgements([("rl_cai", None, 4.0, "x y z")]), naming("theft"), AXES) == {}
     assert "names no harm of any prompt" in caplog.text

@@ -11,6 +11,7 @@ from cai_kedro.core.schemas import check_table
 from cai_kedro.pipelines.evaluation import ratings
 from cai_kedro.pipelines.evaluation.head_to_heads import SELF_JUDGED, admit_referee_of, decide_head_to_heads
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
+from tests.pipelines.builders import AXES, axis_table
 from tests.pipelines.test_evaluation import FirstWordJudge, parameters, prompts
 
 
@@ -33,15 +34,24 @@ def answers(words: dict[str, str], ids: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["prompt_id", "sample", "policy", "response"])
 
 
+def decide(answered: pd.DataFrame, red: pd.DataFrame, helpful: pd.DataFrame, referee: Any, seed: int) -> pd.DataFrame:
+    asked = axis_table(harmlessness=red, helpfulness=helpful)
+    return decide_head_to_heads(answered, pd.concat([red, helpful]), asked, referee, AXES, seed)
+
+
 def params(n_bootstrap: int = 100, **elo: Any) -> EvaluationParams:
     whole = {"reference": "helpful_rlhf", "allow_training_judge": False, **elo}
     return EvaluationParams.model_validate(parameters(elo=whole, n_bootstrap=n_bootstrap))
 
 
+def summarise(policies: list[str], params: EvaluationParams, *metrics: Any) -> pd.DataFrame:
+    return ratings.summarise(pd.DataFrame({"policy": policies}), params, AXES, *metrics)
+
+
 def test_a_referee_decides_all_and_what_it_leaves_open_is_left_out() -> None:
     red, helpful = prompts("red", 3), prompts("helpful", 2)
     answered = answers({"b": "no", "a": "yes indeed"}, [*red["prompt_id"], *helpful["prompt_id"]])
-    played = check_table("head_to_heads", decide_head_to_heads(answered, red, helpful, LongerWins(), 0))
+    played = check_table("head_to_heads", decide(answered, red, helpful, LongerWins(), 0))
     assert played["prompt_id"].tolist() == ["helpful0", "helpful1", "red0", "red2"]
     assert played["criterion"].tolist() == ["helpfulness"] * 2 + ["harmlessness"] * 2
     assert set(zip(played["policy_a"], played["policy_b"], played["outcome"], strict=True)) == {("a", "b", 1.0)}
@@ -57,7 +67,7 @@ def test_a_judge_and_a_referee_of_the_same_taste_agree() -> None:
             gap = meetings["response_a"].map(rank) - meetings["response_b"].map(rank)
             return ((np.sign(gap) + 1) / 2).to_numpy()
 
-    by_judge, by_referee = (decide_head_to_heads(answered, red, helpful, who, 4) for who in (FirstWordJudge(), Same()))
+    by_judge, by_referee = (decide(answered, red, helpful, who, 4) for who in (FirstWordJudge(), Same()))
     pd.testing.assert_frame_equal(by_judge, by_referee)
 
 
@@ -104,7 +114,7 @@ def test_insisting_marks_the_ratings(caplog: pytest.LogCaptureFixture) -> None:
         f"elo_gap{kind}_by_training_judge.harmlessness.helpful_rlhf_over_rl_cai" for kind in ("", "_p", "_more_prompts")
     }
     behaviour = {"behaviour.rl_cai.all.objects": {"value": 1.0, "low": 0.9, "high": 1.0, "n": 30}}
-    summary = ratings.summarise(elo, behaviour, insisting, gaps)  # type: ignore[arg-type]
+    summary = summarise(["rl_cai", "helpful_rlhf"], insisting, elo, gaps, behaviour)
     assert "harmlessness_elo_by_training_judge" in set(summary["metric"])
     assert "harmlessness_elo" not in set(summary["metric"])
 
@@ -116,7 +126,7 @@ def test_neighbours_stand_in_the_summary() -> None:
     ).assign(outcome=[float(i < 40) for i in range(100)])
     gaps = ratings.compare_neighbours(played, params(n_bootstrap=5000), 0)
     assert gaps["elo_gap_more_prompts.harmlessness.rl_cai_over_helpful_rlhf"]["value"] == 97
-    rows = ratings.summarise({}, {}, params(), gaps).set_index("metric")
+    rows = summarise([], params(), None, gaps).set_index("metric")
     assert rows.loc["harmlessness_elo_gap_over_helpful_rlhf", "policy"] == "rl_cai"
     assert rows.loc["harmlessness_elo_gap_p_over_helpful_rlhf", "value"] == pytest.approx(0.057, abs=0.01)
     assert rows.loc["harmlessness_elo_gap_more_prompts_over_helpful_rlhf", "value"] == 97
@@ -128,6 +138,6 @@ def test_every_split_of_a_share_stands_in_the_summary() -> None:
         f"behaviour.rl_cai.{split}.objects": estimate for split in ("all", "combination", "act", "object", "verb")
     }
     behaviour |= {f"behaviour.rl_cai.{split}.right": estimate for split in ("all", "only")}
-    rows = ratings.summarise({}, behaviour, params())["metric"]  # type: ignore[arg-type]
+    rows = summarise(["rl_cai"], params(), None, None, behaviour)["metric"]
     by_split = ["objects.combination", "objects.act", "objects.object", "objects.verb"]
     assert [metric for metric in rows if "." in metric] == by_split, "one split is no split"

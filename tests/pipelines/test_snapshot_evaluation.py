@@ -16,12 +16,12 @@ from cai_kedro.datasets.recorded_raters import RecordedRaters
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.metrics.bradley_terry import elo_gap
 from cai_kedro.microworld.raters import SimulatedRaters
-from cai_kedro.pipelines.evaluation.answers import judge_responses
+from cai_kedro.pipelines.evaluation.exam import gather_snapshot_prompts
 from cai_kedro.pipelines.evaluation.harmfulness import HarmfulnessParams, rate_conversations, score_harmfulness
 from cai_kedro.pipelines.evaluation.over_training import measure_over_training_of
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from cai_kedro.pipelines.evaluation.snapshots import answer_along, gather_snapshot_prompts, rate_snapshots
-from tests.pipelines.builders import pair_table, prompt_table
+from cai_kedro.pipelines.evaluation.snapshots import answer_along, decide_along, gather_along, rate_snapshots
+from tests.pipelines.builders import AXES, axis_table, pair_table, prompt_table
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
 HARMFULNESS = HarmfulnessParams.model_validate(
@@ -49,7 +49,7 @@ class NumberJudge:
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
         number = float(response.rsplit(maxsplit=1)[-1])
-        return Judgement("any", "theft", number, number)
+        return Judgement("any", "theft", {"harmlessness": number, "helpfulness": number})
 
     def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
         higher = float(a.rsplit(maxsplit=1)[-1]) > float(b.rsplit(maxsplit=1)[-1])
@@ -64,7 +64,9 @@ def params(**changed: Any) -> EvaluationParams:
 def test_snapshots_answer_prompts_that_the_final_policies_answer(scripted_engine: Any) -> None:
     red, helpful = prompt_table(["?"] * 20, "r"), prompt_table(["!"] * 10, "h")
     limits = params(snapshots={"harmlessness": 5, "helpfulness": 3})
-    asked = gather_snapshot_prompts(pd.concat([red, helpful]), red, limits, 1)
+    asked = gather_snapshot_prompts(
+        pd.concat([red, helpful]), axis_table(harmlessness=red, helpfulness=helpful), limits, AXES, 1
+    )
     assert asked["prompt_id"].str[0].value_counts().to_dict() == {"r": 5, "h": 3}
     snapshots = {10: scripted_engine(lambda p, s: f"ten {s}"), 20: scripted_engine(lambda p, s: f"twenty {s}")}
     answers = check_table("responses", answer_along("rl_cai")(asked, snapshots, limits, 1))
@@ -83,10 +85,13 @@ def test_snapshots_of_all_arms_are_rated_together_with_starts_and_reference() ->
         pd.DataFrame({"prompt_id": red["prompt_id"], "sample": 0, "policy": policy, "response": f"number {number}"})
         for policy, number in policies.items()
     ]
-    judged = judge_responses(pd.concat(tables), red, prompt_table([], "h"), NumberJudge())
-    along = judged["policy"].str.contains("_step_")
-    rate = rate_snapshots({"hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"})
-    metrics = rate(judged[along], judged[~along], red, NumberJudge(), params(), 0)
+    answers = pd.concat(tables)
+    along = answers["policy"].str.contains("_step_")
+    starts = {"hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"}
+    met = gather_along(starts)(answers[along], answers[~along], red, params())
+    assert "hh_rlhf" not in set(met["policy"]), "neither a start nor the reference"
+    played = decide_along(met, red, axis_table(harmlessness=red), NumberJudge(), AXES, 0)
+    metrics = rate_snapshots(starts)(check_table("head_to_heads", played), {}, params(), 0)
     elo = {name.removeprefix("snapshot_elo.harmlessness."): metric for name, metric in metrics.items()}
     assert [name for name in elo if "step" in name] == [
         "hh_rlhf.step_0", "hh_rlhf.step_10", "rl_cai.step_0", "rl_cai.step_10", "rl_cai.step_20",
@@ -116,9 +121,10 @@ def test_the_report_sets_the_score_against_the_truth() -> None:
     """The score rises to the end, the truth falls: over-training."""
     red, helpful = prompt_table(["?"] * 6, "r"), prompt_table(["!"] * 4, "h")
     metrics = measure_over_training_of(["rl_cai"])(
-        NumberJudge(),
+        AXES,
         red[:3],
         red,
+        NumberJudge(),
         rl_cai_signals=check_table("signals", signals({0: 1, 10: 4, 20: 2})),
         rl_cai_choice=pd.DataFrame({"step": [0, 10, 20], "kept": [False, True, False]}),
         rl_cai_prompts=pd.concat([red, helpful]),
@@ -133,6 +139,31 @@ def test_the_report_sets_the_score_against_the_truth() -> None:
     }  # fmt: skip
     assert change["harmlessness"]["high"] < 0
     assert metrics["over_training.rl_cai.kept"] == {"value": 10, "low": None, "high": None, "n": 3}
+
+
+def test_without_a_judge_the_report_tells_the_signals_alone() -> None:
+    red = prompt_table(["?"] * 6, "r")
+    metrics = measure_over_training_of(["rl_cai"])(
+        AXES,
+        red,
+        red,
+        rl_cai_signals=check_table("signals", signals({0: 1, 10: 4})),
+        rl_cai_choice=pd.DataFrame({"step": [0, 10], "kept": [True, False]}),
+        rl_cai_prompts=red,
+    )
+    assert metrics["over_training.rl_cai.step_10.pm_score"]["value"] == 1
+    assert {name.rpartition(".")[2] for name in metrics if name.startswith("over_training_change.")} == {"pm_score"}
+    assert not [name for name in metrics if name.endswith("ness")]
+
+
+def test_what_people_recorded_says_nothing_of_snapshots(caplog: pytest.LogCaptureFixture) -> None:
+    class Recorded(NumberJudge):
+        decides_new_answers = False
+
+    played = decide_along(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), Recorded(), AXES, 0)
+    assert check_table("head_to_heads", played).empty
+    assert "knows no answers of snapshots" in caplog.text
+    assert rate_snapshots({"rl_cai": "sl_cai"})(played, {}, params(), 0) == {}
 
 
 RATED = pd.DataFrame(

@@ -32,18 +32,21 @@ def judgements(asked: pd.DataFrame, answers: dict[str, list[tuple[str, str]]]) -
             "policy": policy,
             "prompt_id": prompt_id,
             "sample": 0,
-            "objective": "harmlessness",
+            "axis": "harmlessness",
             "split": "combination",
             "category": None,
             "response": response,
             "behaviour": behaviour,
-            "harmlessness": 4.0 if behaviour == "objection" else 0.0,
-            "helpfulness": 2.0,
+            "rating": 4.0 if behaviour == "objection" else 0.0,
         }
         for policy, given in answers.items()
         for prompt_id, (response, behaviour) in zip(asked["prompt_id"], given, strict=True)
     ]
     return pd.DataFrame(rows)
+
+
+def prompt_axes(asked: pd.DataFrame, axis: str = "harmlessness") -> pd.DataFrame:
+    return asked[["prompt_id"]].assign(axis=axis)
 
 
 def responses(asked: pd.DataFrame, texts: list[str], policy: str = "helpful_rlhf") -> pd.DataFrame:

@@ -21,6 +21,7 @@ from tests.reporting.tables import (
     HOSTILE,
     comparisons,
     judgements,
+    prompt_axes,
     prompts,
     responses,
     revisions,
@@ -45,7 +46,8 @@ def _answers() -> list[dict[str, Any]]:
         "helpful_rlhf": [(f"Sure {place}.", behaviour) for place, behaviour in enumerate(behaviours)],
         "rl_cai": [(HOSTILE, "evasive"), *((f"No {place}.", each) for place, each in enumerate(opposite[1:], 1))],
     }
-    return answer_records(asked, judgements(asked, given))
+    judged = judgements(asked, given)
+    return answer_records(asked, judged, prompt_axes(asked), judged)
 
 
 def _chains() -> list[dict[str, Any]]:

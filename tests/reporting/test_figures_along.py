@@ -133,7 +133,7 @@ CHOICE = pd.DataFrame({"step": [0, 20, 40], "kept": [False, True, False]})
 
 
 def test_over_training_has_a_panel_a_signal_and_marks_the_snapshot_kept() -> None:
-    figure = over_training_of(("rl_cai",))(_signals(0.9, 2.0), CHOICE)
+    figure = over_training_of(("rl_cai",), "harmlessness")(_signals(0.9, 2.0), CHOICE)
     assert [list(line.y) for line in figure.data] == [[-1.0, 0.5, 0.9], [1.0, 3.5, 2.0], [0, 20, 40]]
     assert [title.text for title in figure.layout.annotations] == [
         "PM score", "true harmlessness, 0 to 4", "evasive by rules on the text, %",
@@ -150,25 +150,27 @@ def test_over_training_has_a_panel_a_signal_and_marks_the_snapshot_kept() -> Non
 
 def test_a_start_policy_that_is_kept_is_called_by_its_name() -> None:
     choice = CHOICE.assign(kept=[True, False, False])
-    figure = over_training_of(("rl_cai",))(_signals(0.9, 2.0), choice)
+    figure = over_training_of(("rl_cai",), "harmlessness")(_signals(0.9, 2.0), choice)
     assert {tuple(line.marker.symbol) for line in figure.data} == {("star", "circle", "circle")}
     assert "rl_cai at rollouts 0 (start policy, kept), 40: PM score" in _found(figure)
     assert "RL brought no clearly better policy in rl_cai: the start policy is kept." in _found(figure)
-    assert "the start policy is kept" not in _found(over_training_of(("rl_cai",))(_signals(0.9, 2.0), CHOICE))
+    assert "the start policy is kept" not in _found(
+        over_training_of(("rl_cai",), "harmlessness")(_signals(0.9, 2.0), CHOICE)
+    )
 
 
 @pytest.mark.parametrize(
     ("last_score", "last_truth", "over"), [(0.9, 2.0, True), (0.9, 3.4, False), (0.9, 4.0, False), (0.2, 2.0, False)]
 )
 def test_over_training_is_a_rising_score_and_a_falling_truth(last_score: float, last_truth: float, over: bool) -> None:
-    found = _found(over_training_of(("rl_cai",))(_signals(last_score, last_truth), CHOICE))
+    found = _found(over_training_of(("rl_cai",), "harmlessness")(_signals(last_score, last_truth), CHOICE))
     assert ("at the same prompts, in rl_cai (score 0.40 [0.20, 0.60], n = 24; harmlessness −1.50" in found) == over
     assert ("in no arm does the score rise while harmlessness falls" in found) != over
 
 
 def test_without_a_judge_the_score_is_worth_what_nobody_knows() -> None:
     metrics = {name: figure for name, figure in _signals(0.9, 2.0).items() if "harmlessness" not in name}
-    figure = over_training_of(("rl_cai",))(metrics, CHOICE)
+    figure = over_training_of(("rl_cai",), "harmlessness")(metrics, CHOICE)
     assert len(figure.data) == 2
     assert "harmlessness" not in _found(figure)
     assert "No judge rated these replies" in _found(figure)
@@ -182,9 +184,9 @@ NO_CHOICE = pd.DataFrame(columns=["step", "kept"])
     [
         (draw_snapshot_ratings({}), "no snapshot played head-to-heads"),
         (draw_harmfulness({}), "nobody rated conversations"),
-        (over_training_of(("rl_cai",))({}, NO_CHOICE), "no snapshot's replies were scored"),
+        (over_training_of(("rl_cai",), "harmlessness")({}, NO_CHOICE), "no snapshot's replies were scored"),
     ],
 )
 def test_what_was_not_measured_is_said(figure: go.Figure, why: str) -> None:
     assert _found(figure).startswith(f"Not measured: {why}")
-    assert set(figure.layout.meta) == {"title", "paper", "found"}
+    assert figure.layout.meta["measured"] is False, "the page then only names it"

@@ -25,15 +25,15 @@ def test_the_table_reads_as_in_the_readme() -> None:
             _row("rl_cai", "objects", 0.9, 0.86, 0.93, 250),
             _row("rl_cai", "evasive", 0.004, 0.0, 0.02, 250),
             _row("rl_cai", "right", 0.948, 0.92, 0.97, 250),
-            _row("rl_cai", "something_else", 1.0, None, None, 1),
+            _row("rl_cai", "honesty_elo", 10.0, -1.0, 21.0, 9),
         ]
     )
     assert render_summary(table).split("\n") == [
-        "policy         harmlessness Elo   helpfulness Elo   complies   objects   evasive         right",
-        "                        n = 250           n = 250    n = 250   n = 250   n = 250   n = 240–250",
-        "─" * 94,
-        "helpful_rlhf      0 [reference]     0 [reference]       98 %         –         –          92 %",
-        "rl_cai           728 [650, 811]     -13 [-40, 15]        0 %      90 %       0 %          95 %",
+        "policy         harmlessness Elo   helpfulness Elo   honesty Elo   complies         right   objects   evasive",
+        "                        n = 250           n = 250         n = 9    n = 250   n = 240–250   n = 250   n = 250",
+        "─" * 108,
+        "helpful_rlhf      0 [reference]     0 [reference]             –       98 %          92 %         –         –",
+        "rl_cai           728 [650, 811]     -13 [-40, 15]   10 [-1, 21]        0 %          95 %      90 %       0 %",
         *NOTE,
     ]
     assert "Another training, with another seed or on another processor, can differ by more" in ONE_TRAINING
@@ -47,8 +47,8 @@ def test_a_policy_with_an_interval_is_never_called_the_reference() -> None:
         ]
     )
     *_, reference, won_all = render_summary(table).split("\n")
-    assert reference.split() == ["helpful_rlhf", "0", "[reference]", *"–––––"]
-    assert won_all.split() == ["rl_cai", "802", "[802,", "802]", *"–––––"]
+    assert reference.split() == ["helpful_rlhf", "0", "[reference]"]
+    assert won_all.split() == ["rl_cai", "802", "[802,", "802]"]
 
 
 def test_neighbours_in_the_rankings_stand_below() -> None:
@@ -86,12 +86,13 @@ def test_shares_by_split_have_a_table_of_their_own() -> None:
             _row("sl_cai", "objects.object", 0.4, 0.3, 0.5, 100),
             _row("rl_cai", "objects", 0.9, 0.86, 0.93, 600),
             _row("rl_cai", "objects.object", 0.7, 0.6, 0.78, 100),
-            _row("rl_cai", "elo_gap_over_v1.2", 1.0, None, None, 9),
+            _row("rl_cai", "harmlessness_elo_gap_over_v1.2", 1.0, None, None, 9),
+            _row("rl_cai", "harmlessness_elo_gap_p_over_v1.2", 1.0, None, None, 9),
         ]
     )
     lines = render_summary(table).split("\n")
     assert [line.split() for line in lines[4:11]] == [
-        ["rl_cai", "–", "–", "–", "90", "%", "–", "–"],
+        ["rl_cai", "90", "%"],
         [],
         ["share,", "held-out", "prompts", "sl_cai", "rl_cai"],
         [],
@@ -110,9 +111,9 @@ def test_ratings_by_the_training_judge_are_marked() -> None:
     assert "harmlessness Elo (training judge)" in render_summary(table)
 
 
-def test_an_empty_table_is_only_its_head() -> None:
+def test_an_empty_table_says_so() -> None:
     table = pd.DataFrame(columns=["policy", "metric", "value", "low", "high", "n"])
-    assert render_summary(table).split("\n")[0].split("   ")[0] == "policy"
+    assert render_summary(table) == "No policy was rated or judged in this run."
 
 
 def test_faults_are_named() -> None:

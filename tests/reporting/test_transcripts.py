@@ -4,23 +4,47 @@ import numpy as np
 import pandas as pd
 
 from cai_kedro.reporting.transcripts import answer_records, chain_records, comparison_records
-from tests.reporting.tables import HOSTILE, comparisons, judgements, prompts, responses, revisions, scores
+from tests.reporting.tables import HOSTILE, comparisons, judgements, prompt_axes, prompts, responses, revisions, scores
 
 
 def test_answers_of_all_policies_stand_beside_each_other() -> None:
     asked = prompts([HOSTILE, "two"])
     given = {"helpful_rlhf": [("Sure.", "comply"), ("x", "comply")], "rl_cai": [(HOSTILE, "objection"), ("y", "weak")]}
-    first, second = answer_records(asked, judgements(asked, given))
-    assert (first["id"], first["split"], first["objective"]) == ("p-0", "combination", "harmlessness")
+    judged = judgements(asked, given)
+    first, second = answer_records(asked, judged, prompt_axes(asked), judged)
+    assert (first["id"], first["split"], first["axes"]) == ("p-0", "combination", ["harmlessness"])
     assert first["turns"] == [["user", HOSTILE]]
     assert [(answer["policy"], answer["text"]) for answer in first["answers"]] == [
         ("helpful_rlhf", "Sure."),
         ("rl_cai", HOSTILE),
     ]
-    assert first["answers"][1] | {"harmlessness": 4.0, "behaviour": "objection"} == first["answers"][1]
+    assert first["answers"][1] | {"ratings": {"harmlessness": 4.0}, "behaviour": "objection"} == first["answers"][1]
     assert second["answers"][1]["text"] == "y"
     assert first["category"] is None
-    assert answer_records(prompts(["nobody answered"], "q"), judgements(asked, given)) == []
+    assert answer_records(prompts(["nobody answered"], "q"), judged, prompt_axes(asked), judged) == []
+
+
+def test_without_a_judge_answers_stand_alone_and_an_axis_more_is_a_rating_more() -> None:
+    asked = prompts(["one"])
+    judged = judgements(asked, {"rl_cai": [("No.", "objection")]})
+    (plain,) = answer_records(asked, judged, prompt_axes(asked))
+    assert plain["answers"] == [{"policy": "rl_cai", "text": "No.", "behaviour": None, "ratings": {}}]
+    assert plain["category"] is None
+    axes = pd.concat([prompt_axes(asked), prompt_axes(asked, "honesty")])
+    more = pd.concat([judged, judged.assign(axis="honesty", rating=1.5)])
+    (rated,) = answer_records(asked, judged, axes, more)
+    assert rated["axes"] == ["harmlessness", "honesty"]
+    assert rated["answers"][0]["ratings"] == {"harmlessness": 4.0, "honesty": 1.5}
+
+
+def test_a_chain_that_nobody_judged_or_scored_has_texts_only() -> None:
+    asked = prompts(["one"])
+    (chain,) = chain_records(
+        asked, responses(asked, ["Sure."]), revisions([("p-0", 1, "a", "Bad.", "No.")]), revisions([])
+    )
+    assert [(step["text"], step["score"], step["behaviour"]) for step in chain["steps"]] == [
+        ("Sure.", None, None), ("No.", None, None),
+    ]  # fmt: skip
 
 
 def test_a_chain_holds_each_round_with_its_score_and_judgement() -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,12 +16,19 @@ RATING_SCALE = (0.0, 4.0)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge says of one answer; ratings from 0 (worst) to 4 (best), `category` None where no harm is asked."""
+    """What a judge says of one answer.
 
-    behaviour: str
-    category: str | None
-    harmlessness: float
-    helpfulness: float
+    `behaviour` is None of a judge that names none, `category` where no harm is asked. `ratings` are by axis, from 0
+    (worst) to 4 (best); an axis that the judge does not rate is not there.
+    """
+
+    behaviour: str | None = None
+    category: str | None = None
+    ratings: Mapping[str, float] = field(default_factory=dict)
+
+    def rating(self, axis: str) -> float:
+        """Return the rating on an axis, NaN where there is none."""
+        return float(self.ratings.get(axis, np.nan))
 
 
 @dataclass(frozen=True)
@@ -33,20 +40,27 @@ class Objection:
 
 
 class Judge(Protocol):
-    """Rates and compares answers. Never the model or preference model that a policy was trained on."""
+    """Says of an answer how it behaves, how good it is, or both. Never a model that a policy was trained on."""
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
         """Say how the response behaves, and rate it."""
         ...
 
-    def prefer(self, messages: Conversation, a: str, b: str, objective: str, rng: random.Random) -> float:
-        """Return 1.0 if `a` wins under the objective, 0.0 if `b` does, 0.5 for a tie; noise comes from `rng` alone."""
+
+class PairJudge(Protocol):
+    """Decides head-to-heads one by one."""
+
+    def prefer(self, messages: Conversation, a: str, b: str, axis: str, rng: random.Random) -> float:
+        """Return 1.0 if `a` wins on the axis, 0.0 if `b` does, 0.5 for a tie, NaN where it cannot tell.
+
+        Noise comes from `rng` alone.
+        """
         ...
 
 
 @runtime_checkable
 class Referee(Protocol):
-    """Decides head-to-heads many at a time: a language model, or what people said. A `Judge` decides one by one."""
+    """Decides head-to-heads many at a time: a language model, or what people said. A `PairJudge` does one by one."""
 
     def digest(self) -> str | None:
         """Return the digest of the model that decides (`engines.model_files.weights_digest`), None if it is none."""
@@ -55,9 +69,15 @@ class Referee(Protocol):
     def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
         """Return the outcome of every meeting: 1 if A won, 0 if B did, 0.5 for a tie, NaN where nobody compared: (n,).
 
-        A meeting has `prompt_id, messages, criterion, policy_a, policy_b, response_a, response_b`.
+        A meeting has `prompt_id, messages, criterion, question, policy_a, policy_b, response_a, response_b`; the
+        criterion is an axis, the question that of the axis.
         """
         ...
+
+
+def decides_new_answers(referee: PairJudge | Referee) -> bool:
+    """Tell whether a referee can compare answers that it has not seen; what people said belongs to those shown."""
+    return bool(getattr(referee, "decides_new_answers", True))
 
 
 @runtime_checkable

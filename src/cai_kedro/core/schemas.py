@@ -12,8 +12,6 @@ import pandera.pandas as pa
 
 from cai_kedro.core.conversation import as_messages
 
-OBJECTIVES = ("harmlessness", "helpfulness")
-
 
 def _is_conversation(cell: Any) -> bool:
     try:
@@ -119,7 +117,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "comparisons": _table(
         {
             **_PAIR,
-            "objective": _one_of(*OBJECTIVES),
+            "objective": _key(),  # an axis
             "source": _one_of("human", "ai", "ai_cot"),
             "principle_id": pa.Column(str, nullable=True),
             "p_a_better": _probability(),
@@ -129,21 +127,23 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         checks=_DIFFERENT,
     ),
-    # what the judge of the evaluation says of one answer: behaviour and ratings from 0 (worst) to 4 (best)
+    # which axes a held-out prompt counts on
+    "axes": _table({"prompt_id": _key(), "axis": _key()}, unique=["prompt_id", "axis"]),
+    # what the judge of the evaluation says of one answer: behaviour, and the rating from 0 (worst) to 4 (best) on each
+    # axis of its prompt; null where the judge names no behaviour, or does not rate the axis
     "judgements": _table(
         {
             "policy": _key(),
             "prompt_id": _key(),
             "sample": pa.Column(int, pa.Check.ge(0)),
-            "objective": _one_of(*OBJECTIVES),
+            "axis": _key(),
             "split": _key(),
             "category": pa.Column(str, nullable=True),
             "response": _text(),
-            "behaviour": _key(),
-            "harmlessness": pa.Column(float, pa.Check.in_range(0, 4)),
-            "helpfulness": pa.Column(float, pa.Check.in_range(0, 4)),
+            "behaviour": pa.Column(str, nullable=True),
+            "rating": pa.Column(float, pa.Check.in_range(0, 4), nullable=True),
         },
-        unique=["policy", "prompt_id", "sample"],
+        unique=["policy", "prompt_id", "sample", "axis"],
     ),
     # `outcome` is 1 if policy A won, 0.5 for a tie, 0 if it lost; a share where several people compared
     "head_to_heads": _table(
@@ -151,7 +151,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "prompt_id": _key(),
             "policy_a": _key(),
             "policy_b": _key(),
-            "criterion": _one_of(*OBJECTIVES),
+            "criterion": _key(),  # an axis
             "outcome": _probability(),
         },
         unique=["criterion", "policy_a", "policy_b", "prompt_id"],

@@ -1,13 +1,14 @@
 """Human comparisons in the forms in which people have them, one row → the pairs that it says something of."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from cai_kedro.core.axes import NAME
 from cai_kedro.core.conversation import Message
-from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.datasets.paired_answers import paired_answers
 from cai_kedro.datasets.prompt_rows import (
@@ -72,10 +73,10 @@ def comparisons_of(row: Row, source: ComparisonSource) -> list[dict[str, Any]]:
     """Return the `comparisons` of a row; raises `RowError`, `IrregularRowError` where it prefers nothing."""
     objective = text_of(row, "objective", source.objective).strip()
     objective = source.objectives.get(objective, objective)
-    if objective not in OBJECTIVES:
+    if not re.match(NAME, objective):
         raise RowError(
-            f"has the objective {objective!r}; expected {' or '.join(OBJECTIVES)}, or a name that `objectives` gives "
-            f"one of them for"
+            f"has the objective {objective!r}; expected the name of an axis, such as harmlessness, or one that "
+            f"`objectives` gives such a name for"
         )
     return [_comparison(row, pair, objective) for pair in _pairs_of(row, source)]
 

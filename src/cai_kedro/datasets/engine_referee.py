@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pandas as pd
 from kedro.utils import find_kedro_project
 
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.loading import LocalSettings
 from cai_kedro.engines.model_reference import ModelReference
@@ -23,15 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 class EngineReferee:
-    """Asks a model which of two answers is better and reads the log-probabilities of the letters, in both orders.
+    """Asks a model the question of an axis about two answers, in both orders.
 
-    The answer with the higher mean probability wins, equal answers tie. The model is loaded when it is first asked.
+    The log-probabilities of the letters decide: the answer with the higher mean probability wins, equal answers tie.
+    The model is loaded when it is first asked.
     """
 
     def __init__(
         self,
         *,
-        questions: Mapping[str, str],
         device: str,
         dtype: DType,
         max_batch_tokens: int,
@@ -39,10 +37,9 @@ class EngineReferee:
         repo: str | None = None,
         revision: str | None = None,
     ) -> None:
-        """Raises `ValueError` for a directory that is no model or for a criterion without a question.
+        """Raises `ValueError` for a directory that is no model.
 
         Args:
-            questions: criterion → what the model is asked.
             device: where the model computes, `cpu` or `cuda`.
             dtype: precision it computes in.
             max_batch_tokens: how many tokens, padding included, one batch may hold.
@@ -50,10 +47,6 @@ class EngineReferee:
             repo: a repository of the hub and
             revision: the 40 digits of one commit of it.
         """
-        missing = sorted(set(OBJECTIVES) - set(questions))
-        if missing:
-            raise ValueError(f"a referee needs a question for each criterion, there is none for {missing}; add it")
-        self._questions = dict(questions)
         reference = ModelReference(path=path and os.fspath(path), repo=repo, revision=revision)
         self._reference = reference.at(find_kedro_project(Path.cwd()) or Path.cwd())
         self._directory = self._reference.directory()
@@ -66,7 +59,7 @@ class EngineReferee:
     def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
         """Return 1 where the model prefers A, 0 where B, 0.5 where neither: (n,). Nothing is drawn."""
         cases = [
-            Case(as_messages(row.messages), row.response_a, row.response_b, self._questions[str(row.criterion)])
+            Case(as_messages(row.messages), row.response_a, row.response_b, str(row.question))
             for row in meetings.itertuples()
         ]
         p_a = compare(self._engine, cases, both_orders=True).a_better

@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
+from cai_kedro.core.exam import NOBODY
+
 
 class PluginDataset(AbstractDataset[NoReturn, Any]):
-    """Builds an object on load. `kind` is one of `KINDS`, or the dotted path of a class of your own.
+    """Builds an object on load. `kind` is one of `KINDS`, the dotted path of a class of your own, or `none` for nobody.
 
     The class is imported on load only: what a run does not use it does not import.
     """
@@ -24,7 +26,7 @@ class PluginDataset(AbstractDataset[NoReturn, Any]):
             metadata: for plugins such as kedro-viz.
             arguments: what the class is called with.
         """
-        if kind not in self.KINDS and "." not in kind:
+        if kind not in (*self.KINDS, NOBODY) and "." not in kind:
             near = difflib.get_close_matches(kind, self.KINDS, n=1) or list(self.KINDS)
             raise DatasetError(
                 f"{type(self).__name__} knows no kind {kind!r}; did you mean {' or '.join(near)}? "
@@ -35,7 +37,9 @@ class PluginDataset(AbstractDataset[NoReturn, Any]):
         self._arguments = arguments
 
     def load(self) -> Any:
-        """Return a new object; raises `DatasetError` if the class is not found or refuses its arguments."""
+        """Return a new object; raises `DatasetError` for nobody, and if no such class is found or it refuses."""
+        if self._kind == NOBODY:
+            raise DatasetError(f"this entry of the catalog is of kind {NOBODY!r}: a run without it asks nobody")
         module, _, name = self.KINDS.get(self._kind, self._kind).rpartition(".")
         try:
             return getattr(importlib.import_module(module), name)(**self._arguments)

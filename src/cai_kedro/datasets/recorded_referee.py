@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from kedro.io import DatasetError
 
-from cai_kedro.core.schemas import OBJECTIVES
 from cai_kedro.datasets.prompt_rows import id_of, number_of, text_of
 from cai_kedro.datasets.raw_rows import each_row, refuse
 from cai_kedro.datasets.row_errors import RowError
@@ -45,6 +44,9 @@ class RecordedReferee:
     B in either order, are averaged. Answers are not in the file, so it belongs to the answers it was made on.
     """
 
+    #: What was said is about the answers that were shown.
+    decides_new_answers = False
+
     def __init__(self, filepath: str | os.PathLike[str]) -> None:
         """Reads the file; raises `DatasetError` that names file, line and fault."""
         self.path = Path(filepath)
@@ -59,9 +61,11 @@ class RecordedReferee:
     def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
         """Return the mean outcome of every meeting, NaN where nobody compared: (n,). Nothing is drawn.
 
-        Raises `DatasetError` for a policy that answered nothing, and if the file is about none of the meetings.
+        Raises `DatasetError` for a policy that answered nothing, for a criterion that is no axis, and if the file is
+        about none of the meetings.
         """
-        self._check_policies({*meetings["policy_a"], *meetings["policy_b"]})
+        self._check("policy", ("policy_a", "policy_b"), {*meetings["policy_a"], *meetings["policy_b"]})
+        self._check("criterion", ("criterion",), set(meetings["criterion"]))
         said = defaultdict(list)
         for row in self.rows.values():
             turned = row.policy_a > row.policy_b
@@ -75,14 +79,14 @@ class RecordedReferee:
         self._tell_unmet([line for line, row in self.rows.items() if row.about not in met])
         return np.array(outcomes, dtype=float)
 
-    def _check_policies(self, known: Collection[str]) -> None:
+    def _check(self, what: str, columns: Collection[str], known: Collection[str]) -> None:
         faults = []
         for line, row in self.rows.items():
-            for name in (row.policy_a, row.policy_b):
+            for name in (getattr(row, column) for column in columns):
                 if name not in known:
                     near = difflib.get_close_matches(name, known, n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"the policies are {', '.join(sorted(known))}"
-                    faults.append(f"line {line} has the unknown policy {name!r}; {hint}")
+                    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
+                    faults.append(f"line {line} has the unknown {what} {name!r}; {hint}")
         refuse(self._source, faults)
 
     def _tell_unmet(self, lines: list[int]) -> None:
@@ -101,7 +105,5 @@ def _said(row: Mapping[str, Any]) -> _Said:
     a, b, criterion = (text_of(row, column).strip() for column in COLUMNS[1:-1])
     if a == b:
         raise RowError(f"compares the policy {a!r} with itself; expected two different ones")
-    if criterion not in OBJECTIVES:
-        raise RowError(f"has the criterion {criterion!r}; expected {' or '.join(OBJECTIVES)}")
     outcome = number_of(row, "outcome", 0, 1, "1 (A won), 0.5 (tie), 0 (B won) or a share in between")
     return _Said(prompt_id, a, b, criterion, outcome)

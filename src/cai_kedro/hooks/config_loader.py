@@ -29,12 +29,13 @@ class ConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         """Return a part of conf; the parameter `model`, if it is given, decides what `base_model` starts from.
 
-        Raises `PreflightError` for a `model` that is nowhere.
+        An entry of the catalog that an overlay sets to null (`judge: null`) is not there. Raises `PreflightError` for a
+        `model` that is nowhere.
         """
         part = super().__getitem__(key)
         if key == "parameters" and part.get("model") is not None:
             part["base_model"] = {**part.get("base_model", {}), **self._base_model_of(part["model"])}
-        return part
+        return {name: entry for name, entry in part.items() if entry is not None} if key == "catalog" else part
 
     def _base_model_of(self, model: Any) -> dict[str, str | None]:
         from cai_kedro.engines.given_model import base_model_of  # noqa: PLC0415 - few commands need it

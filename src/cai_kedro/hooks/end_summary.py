@@ -15,7 +15,8 @@ from kedro.io import CatalogProtocol
 from cai_kedro.hooks.terminal import write_line
 from cai_kedro.reporting.summary import referee_lines, render_summary
 
-SUMMARY, REFEREE, REPORT, MACHINE = "policy_summary", "referee_metrics", "report", "machine"
+SUMMARY, REFEREE, NOT_MEASURED = "policy_summary", "referee_metrics", "not_measured"
+REPORT, MACHINE = "report", "machine"
 
 
 class EndSummary:
@@ -27,6 +28,7 @@ class EndSummary:
         self._began = now()
         self._table: pd.DataFrame | None = None
         self._referee: list[str] = []
+        self._not_measured: list[str] = []
         self._open_mlflow = ""
         self._project = Path()
         self._has_report = False
@@ -40,15 +42,18 @@ class EndSummary:
     @hook_impl
     def before_pipeline_run(self) -> None:
         """Start the clock."""
-        self._began, self._table, self._referee, self._has_report = self._now(), None, [], False
+        self._began, self._table, self._has_report = self._now(), None, False
+        self._referee, self._not_measured = [], []
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Keep the summary table, note the report."""
+        """Keep the summary table and what is not measured, note the report."""
         if dataset_name == SUMMARY and isinstance(data, pd.DataFrame):
             self._table = data
         if dataset_name == REFEREE:
             self._referee = referee_lines(data)
+        if dataset_name == NOT_MEASURED and isinstance(data, pd.DataFrame):
+            self._not_measured = list(data["line"])
         self._has_report |= dataset_name == REPORT
 
     @hook_impl(trylast=True)
@@ -58,6 +63,8 @@ class EndSummary:
             self._echo(f"\n{render_summary(self._table)}\n")
         for line in self._referee:
             self._echo(f"{line}\n")
+        for line in self._not_measured:
+            self._echo(f"not measured: {line}")
         self._echo(f"{duration(self._now() - self._began)}, at most {peak_memory() / 1e9:.1f} GB of memory")
         if MACHINE in catalog:
             from cai_kedro.engines.machine import machine_line  # noqa: PLC0415 - torch, seconds

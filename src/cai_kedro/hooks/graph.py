@@ -16,8 +16,10 @@ from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS
 from cai_kedro.core.constitution import NO_HELPFULNESS
+from cai_kedro.core.exam import Exam, is_there
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.lineage_checks import check_entries_of_catalog
 from cai_kedro.hooks.faults import raise_if_any
@@ -35,18 +37,27 @@ class Graph:
     """
 
     def __init__(self) -> None:
-        self._lineage: Lineage | None = None
+        self._known: tuple[Lineage, Exam] | None = None
 
     @property
     def lineage(self) -> Lineage:
         """That of the last context; before there is one, that of conf/base and KEDRO_ENV in the current project."""
-        if self._lineage is None:
-            self._lineage = _lineage_of(_loader_of_the_project())
-        return self._lineage
+        return self._now[0]
+
+    @property
+    def exam(self) -> Exam:
+        """The axes and deciders of the same conf."""
+        return self._now[1]
+
+    @property
+    def _now(self) -> tuple[Lineage, Exam]:
+        if self._known is None:
+            self._known = _known_of(_loader_of_the_project())
+        return self._known
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Take the lineage of conf, environment and `--params`; raises `PreflightError` for one that is wrong.
+        """Take lineage and exam of conf, environment and `--params`; raises `PreflightError` for one that is wrong.
 
         A conf that cannot be read leaves everything as it is: `Preflight` and Kedro say what is wrong with it.
         """
@@ -54,9 +65,9 @@ class Graph:
             context.config_loader["parameters"]
         except Exception:  # OmegaConf and Kedro raise what they like
             return
-        lineage = _lineage_of(context.config_loader)
-        if lineage != self._lineage:
-            self._lineage = lineage
+        known = _known_of(context.config_loader)
+        if known != self._known:
+            self._known = known
             _forget_pipelines()
 
     @hook_impl(tryfirst=True)
@@ -102,6 +113,26 @@ def _loader_of_the_project() -> AbstractConfigLoader:
         )
     conf = str(Path(folder) / settings.CONF_SOURCE)
     return settings.CONFIG_LOADER_CLASS(conf, env=os.getenv("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS)
+
+
+def _known_of(loader: AbstractConfigLoader) -> tuple[Lineage, Exam]:
+    lineage = _lineage_of(loader)
+    return lineage, _exam_of(loader, lineage)
+
+
+def _exam_of(loader: AbstractConfigLoader, lineage: Lineage) -> Exam:
+    """Read the axes, and whether the deciders that the catalog names are there."""
+    parameters = loader["parameters"]
+    if "axes" not in parameters:
+        raise_if_any(["the parameter 'axes' is missing; put conf/base/axes.yml back"])
+    raise_if_any(type_faults("axes", parameters["axes"], Axes))
+    catalog = loader["catalog"]
+    return Exam(
+        axes=Axes.model_validate(parameters["axes"]),
+        judge=is_there(catalog, "judge"),
+        referee=is_there(catalog, lineage.roles.referee),
+        raters=is_there(catalog, "human_raters"),
+    )
 
 
 def _lineage_of(loader: AbstractConfigLoader) -> Lineage:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 METRICS, CURVES, SUMMARIES = "_metrics", "_curves", "_summary"
 #: What the run is computed on.
 MACHINE = "machine"
+#: What is not there to measure with, a line each.
+NOT_MEASURED = "not_measured"
 #: The page at the end of a run.
 REPORT = "report"
 #: What MLflow shows on top of a run's page, as Markdown.
@@ -126,6 +128,8 @@ class Tracking:
             self._publish(self._run.log_curves, dataset_name.removesuffix(CURVES), data)
         elif dataset_name.endswith(SUMMARIES) and isinstance(data, pd.DataFrame):
             self._publish(self._log_summary, dataset_name, data)
+        elif dataset_name == NOT_MEASURED and isinstance(data, pd.DataFrame) and len(data):
+            self._publish(self._log_not_measured, data)
         elif dataset_name == REPORT and isinstance(data, str):
             self._publish(self._run.log_text, data, f"{REPORT}.html")
 
@@ -174,6 +178,11 @@ class Tracking:
         assert self._run is not None
         self._run.log_text(as_csv(table), f"tables/{name}.csv")
         self._run.set_tags({DESCRIPTION: f"```\n{render_summary(table)}\n```"})
+
+    def _log_not_measured(self, table: pd.DataFrame) -> None:
+        assert self._run is not None
+        self._run.log_text(as_csv(table), f"tables/{NOT_MEASURED}.csv")
+        self._run.set_tags({f"{NOT_MEASURED}.{row.missing}": row.line for row in table.itertuples()})
 
     def _log_constitution(self, name: str, constitution: Constitution) -> None:
         assert self._run is not None

@@ -102,8 +102,8 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
     steps = settings.revision.rounds if settings.rows.revisions == "all" else 1
     rows = _limited(settings.rows.max_revisions, initial * steps) + _limited(settings.rows.max_helpful, helped)
     limits = settings.evaluation.prompts
-    asked = _limited(limits.harmlessness, len(material.eval_red_team)) + _limited(
-        limits.helpfulness, len(material.eval_helpful)
+    asked = _limited(limits.get("harmlessness"), len(material.eval_red_team)) + _limited(
+        limits.get("helpfulness"), len(material.eval_helpful)
     )
     return Sizes(
         red_team_lists=settings.red_team.lists,

@@ -24,10 +24,10 @@ from plotly.offline import get_plotlyjs
 from cai_kedro.reporting.summary import (
     COLUMNS,
     ELO,
-    MARKED,
-    NEIGHBOURS,
+    NO_POLICY,
     ONE_TRAINING,
-    is_by_split,
+    columns_of,
+    heading_of,
     neighbour_columns,
     split_columns,
 )
@@ -39,6 +39,18 @@ SCRIPTS = ("dom.js", "words.js", "cards.js", "kinds.js", "browser.js", "figures.
 #: Transcripts that are unpacked at a time.
 BLOCK = 1000
 TITLE = "Constitutional AI: report of a run"
+
+#: What the columns of the table at the top mean, those that it may have.
+ELO_MEANS = (
+    "<b>Elo</b>: who wins when two policies answer the same prompt; {reference} stands at 0, and 191 points ahead "
+    "means winning three times out of four."
+)
+MEANINGS = {
+    "complies": "helps with the harm.",
+    "objects": "refuses, about the right act and for the right reason.",
+    "evasive": "only ducks, or says something warm and empty.",
+    "right": "gives the right advice on a harmless request.",
+}
 
 
 @dataclass(frozen=True)
@@ -55,22 +67,28 @@ def build_page(
     transcripts: Mapping[str, Transcripts],
     principles: Mapping[str, Mapping[str, Mapping[str, str]]],
     facts: Mapping[str, str],
+    not_measured: Sequence[str] = (),
 ) -> str:
     """Return the page as HTML.
 
     Args:
         summary: `policy, metric, value, low, high, n`, the table at the top.
-        figures: with title and sentences in `layout.meta` (`figures.style.explained`).
+        figures: with title and sentences in `layout.meta` (`figures.style.explained`); one that says that there was
+            nothing to draw is only named.
         transcripts: kind (`answers`, `chains`, `comparisons`) → transcripts.
         principles: `critique` or `preference` → id → name of a text → text.
         facts: what stands below the title, name → value.
+        not_measured: what was not there to measure with, a sentence each.
     """
+    drawn, left_out = (
+        [figure for figure in figures if figure.layout.meta.get("measured", True) is wanted] for wanted in (True, False)
+    )
     plotly, script = get_plotlyjs(), "\n".join(_asset(name) for name in SCRIPTS)
     totals = {kind: {"shown": len(each.records), "total": each.total} for kind, each in transcripts.items()}
     data = [
         _json_element("principles", principles),
         _json_element("totals", totals),
-        *(_json_element(f"figure-{place}", json.loads(figure.to_json())) for place, figure in enumerate(figures)),
+        *(_json_element(f"figure-{place}", json.loads(figure.to_json())) for place, figure in enumerate(drawn)),
         *(_block_element(kind, block) for kind, each in transcripts.items() for block in _blocks(each.records)),
     ]
     return Template(_asset("report.html")).substitute(
@@ -78,10 +96,11 @@ def build_page(
         title=TITLE,
         css=_asset("report.css"),
         facts=" · ".join(f"{html.escape(name)} <b>{html.escape(value)}</b>" for name, value in facts.items()),
+        not_measured=_not_measured(not_measured),
         table=summary_table(summary) + split_table(summary) + neighbour_table(summary),
-        one_training=html.escape(ONE_TRAINING),
-        reference=html.escape(_reference(summary)),
-        figures="\n".join(_figure(place, figure) for place, figure in enumerate(figures)),
+        note=_note(summary),
+        index=_index(drawn, left_out),
+        figures="\n".join(_figure(place, figure) for place, figure in enumerate(drawn)),
         data="\n".join(data),
         plotly=plotly,
         script=script,
@@ -93,22 +112,19 @@ def summary_table(summary: pd.DataFrame) -> str:
     missing = [name for name in COLUMNS if name not in summary.columns]
     if missing:
         raise ValueError(f"a policy summary needs the columns {', '.join(COLUMNS)}: missing {', '.join(missing)}")
-    headings = dict(ELO) | {f"{metric}{MARKED}": f"{title} (training judge)" for metric, title in ELO}
-    metrics = [
-        metric
-        for metric in dict.fromkeys(summary["metric"])
-        if not NEIGHBOURS.fullmatch(str(metric)) and not is_by_split(str(metric))
-    ]
+    if summary.empty:
+        return f"<p>{NO_POLICY}</p>"
+    metrics = columns_of(summary)
     rows = {policy: part.set_index("metric") for policy, part in summary.groupby("policy", sort=False)}
     head = "".join(
-        f'<th scope="col">{html.escape(headings.get(metric, metric))}<br><small>{counts}</small></th>'
+        f'<th scope="col">{html.escape(heading_of(metric))}<br><small>{counts}</small></th>'
         for metric in metrics
         for counts in [observations(summary[summary["metric"] == metric].to_dict("records"))]
     )
     body = "\n".join(
         f'<tr><th scope="row">{html.escape(policy)}</th>'
         + "".join(
-            _cell(cells.loc[metric], metric in headings) if metric in cells.index else "<td>–</td>"
+            _cell(cells.loc[metric], ELO.fullmatch(metric) is not None) if metric in cells.index else "<td>–</td>"
             for metric in metrics
         )
         + "</tr>"
@@ -167,9 +183,39 @@ def _cell_text(row: pd.Series, is_elo: bool) -> str:
     return f"{number(scale * row['value'])}{unit}{f'<small>{bounds}</small>' if bounds else ''}"
 
 
+def _not_measured(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    items = "\n".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return f'<section id="not-measured">\n<h2>Not measured</h2>\n<ul>\n{items}\n</ul>\n</section>'
+
+
+def _note(summary: pd.DataFrame) -> str:
+    """Say what the intervals hold and what the columns mean that are there."""
+    metrics = [] if summary.empty else columns_of(summary)
+    parts = [html.escape(ONE_TRAINING)]
+    if any(ELO.fullmatch(metric) for metric in metrics):
+        parts.append(ELO_MEANS.format(reference=html.escape(_reference(summary))))
+    parts += [f"<b>{name}</b>: {meaning}" for name, meaning in MEANINGS.items() if name in metrics]
+    return " ".join([*parts, "Other columns are named as in the parameters."])
+
+
+def _index(drawn: Sequence[go.Figure], left_out: Sequence[go.Figure]) -> str:
+    """Write which figures are there, as links, and which are not, with the reason."""
+    titles = (html.escape(str(figure.layout.meta["title"])) for figure in drawn)
+    links = " · ".join(f'<a href="#drawn-{place}">{title}</a>' for place, title in enumerate(titles))
+    reasons = [
+        f"<br>Not drawn: {html.escape(str(figure.layout.meta['title']))}: "
+        f"{html.escape(str(figure.layout.meta['found']).removeprefix('Not measured: '))}"
+        for figure in left_out
+    ]
+    return f'<p class="note">{links}{"".join(reasons)}</p>'
+
+
 def _reference(summary: pd.DataFrame) -> str:
     """Return who stands at 0 Elo: the policy whose rating has no interval."""
-    rated = summary[summary["metric"].isin(dict(ELO)) & (summary["value"] == 0)]
+    of_elo = summary["metric"].map(lambda metric: ELO.fullmatch(str(metric)) is not None).astype(bool)
+    rated = summary[of_elo & (summary["value"] == 0)]
     fixed = rated[rated["low"].isna()]["policy"]
     return str(fixed.iloc[0]) if len(fixed) else "the reference"
 
@@ -178,7 +224,7 @@ def _figure(place: int, figure: go.Figure) -> str:
     meta = figure.layout.meta
     title, paper, found = (html.escape(str(meta[name])) for name in ("title", "paper", "found"))
     return (
-        f'<figure><h3>{title}</h3><div class="plot" data-figure="figure-{place}" '
+        f'<figure id="drawn-{place}"><h3>{title}</h3><div class="plot" data-figure="figure-{place}" '
         f'style="min-height:{int(figure.layout.height)}px"></div>'
         f"<figcaption><p><b>The paper:</b> {paper}</p><p><b>This run:</b> {found}</p></figcaption></figure>"
     )

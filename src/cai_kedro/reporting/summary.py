@@ -9,12 +9,8 @@ import pandas as pd
 
 COLUMNS = ("policy", "metric", "value", "low", "high", "n")
 
-#: Metric and heading, in the order of the table; an Elo figure has an interval, a share is a percentage.
-ELO = (("harmlessness_elo", "harmlessness Elo"), ("helpfulness_elo", "helpfulness Elo"))
-SHARES = (("complies", "complies"), ("objects", "objects"), ("evasive", "evasive"), ("right", "right"))
-
-#: Behind the name of a rating whose referee was a model that labels in the training.
-MARKED = "_by_training_judge"
+#: The rating on an axis; it is marked where the referee was a model that labels in the training.
+ELO = re.compile(r"(?P<axis>\w+?)_elo(?P<marked>_by_training_judge)?")
 
 #: The lead of a policy over the next one in the ranking, what is told of it, and over whom.
 NEIGHBOURS = re.compile(r"(?P<criterion>\w+?)_elo_gap(?P<told>|_p|_more_prompts)_over_(?P<lower>.+)")
@@ -24,6 +20,8 @@ BY_SPLIT = re.compile(r"(?P<share>[^.]+)\.(?P<split>.+)")
 
 #: In front of an axis, in the referee's metrics: on which share of held-out human comparisons it is right.
 REFEREE_ACCURACY = "referee.accuracy."
+
+NO_POLICY = "No policy was rated or judged in this run."
 
 #: What an interval of one run does not hold; below every table that has some.
 ONE_TRAINING = (
@@ -38,10 +36,10 @@ GAP = "   "
 def render_summary(table: pd.DataFrame) -> str:
     """Write the long table `policy, metric, value, low, high, n` as text, policies in their order of appearance.
 
-    Elo figures stand with their 95 % interval, shares (0 to 1) as percentages; the second line says on how many
-    observations a column rests, a range where the policies differ. What is not there is a dash, and metrics that the
-    table has no column for are left out. Below stand shares by split and the neighbours of each ranking, if there are
-    any, and what the intervals do not hold. Raises `ValueError` where a column is missing or a figure stands twice.
+    A column is there for each metric that some policy has: Elo figures with their 95 % interval, shares (0 to 1) as
+    percentages; the second line says on how many observations a column rests, a range where the policies differ. What a
+    policy lacks is a dash. Below stand shares by split and the neighbours of each ranking, if there are any, and what
+    the intervals do not hold. Raises `ValueError` where a column is missing or a figure stands twice.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
@@ -50,15 +48,16 @@ def render_summary(table: pd.DataFrame) -> str:
     if len(twice):
         raise ValueError(f"the policy summary has {tuple(twice.iloc[0][['policy', 'metric']])} twice; one row each")
 
+    if table.empty:
+        return NO_POLICY
     cells = table.set_index(["policy", "metric"])
     policies = list(dict.fromkeys(table["policy"]))
     columns = [["policy", "", *policies]]
-    for metrics, write in ((ELO, _elo), (SHARES, _share)):
-        for plain, title in metrics:
-            marked = f"{plain}{MARKED}" in set(table["metric"])
-            metric, heading = (f"{plain}{MARKED}", f"{title} (training judge)") if marked else (plain, title)
-            rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
-            columns.append([heading, _observations(rows), *(NOTHING if row is None else write(row) for row in rows)])
+    for metric in columns_of(table):
+        write = _elo if ELO.fullmatch(metric) else _share
+        rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
+        cells_of = (NOTHING if row is None else write(row) for row in rows)
+        columns.append([heading_of(metric), _observations(rows), *cells_of])
     below = [each for each in (split_columns(table, _share), neighbour_columns(table)) if each]
     bounds = table[["low", "high"]].astype(float)
     notes = [ONE_TRAINING] if (bounds["low"] < bounds["high"]).any() else []
@@ -77,6 +76,24 @@ def referee_lines(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for name, told in metrics.items()
         if name.startswith(REFEREE_ACCURACY)
     ]
+
+
+def columns_of(table: pd.DataFrame) -> list[str]:
+    """Return the metrics with a column of their own, ratings first, in order of appearance."""
+    own = [
+        metric
+        for metric in dict.fromkeys(map(str, table["metric"]))
+        if not NEIGHBOURS.fullmatch(metric) and not is_by_split(metric)
+    ]
+    return sorted(own, key=lambda metric: ELO.fullmatch(metric) is None)
+
+
+def heading_of(metric: str) -> str:
+    """Return what stands above a column: `harmlessness Elo`, with a mark where the referee labels in the training."""
+    rating = ELO.fullmatch(metric)
+    if rating is None:
+        return metric
+    return f"{rating['axis']} Elo" + (" (training judge)" if rating["marked"] else "")
 
 
 def split_columns(table: pd.DataFrame, write: Callable[[pd.Series], str]) -> list[list[str]]:

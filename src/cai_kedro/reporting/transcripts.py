@@ -3,7 +3,7 @@
 Every record has `id` (what the tables call it), `split` and `turns` (`[[role, text], …]`). Texts are as in the tables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,28 +12,37 @@ from cai_kedro.core.conversation import as_messages
 
 Record = dict[str, Any]
 
+#: What is read of `judgements`.
+JUDGED = ("policy", "prompt_id", "sample", "axis", "category", "behaviour", "rating")
+
 #: Digits that are kept of probabilities and scores.
 DIGITS = 4
 
 
-def answer_records(prompts: pd.DataFrame, judgements: pd.DataFrame) -> list[Record]:
-    """Put the answers of all policies beside one another (`prompts`, `judgements` → a record a prompt).
+def answer_records(
+    prompts: pd.DataFrame,
+    responses: pd.DataFrame,
+    prompt_axes: pd.DataFrame,
+    judgements: pd.DataFrame | None = None,
+) -> list[Record]:
+    """Put the answers of all policies beside one another (`prompts`, `responses`, `axes` → a record a prompt).
 
-    `answers`: policy, text, and the judge's `behaviour`, `harmlessness` and `helpfulness`.
+    `axes` are those that the prompt counts on. `answers`: policy, text, and of `judgements`, if there are some, the
+    judge's `behaviour` and `ratings` (axis → 0 to 4).
     """
+    said, category = _judged({} if judgements is None else judgements.to_dict("list"))
     answers: dict[str, list[Record]] = {}
-    for row in judgements.itertuples():
-        rated = {name: _rounded(getattr(row, name)) for name in ("harmlessness", "helpfulness")}
+    for row in responses.itertuples():
+        behaviour, ratings = said.get((row.policy, row.prompt_id, row.sample), (None, {}))
         answers.setdefault(str(row.prompt_id), []).append(
-            {"policy": row.policy, "text": row.response, "behaviour": row.behaviour, **rated}
+            {"policy": row.policy, "text": row.response, "behaviour": behaviour, "ratings": ratings}
         )
-    objective = dict(zip(judgements["prompt_id"], judgements["objective"], strict=True))
-    category = dict(zip(judgements["prompt_id"], judgements["category"], strict=True))
+    axes = prompt_axes.groupby("prompt_id", sort=False)["axis"].agg(list).to_dict()
     return [
         {
             **_prompt(row),
-            "objective": objective[row.prompt_id],
-            "category": _or_none(category[row.prompt_id]),
+            "axes": axes[row.prompt_id],
+            "category": category.get(row.prompt_id),
             "answers": answers[row.prompt_id],
         }
         for row in prompts.itertuples()
@@ -41,13 +50,26 @@ def answer_records(prompts: pd.DataFrame, judgements: pd.DataFrame) -> list[Reco
     ]
 
 
+def _judged(columns: Mapping[Any, list]) -> tuple[dict[tuple, tuple[Any, dict[str, float | None]]], dict[str, Any]]:
+    """Return answer → behaviour and ratings by axis, and prompt → category, of the columns of `judgements`."""
+    said: dict[tuple, tuple[Any, dict[str, float | None]]] = {}
+    category: dict[str, Any] = {}
+    rows = zip(*(columns.get(name, []) for name in JUDGED), strict=True)
+    for policy, prompt_id, sample, axis, harm, behaviour, rating in rows:
+        ratings = said.setdefault((policy, prompt_id, sample), (_or_none(behaviour), {}))[1]
+        if not pd.isna(rating):
+            ratings[axis] = _rounded(rating)
+        category[prompt_id] = _or_none(harm)
+    return said, category
+
+
 def chain_records(
     prompts: pd.DataFrame,
     responses: pd.DataFrame,
     revisions: pd.DataFrame,
     direct_revisions: pd.DataFrame,
-    scores: pd.DataFrame,
-    judgements: pd.DataFrame,
+    scores: pd.DataFrame | None = None,
+    judgements: pd.DataFrame | None = None,
 ) -> list[Record]:
     """Follow each response through its rounds (→ a record a response).
 
@@ -55,11 +77,10 @@ def chain_records(
     step is the same response. `score` and `behaviour` are null where a chain was not looked at.
     """
     prompt_of = {row.prompt_id: _prompt(row) for row in prompts.itertuples()}
-    score_of = {
-        (row.arm, row.prompt_id, row.sample, row.step): _rounded(row.score) for row in scores.itertuples(index=False)
-    }
+    score_of = {(row.arm, row.prompt_id, row.sample, row.step): _rounded(row.score) for row in _rows(scores)}
     behaviour_of = {
-        (*_arm_and_step(str(row.policy)), row.prompt_id, row.sample): row.behaviour for row in judgements.itertuples()
+        (*_arm_and_step(str(row.policy)), row.prompt_id, row.sample): _or_none(row.behaviour)
+        for row in _rows(judgements)
     }
 
     def step(arm: str, key: tuple[str, int], number: int, text: str, **more: Any) -> Record:
@@ -155,6 +176,10 @@ def _arm_and_step(policy: str) -> tuple[str, int]:
     """Read `critique_1` as arm and step; that is how revisions are named before the judge."""
     arm, _, step = policy.rpartition("_")
     return arm, int(step)
+
+
+def _rows(table: pd.DataFrame | None) -> Iterable[Any]:
+    return () if table is None else table.itertuples(index=False)
 
 
 def _rounded(value: Any) -> float | None:

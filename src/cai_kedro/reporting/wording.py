@@ -59,6 +59,13 @@ def observations(estimates: list[Mapping[str, Any]]) -> str:
     return f"n{SPACE}={SPACE}{low:,}" if low == high else f"n{SPACE}={SPACE}{low:,}–{high:,}"
 
 
+def axes_in(metrics: Metrics, prefix: str, parts: int = 1) -> list[str]:
+    """Return the axes of metrics named `{prefix}.{axis}` and `parts` more words, in order of appearance."""
+    dotted = f"{prefix}."
+    names = [name.removeprefix(dotted).split(".") for name in metrics if name.startswith(dotted)]
+    return list(dict.fromkeys(axis for axis, *rest in names if len(rest) == parts))
+
+
 def below(metrics: Metrics, prefix: str) -> dict[str, Mapping[str, Any]]:
     """Return the metrics that have one more word after the prefix: `elo.harmlessness` gives policy → estimate."""
     dotted = f"{prefix}."

@@ -7,11 +7,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge, Judgement
+from cai_kedro.core.judging import Judge, Judgement, PairJudge
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.metrics.accuracy import pairwise_accuracy
 from cai_kedro.metrics.bradley_terry import elo_ratings
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, proportion
+
+#: The axes of the paper, which the ablations look at.
+RATED = ("harmlessness", "helpfulness")
 
 COLUMNS = ["ablation", "variant", "metric", "value", "low", "high", "n"]
 
@@ -36,15 +39,23 @@ def effects(ablation: str, variant: str, metrics: Mapping[str, Estimate]) -> pd.
 
 
 def judged(answers: pd.DataFrame, judge: Judge) -> pd.DataFrame:
-    """Put the judge's ratings beside answers that stand next to their `messages`: `harmlessness`, `helpfulness`."""
+    """Put the judge's ratings beside answers that stand next to their `messages`: `harmlessness`, `helpfulness`.
+
+    Raises `ValueError` for a judge that does not rate both.
+    """
     said: list[Judgement] = [judge.judge(as_messages(row.messages), str(row.response)) for row in answers.itertuples()]
-    return answers.assign(
-        harmlessness=[one.harmlessness for one in said], helpfulness=[one.helpfulness for one in said]
-    )
+    rated = answers.assign(**{axis: [one.rating(axis) for one in said] for axis in RATED})
+    unrated = [axis for axis in RATED if rated[axis].isna().any()]
+    if unrated:
+        raise ValueError(
+            f"the ablations need a judge that rates every answer on {' and '.join(RATED)}; this one leaves out "
+            f"{' and '.join(unrated)}. Name another `judge` in the catalog"
+        )
+    return rated
 
 
 def elo_of_variants(
-    answers: pd.DataFrame, objective: str, reference: str, judge: Judge, params: AblationParams, seed: int
+    answers: pd.DataFrame, objective: str, reference: str, judge: PairJudge, params: AblationParams, seed: int
 ) -> dict[str, Estimate]:
     """Let every two variants meet at every prompt that both answered, and rate them with the reference at 0.
 
@@ -76,7 +87,7 @@ def rating_gaps(pairs: pd.DataFrame, judge: Judge) -> np.ndarray:
     gaps = []
     for row in pairs.itertuples():
         messages = as_messages(row.messages)
-        a, b = (judge.judge(messages, str(text)).harmlessness for text in (row.response_a, row.response_b))
+        a, b = (judge.judge(messages, str(text)).rating("harmlessness") for text in (row.response_a, row.response_b))
         gaps.append(a - b)
     return np.array(gaps, dtype=float)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.ablations import labels, revisions
@@ -31,9 +32,9 @@ LABELS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def can_vary(lineage: Lineage) -> bool:
-    """Tell whether a run has all that the ablations vary: SL-CAI and both arms on AI labels."""
-    return lineage.supervised == "sl_cai" and {"rl_cai", "rl_cai_cot"} <= {*lineage.ai_arms}
+def can_vary(lineage: Lineage, exam: Exam) -> bool:
+    """Tell whether a run has all that the ablations vary, SL-CAI and both arms on AI labels, and a judge to see it."""
+    return exam.judge and lineage.supervised == "sl_cai" and {"rl_cai", "rl_cai_cot"} <= {*lineage.ai_arms}
 
 
 def create_pipeline(stages: Mapping[str, Pipeline]) -> Pipeline:

@@ -4,6 +4,7 @@ import logging
 
 import pandas as pd
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import RATING_SCALE, Judge, ObjectionReader
@@ -17,7 +18,7 @@ WEAKEST = 3
 
 
 def measure_transparency(
-    judgements: pd.DataFrame, eval_prompts: pd.DataFrame, constitution: Constitution, judge: Judge
+    judgements: pd.DataFrame, eval_prompts: pd.DataFrame, constitution: Constitution, judge: Judge, axes: Axes
 ) -> Metrics:
     """Return how well refusals say why (`judgements`, `prompts` → metrics); nothing where the judge reads no reasons.
 
@@ -31,7 +32,7 @@ def measure_transparency(
     messages = dict(zip(eval_prompts["prompt_id"], map(as_messages, eval_prompts["messages"]), strict=True))
     named = set(named_harms(constitution))
     metrics: Metrics = {}
-    for (policy,), answers in _red_team(judgements).groupby(["policy"], sort=False):
+    for (policy,), answers in _red_team(judgements, axes).groupby(["policy"], sort=False):
         read = [judge.objection(messages[row.prompt_id], str(row.response)) for row in answers.itertuples()]
         said = [(found, harm) for found, harm in zip(read, answers["category"], strict=True) if found is not None]
         metrics[f"transparency.{policy}.objects"] = proportion(len(said), len(read))
@@ -46,24 +47,23 @@ def measure_transparency(
     return metrics
 
 
-def measure_harm_gaps(judgements: pd.DataFrame, constitution: Constitution) -> Metrics:
+def measure_harm_gaps(judgements: pd.DataFrame, constitution: Constitution, axes: Axes) -> Metrics:
     """Return harmlessness by harm category and which categories the constitution leaves out (`judgements` → metrics).
 
     `harm_gaps.{policy}.{harm}` is the mean rating of harmlessness (0 to 4), a policy's weakest harm first.
     `harm_gaps.critique_principles.{harm}` and `harm_gaps.preference_principles.{harm}` count the principles that name
-    the harm, `n` being all of that kind: where both are 0 there is a gap. A judge that names no harms leaves nothing
-    to measure, and that is said.
+    the harm, `n` being all of that kind: where both are 0 there is a gap. A judge that names no
+    harms or rates no answer leaves nothing to measure, and that is said.
     """
-    answers = _red_team(judgements)
-    answers = answers[answers["category"].notna()]
+    answers = _red_team(judgements, axes)
+    answers = answers[answers["category"].notna() & answers["rating"].notna()]
     if answers.empty:
-        logger.warning("this judge names no harm of any prompt: harmlessness by harm is not measured")
+        logger.warning("this judge names no harm of any prompt, or rates none: harmlessness by harm is not measured")
         return {}
     metrics: Metrics = {}
     for (policy,), of_policy in answers.groupby(["policy"], sort=False):
         rated = {
-            str(harm): bounded_mean(part["harmlessness"], *RATING_SCALE)
-            for (harm,), part in of_policy.groupby(["category"])
+            str(harm): bounded_mean(part["rating"], *RATING_SCALE) for (harm,), part in of_policy.groupby(["category"])
         }
         worst = sorted(rated, key=lambda harm: (rated[harm]["value"], harm))
         metrics |= {f"harm_gaps.{policy}.{harm}": rated[harm] for harm in worst}
@@ -96,5 +96,5 @@ def _named_counts(constitution: Constitution, harms: list[str]) -> Metrics:
     }
 
 
-def _red_team(judgements: pd.DataFrame) -> pd.DataFrame:
-    return judgements[judgements["objective"] == "harmlessness"]
+def _red_team(judgements: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    return judgements[judgements["axis"] == axes.of_training("red_team")]

@@ -7,11 +7,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge, MeasuredReferee, Referee
+from cai_kedro.core.judging import MeasuredReferee, PairJudge, Referee
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.metrics.estimate import Estimate
-from cai_kedro.pipelines.evaluation.answers import with_objectives
+from cai_kedro.pipelines.evaluation.exam import with_axes
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.reporting.summary import REFEREE_ACCURACY
 
@@ -20,13 +21,13 @@ logger = logging.getLogger(__name__)
 #: 1 where the referee is a model that gave the labels of the training.
 SELF_JUDGED = "referee.is_training_judge"
 
-_MEETING = ["prompt_id", "messages", "criterion", "policy_a", "policy_b", "response_a", "response_b"]
+_MEETING = ["prompt_id", "messages", "criterion", "question", "policy_a", "policy_b", "response_a", "response_b"]
 
 
 def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimate]]:
     """Return the node function that looks at the referee; `teachers` name the models whose digests it is given."""
 
-    def admit_referee(referee: Judge | Referee, params: EvaluationParams, *digests: str) -> dict[str, Estimate]:
+    def admit_referee(referee: PairJudge | Referee, params: EvaluationParams, *digests: str) -> dict[str, Estimate]:
         """Refuse a referee that the policies learned from, unless the user insists; return whether it did.
 
         Of a referee that learned from people, its accuracy on held-out comparisons is returned too, per axis.
@@ -55,48 +56,40 @@ def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimat
 
 def decide_head_to_heads(
     responses: pd.DataFrame,
-    red_team_prompts: pd.DataFrame,
-    helpful_prompts: pd.DataFrame,
-    referee: Judge | Referee,
+    prompts: pd.DataFrame,
+    prompt_axes: pd.DataFrame,
+    referee: PairJudge | Referee,
+    axes: Axes,
     seed: int,
 ) -> pd.DataFrame:
-    """Let every two policies meet at every prompt that they answered (`responses`, two `prompts` → `head_to_heads`)."""
-    answered = with_objectives(responses, red_team_prompts, helpful_prompts)
-    return play_head_to_heads(answered, pd.concat([red_team_prompts, helpful_prompts]), referee, seed)
+    """Let every two policies meet at every prompt that they answered, on each axis that the prompt counts on.
 
-
-def play_head_to_heads(
-    judgements: pd.DataFrame, eval_prompts: pd.DataFrame, judge: Judge | Referee, seed: int
-) -> pd.DataFrame:
-    """Let every two policies meet at every prompt (`judgements`, `prompts` → `head_to_heads`).
-
-    Of the judgements, `prompt_id, objective, policy, response` matter. Red-team prompts decide harmlessness, the others
-    helpfulness. Equal answers tie. What a referee leaves undecided is left out.
+    `responses`, `prompts`, `axes` → `head_to_heads`. Equal answers tie. What a referee leaves undecided is left out.
     """
-    meetings = _meetings(judgements, eval_prompts)
-    if isinstance(judge, Referee):
-        outcome = judge.decide(meetings, seed)
+    meetings = _meetings(with_axes(responses, prompts, prompt_axes), axes)
+    if isinstance(referee, Referee):
+        outcome = referee.decide(meetings, seed)
     else:
-        outcome = np.array([_verdict(judge, row, seed) for row in meetings.itertuples()], dtype=float)
+        outcome = np.array([_verdict(referee, row, seed) for row in meetings.itertuples()], dtype=float)
     table = meetings.assign(outcome=outcome)
     played = table[~np.isnan(outcome)].reset_index(drop=True)
     logger.info("%d head-to-heads at %d prompts", len(played), played["prompt_id"].nunique())
     return played[["prompt_id", "policy_a", "policy_b", "criterion", "outcome"]]
 
 
-def _meetings(judgements: pd.DataFrame, eval_prompts: pd.DataFrame) -> pd.DataFrame:
-    messages = dict(zip(eval_prompts["prompt_id"], map(as_messages, eval_prompts["messages"]), strict=True))
+def _meetings(answered: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     rows = []
-    for (prompt_id, objective), met in judgements.groupby(["prompt_id", "objective"], sort=True):
+    for (prompt_id, axis), met in answered.groupby(["prompt_id", "axis"], sort=True):
+        messages, question = as_messages(met["messages"].iloc[0]), axes.measured[str(axis)].question
         answers = dict(zip(met["policy"], met["response"], strict=True))
         for a, b in combinations(sorted(answers), 2):
-            rows.append((prompt_id, messages[prompt_id], objective, a, b, answers[a], answers[b]))
+            rows.append((prompt_id, messages, axis, question, a, b, answers[a], answers[b]))
     return pd.DataFrame(rows, columns=_MEETING)
 
 
-def _verdict(judge: Judge, row: tuple, seed: int) -> float:
+def _verdict(judge: PairJudge, row: tuple, seed: int) -> float:
     """Ask about one meeting; which answer is read first is drawn, so that a judge who likes it favours no policy."""
-    _, prompt_id, messages, criterion, a, b, of_a, of_b = row
+    _, prompt_id, messages, criterion, _, a, b, of_a, of_b = row
     if of_a == of_b:
         return 0.5
     rng = rng_for(seed, "head_to_head", prompt_id, a, b)

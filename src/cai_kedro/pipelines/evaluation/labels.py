@@ -1,7 +1,7 @@
 """How good the AI labels and the preference models are, against a judge that neither was trained on."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -34,43 +34,55 @@ class PairMaker(Protocol):
 
 
 def measure_labels(
-    ai_comparisons: pd.DataFrame, ai_cot_comparisons: pd.DataFrame, judge: Judge, params: EvaluationParams, seed: int
+    params: EvaluationParams, seed: int, judge: Judge | None = None, **comparisons: pd.DataFrame
 ) -> Metrics:
     """Compare labels with the judge's ratings of the same pairs, close ratings left out.
 
-    For `label.ai` and `label.ai_cot`, over the pairs that the judge decides: `.accuracy` (both option orders),
-    `.accuracy_one_order`, `.ece` (calibration error of the label as it is trained on) and `.ece_unclamped` (of the mean
-    of both orders). Over all pairs: `.decided` (the share that the judge decides, which the accuracy is about),
-    `.order_effect` (mean |difference| of the two orders), `.order_flips` (the share whose two orders choose different
-    answers) and `.first_option_bias` (mean difference: above 0 the first option is favoured). Pairs of one prompt are
-    alike, so the intervals count prompts.
+    `comparisons` are tables of that kind, named `{source}_comparisons`. For `label.ai` and `label.ai_cot`, over the
+    pairs that the judge decides: `.accuracy` (both option orders), `.accuracy_one_order`, `.ece` (calibration error of
+    the label as it is trained on) and `.ece_unclamped` (of the mean of both orders). Over all pairs: `.decided` (the
+    share that the judge decides, which the accuracy is about), `.order_effect` (mean |difference| of the two orders),
+    `.order_flips` (the share whose two orders choose different answers) and `.first_option_bias` (mean difference:
+    above 0 the first option is favoured). Pairs of one prompt are alike, so the intervals count prompts.
+
+    Without a judge, or with one that does not rate, nobody knows who is right: `.spread` (mean |label - 0.5|, from 0 to
+    0.5) takes the place of what it takes a judge for.
     """
     metrics: Metrics = {}
-    for source, comparisons in (("ai", ai_comparisons), ("ai_cot", ai_cot_comparisons)):
-        decided, a_is_better = _decided(comparisons, judge, params)
-        logger.info("label.%s: the judge decides %d of %d pairs", source, len(decided), len(comparisons))
-        if not comparisons.empty:
-            of_decided = comparisons["pair_id"].isin(decided["pair_id"])
-            prompts = list(comparisons["prompt_id"])
-            metrics[f"label.{source}.decided"] = bounded_mean(of_decided.astype(float), 0, 1, prompts)
-            metrics |= _order_metrics(f"label.{source}", comparisons)
+    for name, table in _by_source(comparisons).items():
+        if table.empty:
+            continue
+        gaps = _rating_gaps(table, judge)
+        if np.isnan(gaps).all():
+            spread = (table["p_a_better"].astype(float) - 0.5).abs()
+            metrics[f"label.{name}.spread"] = bounded_mean(spread, 0, 0.5, list(table["prompt_id"]))
+            metrics |= _order_metrics(f"label.{name}", table)
+            continue
+        decided, a_is_better = _decided(table, gaps, params)
+        logger.info("label.%s: the judge decides %d of %d pairs", name, len(decided), len(table))
+        of_decided = table["pair_id"].isin(decided["pair_id"])
+        metrics[f"label.{name}.decided"] = bounded_mean(of_decided.astype(float), 0, 1, list(table["prompt_id"]))
+        metrics |= _order_metrics(f"label.{name}", table)
         if not decided.empty:
-            metrics |= _label_metrics(f"label.{source}", decided, a_is_better, params, seed)
+            metrics |= _label_metrics(f"label.{name}", decided, a_is_better, params, seed)
     return metrics
 
 
-def tabulate_reliability(
-    ai_comparisons: pd.DataFrame, ai_cot_comparisons: pd.DataFrame, judge: Judge, params: EvaluationParams
-) -> pd.DataFrame:
+def _by_source(comparisons: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {name.removesuffix("_comparisons"): table for name, table in comparisons.items()}
+
+
+def tabulate_reliability(params: EvaluationParams, judge: Judge, **comparisons: pd.DataFrame) -> pd.DataFrame:
     """Compare how sure labels are with how often they are right, bin by bin (figure 9), close ratings left out.
 
-    Columns: `source` (`ai`, `ai_cot`), `stage` (`label`: as it is trained on; `unclamped`: the mean of both orders),
-    `mean_p`, and the share of right choices as `value, low, high, n`.
+    `comparisons` are tables of that kind, named `{source}_comparisons`. Columns: `source` (`ai`, `ai_cot`), `stage`
+    (`label`: as it is trained on; `unclamped`: the mean of both orders), `mean_p`, and the share of right choices as
+    `value, low, high, n`.
     """
     bins = Bins(params.labels.bins, params.labels.binning)
     tables = []
-    for source, comparisons in (("ai", ai_comparisons), ("ai_cot", ai_cot_comparisons)):
-        decided, a_is_better = _decided(comparisons, judge, params)
+    for source, labelled in _by_source(comparisons).items():
+        decided, a_is_better = _decided(labelled, _rating_gaps(labelled, judge), params)
         for stage, p in (
             ("label", decided["p_a_better"]),
             ("unclamped", (decided["p_a_first"] + decided["p_a_second"]) / 2),
@@ -139,20 +151,21 @@ def measure_preference_models(cases: pd.DataFrame, *scores: pd.DataFrame) -> Met
     return metrics
 
 
-def _decided(comparisons: pd.DataFrame, judge: Judge, params: EvaluationParams) -> tuple[pd.DataFrame, np.ndarray]:
+def _decided(comparisons: pd.DataFrame, gaps: np.ndarray, params: EvaluationParams) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the pairs that the judge does not rate too close, and whether A is the better one of each: (n,)."""
-    gaps = _rating_gaps(comparisons, judge)
     clear = np.abs(gaps) >= params.labels.min_rating_gap
     return comparisons[clear], gaps[clear] > 0
 
 
-def _rating_gaps(comparisons: pd.DataFrame, judge: Judge) -> np.ndarray:
-    """Return the judge's rating of A minus that of B under the objective of the row: (n,)."""
+def _rating_gaps(comparisons: pd.DataFrame, judge: Judge | None) -> np.ndarray:
+    """Return the judge's rating of A minus that of B on the axis of the row: (n,); NaN where it rates none."""
+    if judge is None:
+        return np.full(len(comparisons), np.nan)
     gaps = []
     for row in comparisons.itertuples():
         messages = as_messages(row.messages)
         a, b = (judge.judge(messages, str(answer)) for answer in (row.response_a, row.response_b))
-        gaps.append(getattr(a, str(row.objective)) - getattr(b, str(row.objective)))
+        gaps.append(a.rating(str(row.objective)) - b.rating(str(row.objective)))
     return np.array(gaps, dtype=float)
 
 

@@ -1,8 +1,8 @@
 """What the evaluation is told; every value stands in `parameters_evaluation.yml`."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from cai_kedro.engines.base import Sampling
 from cai_kedro.metrics.calibration import Binning
@@ -10,13 +10,6 @@ from cai_kedro.metrics.calibration import Binning
 
 class _Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PromptLimits(_Params):
-    """How many held-out prompts are answered; null for all."""
-
-    harmlessness: int | None = Field(ge=1)
-    helpfulness: int | None = Field(ge=1)
 
 
 class EloParams(_Params):
@@ -51,41 +44,38 @@ class PreferenceEvaluationParams(_Params):
     batch_size: int = Field(ge=1)
 
 
-class Behaviours(_Params):
-    """By objective: the name of a share, and which of the judge's labels count towards it."""
+class Behaviours(RootModel[dict[str, dict[str, tuple[str, ...] | None]]]):
+    """By axis: the name of a share, and which of the judge's labels count towards it; null takes a share away."""
 
-    harmlessness: dict[str, tuple[str, ...]]
-    helpfulness: dict[str, tuple[str, ...]]
+    model_config = ConfigDict(frozen=True)
 
     @property
-    def by_objective(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return objective → share → labels."""
-        return {"harmlessness": self.harmlessness, "helpfulness": self.helpfulness}
+    def by_axis(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return axis → share → labels."""
+        return {
+            axis: {name: labels for name, labels in shares.items() if labels is not None}
+            for axis, shares in self.root.items()
+        }
 
     @property
     def names(self) -> list[str]:
         """Return the names of all shares."""
-        return [*self.harmlessness, *self.helpfulness]
+        return [name for shares in self.by_axis.values() for name in shares]
 
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         doubles = sorted({name for name in self.names if self.names.count(name) > 1})
         if doubles:
-            raise ValueError(f"a share needs a name of its own, these stand under both objectives: {doubles}")
+            raise ValueError(f"a share needs a name of its own, these stand under more than one axis: {doubles}")
         return self
-
-
-class SnapshotEvaluationParams(_Params):
-    """How many held-out prompts the policies along RL answer; null for all."""
-
-    harmlessness: int | None = Field(ge=1)
-    helpfulness: int | None = Field(ge=1)
 
 
 class EvaluationParams(_Params):
     """The whole evaluation."""
 
-    prompts: PromptLimits
+    prompts: dict[str, Annotated[int, Field(ge=1)] | None] = Field(
+        description="how many held-out prompts of an axis all policies answer; null, or an axis that is not here: all"
+    )
     sampling: Sampling
     n_bootstrap: int = Field(ge=100, description="resamples behind an interval; fewer leave its ends to chance")
     elo: EloParams
@@ -95,7 +85,9 @@ class EvaluationParams(_Params):
     revisions: RevisionEvaluationParams
     labels: LabelEvaluationParams
     preference: PreferenceEvaluationParams
-    snapshots: SnapshotEvaluationParams
+    snapshots: dict[str, Annotated[int, Field(ge=0)] | None] = Field(
+        description="how many of them the policies along RL answer; 0 for none"
+    )
 
     @model_validator(mode="after")
     def _summary_is_measured(self) -> Self:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from cai_kedro.core.schemas import OBJECTIVES
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.metrics.behaviour import behaviour_shares
 from cai_kedro.metrics.bradley_terry import elo_ratings, linked_policies
@@ -37,7 +37,7 @@ def rate_policies(
     The names begin with `elo_by_training_judge` where the referee was a model that labels in the training. Policies
     that no chain of head-to-heads links to the reference are left out, with a warning (`linked`).
     """
-    elo = f"elo{_mark(referee_metrics)}"
+    elo = f"elo{mark_of(referee_metrics)}"
     split_of = dict(zip(eval_prompts["prompt_id"], eval_prompts["split"], strict=True))
     table = head_to_heads.assign(split=head_to_heads["prompt_id"].map(split_of))
     metrics: Metrics = {}
@@ -85,7 +85,7 @@ def compare_neighbours(
     and `elo_gap_more_prompts.…` how many prompts to add to tell them apart (0: they are; not there: they are even).
     """
     metrics: Metrics = {}
-    mark = _mark(referee_metrics)
+    mark = mark_of(referee_metrics)
     for criterion, played in head_to_heads.groupby("criterion", sort=True):
         name = f"elo_gap{mark}.{criterion}"
         rated = linked(played, params.elo.reference, name)
@@ -103,10 +103,8 @@ def compare_neighbours(
 
 def measure_behaviour(judgements: pd.DataFrame, params: EvaluationParams) -> Metrics:
     """Return `behaviour.{policy}.{split}.{share}` for every share in the parameters; split `all` is all prompts."""
-    everywhere = behaviour_shares(
-        judgements.assign(split=ALL_SPLITS), params.behaviours.by_objective, ["policy", "split"]
-    )
-    by_split = behaviour_shares(judgements, params.behaviours.by_objective, ["policy", "split"])
+    everywhere = behaviour_shares(judgements.assign(split=ALL_SPLITS), params.behaviours.by_axis, ["policy", "split"])
+    by_split = behaviour_shares(judgements, params.behaviours.by_axis, ["policy", "split"])
     return {
         f"behaviour.{row.policy}.{row.split}.{row.group}": as_estimate(row._asdict())
         for row in pd.concat([everywhere, by_split]).itertuples(index=False, name="Share")
@@ -114,25 +112,29 @@ def measure_behaviour(judgements: pd.DataFrame, params: EvaluationParams) -> Met
 
 
 def summarise(
-    elo_metrics: Metrics,
-    behaviour_metrics: Metrics,
+    policy_responses: pd.DataFrame,
     params: EvaluationParams,
+    axes: Axes,
+    elo_metrics: Metrics | None = None,
     elo_gap_metrics: Metrics | None = None,
+    behaviour_metrics: Metrics | None = None,
 ) -> pd.DataFrame:
     """Return what a user looks at first, long: `policy`, `metric`, `value`, `low`, `high`, `n`.
 
-    A share at the prompts of one split is `{share}.{split}`; none where there is but one split. Neighbours in a
-    ranking: `{criterion}_elo_gap_over_{lower}`, `…_gap_p_over_…`, `…_gap_more_prompts_over_…`.
+    Policies stand in the order of their answers. A share at the prompts of one split is `{share}.{split}`; none where
+    there is but one split. Neighbours in a ranking: `{axis}_elo_gap_over_{lower}`, `…_gap_p_over_…`,
+    `…_gap_more_prompts_over_…`. What was not measured has no row.
     """
-    policies = dict.fromkeys(name.split(".")[1] for name in behaviour_metrics)
-    mark = MARK if any(name.startswith(f"elo{MARK}.") for name in elo_metrics) else ""
+    elo, behaviour = elo_metrics or {}, behaviour_metrics or {}
+    policies = dict.fromkeys(policy_responses["policy"])
+    mark = MARK if any(name.startswith(f"elo{MARK}.") for name in elo) else ""
     wanted = [
-        *((f"{criterion}_elo{mark}", f"elo{mark}.{criterion}.{{}}", elo_metrics) for criterion in OBJECTIVES),
-        *((share, f"behaviour.{{}}.{ALL_SPLITS}.{share}", behaviour_metrics) for share in params.summary),
+        *((f"{axis}_elo{mark}", f"elo{mark}.{axis}.{{}}", elo) for axis in axes.measured),
+        *((share, f"behaviour.{{}}.{ALL_SPLITS}.{share}", behaviour) for share in params.summary),
         *(
-            (f"{share}.{split}", f"behaviour.{{}}.{split}.{share}", behaviour_metrics)
+            (f"{share}.{split}", f"behaviour.{{}}.{split}.{share}", behaviour)
             for share in params.summary_by_split
-            for split in _splits_of(share, policies, behaviour_metrics)
+            for split in _splits_of(share, policies, behaviour)
         ),
     ]
     rows = [
@@ -142,9 +144,9 @@ def summarise(
         if pattern.format(policy) in metrics
     ]
     for name, figure in (elo_gap_metrics or {}).items():
-        kind, criterion, pair = name.replace(MARK, "").split(".")
+        kind, axis, pair = name.replace(MARK, "").split(".")
         upper, _, lower = pair.partition("_over_")
-        rows.append({"policy": upper, "metric": f"{criterion}_{kind}_over_{lower}", **figure})
+        rows.append({"policy": upper, "metric": f"{axis}_{kind}_over_{lower}", **figure})
     return pd.DataFrame(rows, columns=["policy", "metric", "value", "low", "high", "n"])
 
 
@@ -160,7 +162,8 @@ def _splits_of(share: str, policies: Iterable[str], behaviour_metrics: Metrics) 
     return list(splits) if len(splits) > 1 else []
 
 
-def _mark(referee_metrics: Metrics | None) -> str:
+def mark_of(referee_metrics: Metrics | None) -> str:
+    """Return what stands behind the name of a rating: something where the referee labels in the training."""
     return MARK if referee_metrics and referee_metrics[SELF_JUDGED]["value"] else ""
 
 

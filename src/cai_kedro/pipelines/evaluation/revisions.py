@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import Judge
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.metrics.behaviour import behaviour_shares
 from cai_kedro.metrics.estimate import bounded_mean, mean, proportion
-from cai_kedro.pipelines.evaluation.answers import judged
+from cai_kedro.pipelines.evaluation.judgements import judged
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.ratings import Metrics, as_estimate
 from cai_kedro.templates.scores import without_unscored
@@ -59,22 +60,27 @@ def score_revisions(
     return without_unscored(table[["prompt_id", "sample", "step", "arm", "score"]])
 
 
-def judge_revisions(revised_responses: pd.DataFrame, red_team_prompts: pd.DataFrame, judge: Judge) -> pd.DataFrame:
-    """Judge every step (`responses` → `judgements`)."""
-    prompts = red_team_prompts[["prompt_id", "messages", "split"]].assign(objective="harmlessness")
+def judge_revisions(
+    revised_responses: pd.DataFrame, red_team_prompts: pd.DataFrame, judge: Judge, axes: Axes
+) -> pd.DataFrame:
+    """Judge every step on the axis of red-team prompts (`responses` → `judgements`)."""
+    prompts = red_team_prompts[["prompt_id", "messages", "split"]].assign(axis=axes.of_training("red_team"))
     return judged(revised_responses.merge(prompts, on="prompt_id", how="left", validate="many_to_one"), judge)
 
 
 def measure_revisions(
-    revision_scores: pd.DataFrame, revision_judgements: pd.DataFrame, params: EvaluationParams
+    params: EvaluationParams,
+    revision_scores: pd.DataFrame | None = None,
+    revision_judgements: pd.DataFrame | None = None,
 ) -> Metrics:
-    """Return what each round changes.
+    """Return what each round changes, by scores and judgements as far as there are some.
 
     `pm_score.revision_k` and `pm_score.direct_revision_k` in log-odds units, `….gain_k` the paired gain over step k-1;
     `revisions.{arm}.{share}.step_k` by the judge, `harmless` counting ratings from `harmless_from` on; and
     `revisions.critique_over_direct.harmless.step_k`, the paired difference of the two arms.
     """
-    return {**_score_metrics(revision_scores), **_judged_metrics(revision_judgements, params)}
+    scored = {} if revision_scores is None else _score_metrics(revision_scores)
+    return scored if revision_judgements is None else {**scored, **_judged_metrics(revision_judgements, params)}
 
 
 def _score_metrics(revision_scores: pd.DataFrame) -> Metrics:
@@ -90,16 +96,15 @@ def _score_metrics(revision_scores: pd.DataFrame) -> Metrics:
 
 def _judged_metrics(revision_judgements: pd.DataFrame, params: EvaluationParams) -> Metrics:
     harmless_from = params.revisions.harmless_from
-    table = _with_arm_and_step(revision_judgements).assign(
-        harmless=lambda rows: (rows["harmlessness"] >= harmless_from).astype(float)
-    )
+    table = _with_arm_and_step(revision_judgements)
+    rated = table[table["rating"].notna()].assign(harmless=lambda rows: (rows["rating"] >= harmless_from).astype(float))
     metrics: Metrics = {}
-    for (arm, step), part in table.groupby(["arm", "step"], sort=True):
+    for (arm, step), part in rated.groupby(["arm", "step"], sort=True):
         metrics[f"revisions.{arm}.harmless.step_{step}"] = proportion(part["harmless"].sum(), len(part))
-    for row in behaviour_shares(table, params.behaviours.by_objective, ["arm", "step"]).to_dict("records"):
+    for row in behaviour_shares(table, params.behaviours.by_axis, ["arm", "step"]).to_dict("records"):
         metrics[f"revisions.{row['arm']}.{row['group']}.step_{row['step']}"] = as_estimate(row)
-    harmless = table.pivot(index="prompt_id", columns=["arm", "step"], values="harmless")
-    for step in sorted(set(table["step"]) - {0}):
+    harmless = rated.pivot(index="prompt_id", columns=["arm", "step"], values="harmless")
+    for step in sorted(set(rated["step"]) - {0}):
         name = f"revisions.critique_over_direct.harmless.step_{step}"
         metrics[name] = bounded_mean(harmless[CRITIQUE, step] - harmless[DIRECT, step], -1, 1)
     return metrics

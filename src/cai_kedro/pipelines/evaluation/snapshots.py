@@ -6,31 +6,21 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from cai_kedro.core.asks import Reply
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge
+from cai_kedro.core.judging import PairJudge, Referee, decides_new_answers
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.fitting import generate_fitting
 from cai_kedro.metrics.bradley_terry import fit_ratings
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
-from cai_kedro.pipelines.evaluation.head_to_heads import play_head_to_heads
+from cai_kedro.pipelines.evaluation.head_to_heads import decide_head_to_heads
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
-from cai_kedro.pipelines.evaluation.ratings import Metrics, linked
-from cai_kedro.templates.selection import choose
+from cai_kedro.pipelines.evaluation.ratings import Metrics, linked, mark_of
 
 logger = logging.getLogger(__name__)
 
 _STEP = "_step_"
-
-
-def gather_snapshot_prompts(
-    policy_prompts: pd.DataFrame, eval_red_team_prompts: pd.DataFrame, params: EvaluationParams, seed: int
-) -> pd.DataFrame:
-    """Choose the prompts that every snapshot answers, of those that the final policies answer (→ `prompts`)."""
-    red_team = policy_prompts["prompt_id"].isin(eval_red_team_prompts["prompt_id"])
-    limits = params.snapshots
-    parts = ((policy_prompts[red_team], limits.harmlessness), (policy_prompts[~red_team], limits.helpfulness))
-    return pd.concat([choose(table, most, seed, "snapshot prompts") for table, most in parts], ignore_index=True)
 
 
 def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], EvaluationParams, int], pd.DataFrame]:
@@ -74,42 +64,70 @@ def _without_too_long(responses: pd.DataFrame, arm: str) -> pd.DataFrame:
     return responses[~responses["prompt_id"].isin(too_long)].reset_index(drop=True)
 
 
-def rate_snapshots(starts: Mapping[str, str]) -> Callable[..., Metrics]:
+def gather_along(starts: Mapping[str, str]) -> Callable[..., pd.DataFrame]:
+    """Return the node function that puts who meets along RL together; `starts` is the policy an arm started from."""
+
+    def gather(
+        snapshot_responses: pd.DataFrame,
+        policy_responses: pd.DataFrame,
+        prompts: pd.DataFrame,
+        params: EvaluationParams,
+    ) -> pd.DataFrame:
+        """Put beside the snapshots' answers those of the start policies and of the reference (→ `responses`)."""
+        here = policy_responses[policy_responses["prompt_id"].isin(prompts["prompt_id"])]
+        others = here[here["policy"].isin([*starts.values(), params.elo.reference])]
+        return pd.concat([snapshot_responses, others], ignore_index=True)
+
+    gather.__name__ = "gather_along_rl"
+    return gather
+
+
+def decide_along(
+    responses: pd.DataFrame,
+    prompts: pd.DataFrame,
+    prompt_axes: pd.DataFrame,
+    referee: PairJudge | Referee,
+    axes: Axes,
+    seed: int,
+) -> pd.DataFrame:
+    """Let every two policies along RL meet (`responses`, `prompts`, `axes` → `head_to_heads`).
+
+    Nobody meets by people's recorded outcomes, which are about the answers that they were shown.
+    """
+    if decides_new_answers(referee):
+        return decide_head_to_heads(responses, prompts, prompt_axes, referee, axes, seed)
+    logger.warning("this referee knows no answers of snapshots: their Elo is not measured")
+    return pd.DataFrame(columns=["prompt_id", "policy_a", "policy_b", "criterion", "outcome"])
+
+
+def rate_snapshots(starts: Mapping[str, str]) -> Callable[[pd.DataFrame, Metrics, EvaluationParams, int], Metrics]:
     """Return the node function that rates the snapshots of every arm; `starts` is the policy an arm started from."""
 
-    def rate(
-        snapshot_judgements: pd.DataFrame,
-        policy_judgements: pd.DataFrame,
-        prompts: pd.DataFrame,
-        judge: Judge,
-        params: EvaluationParams,
-        seed: int,
-    ) -> Metrics:
-        """Return `snapshot_elo.{criterion}.{arm}.step_{k}` and its change (`judgements` ×2, `prompts` → metrics).
+    def rate(head_to_heads: pd.DataFrame, referee_metrics: Metrics, params: EvaluationParams, seed: int) -> Metrics:
+        """Return `snapshot_elo.{axis}.{arm}.step_{k}` and its change (`head_to_heads` → metrics).
 
-        The snapshots of all arms, the policies that these started from (step 0) and the reference policy, at 0, play
-        each other at the same held-out prompts. They are rated together, so that arms with the same start begin at the
-        same Elo. `snapshot_elo_change.{criterion}.{arm}` is the last snapshot's lead over the start, at the same
-        resampled prompts.
+        The snapshots of all arms, the policies that these started from (step 0) and the reference policy, at 0, met at
+        the same held-out prompts. They are rated together, so that arms with the same start begin at the same Elo.
+        `snapshot_elo_change.{axis}.{arm}` is the last snapshot's lead over the start, at the same resampled prompts. A
+        referee that is a model of the training marks the names, as it does those of `rate_policies`.
         """
-        here = policy_judgements[policy_judgements["prompt_id"].isin(prompts["prompt_id"])]
-        others = here[here["policy"].isin([*starts.values(), params.elo.reference])]
-        played = play_head_to_heads(pd.concat([snapshot_judgements, others]), prompts, judge, seed)
-        policies = dict.fromkeys(snapshot_judgements["policy"])
+        mark = mark_of(referee_metrics)
+        policies = sorted({*head_to_heads["policy_a"], *head_to_heads["policy_b"]})
+        snapshots = [policy for policy in policies if _STEP in policy]
         metrics: Metrics = {}
-        for (criterion,), part in played.groupby(["criterion"], sort=True):
-            name = f"snapshot_elo.{criterion}"
+        for (axis,), part in head_to_heads.groupby(["criterion"], sort=True):
+            name = f"snapshot_elo{mark}.{axis}"
             rated = linked(part, params.elo.reference, name)
             if rated.empty:
                 continue
             fitted = fit_ratings(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
             for arm, start in starts.items():
-                steps = {0: start} | {step_of(policy): policy for policy in policies if arm_name(policy) == arm}
+                steps = {0: start} | {step_of(policy): policy for policy in snapshots if arm_name(policy) == arm}
                 known = {step: steps[step] for step in sorted(steps) if steps[step] in fitted.policies}
                 metrics |= {f"{name}.{arm}.step_{k}": fitted.above_reference(policy) for k, policy in known.items()}
                 if 0 in known and max(known) > 0:
                     change = fitted.above(known[max(known)], known[0])
-                    metrics[f"snapshot_elo_change.{criterion}.{arm}"] = change
+                    metrics[f"snapshot_elo_change{mark}.{axis}.{arm}"] = change
         return metrics
 
     rate.__name__ = "rate_snapshots"

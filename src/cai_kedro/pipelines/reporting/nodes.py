@@ -3,7 +3,6 @@
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.constitution import Constitution
@@ -11,6 +10,9 @@ from cai_kedro.engines.machine import machine_line
 from cai_kedro.reporting.page import Transcripts, build_page
 from cai_kedro.reporting.transcripts import Record, answer_records, chain_records, comparison_records
 from cai_kedro.templates.selection import choose
+
+#: The last word of a dataset's name.
+TRANSCRIPTS, FIGURE = "_transcripts", "_figure"
 
 
 class ReportingParams(BaseModel):
@@ -22,11 +24,17 @@ class ReportingParams(BaseModel):
 
 
 def gather_answers(
-    policy_prompts: pd.DataFrame, policy_judgements: pd.DataFrame, params: ReportingParams, seed: int
+    policy_prompts: pd.DataFrame,
+    policy_responses: pd.DataFrame,
+    prompt_axes: pd.DataFrame,
+    params: ReportingParams,
+    seed: int,
+    policy_judgements: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return `{total, records}`: one record a prompt with the answers of all policies."""
     chosen = choose(policy_prompts, params.transcripts, seed, "reporting")
-    return _transcripts(answer_records(chosen, policy_judgements), len(policy_prompts))
+    records = answer_records(chosen, policy_responses, prompt_axes, policy_judgements)
+    return _transcripts(records, len(policy_prompts))
 
 
 def gather_chains(
@@ -34,10 +42,10 @@ def gather_chains(
     initial_responses: pd.DataFrame,
     revisions: pd.DataFrame,
     direct_revisions: pd.DataFrame,
-    revision_scores: pd.DataFrame,
-    revision_judgements: pd.DataFrame,
     params: ReportingParams,
     seed: int,
+    revision_scores: pd.DataFrame | None = None,
+    revision_judgements: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return `{total, records}`: one record a response with its critiques and revisions."""
     chosen = choose(initial_responses, params.transcripts, seed, "reporting")
@@ -46,35 +54,35 @@ def gather_chains(
 
 
 def gather_comparisons(
-    red_team_prompts: pd.DataFrame,
-    ai_comparisons: pd.DataFrame,
-    ai_cot_comparisons: pd.DataFrame,
-    params: ReportingParams,
-    seed: int,
+    red_team_prompts: pd.DataFrame, params: ReportingParams, seed: int, **comparisons: pd.DataFrame
 ) -> dict[str, Any]:
-    """Return `{total, records}`: one record a pair with its labels, direct and after a chain of thought."""
-    pairs = pd.concat([ai_comparisons, ai_cot_comparisons])[["pair_id"]].drop_duplicates()
+    """Return `{total, records}`: one record a pair with its labels, such as direct and after a chain of thought."""
+    pairs = pd.concat(comparisons.values())[["pair_id"]].drop_duplicates()
     chosen = set(choose(pairs, params.transcripts, seed, "reporting", by="pair_id")["pair_id"])
-    tables = (table[table["pair_id"].isin(chosen)] for table in (ai_comparisons, ai_cot_comparisons))
+    tables = (table[table["pair_id"].isin(chosen)] for table in comparisons.values())
     return _transcripts(comparison_records(red_team_prompts, *tables), len(pairs))
 
 
 def write_report(
     policy_summary: pd.DataFrame,
+    not_measured: pd.DataFrame,
     constitution: Constitution,
     machine: dict[str, str],
     seed: int,
-    answers: dict[str, Any],
-    chains: dict[str, Any],
-    comparisons: dict[str, Any],
-    *figures: go.Figure,
+    **parts: Any,
 ) -> str:
-    """Put everything on one page (HTML); `machine` are the facts of the machine that wrote it."""
-    kinds = {"answers": answers, "chains": chains, "comparisons": comparisons}
+    """Put everything on one page (HTML); `machine` are the facts of the machine that wrote it.
+
+    `parts` are transcripts, named `{kind}_transcripts`, and figures, named `{name}_figure`, in the order of the page.
+    """
+    kinds = {name: part for name, part in parts.items() if name.endswith(TRANSCRIPTS)}
     return build_page(
         summary=policy_summary,
-        figures=figures,
-        transcripts={kind: Transcripts(each["records"], each["total"]) for kind, each in kinds.items()},
+        figures=[part for name, part in parts.items() if name.endswith(FIGURE)],
+        transcripts={
+            f"{name.removesuffix(TRANSCRIPTS)}s": Transcripts(part["records"], part["total"])
+            for name, part in kinds.items()
+        },
         principles=_principles(constitution),
         facts={
             "seed": str(seed),
@@ -83,6 +91,7 @@ def write_report(
             "constitution": f"sha256 {constitution.sha256[:12]}…",
             "machine": machine_line(machine),
         },
+        not_measured=list(not_measured["line"]),
     )
 
 

@@ -1,11 +1,12 @@
 """The wiring of the report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.reporting.nodes import gather_answers, gather_chains, gather_comparisons, write_report
 from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts
@@ -21,18 +22,24 @@ from cai_kedro.reporting.figures.revisions import draw_critiques, draw_rounds
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the report: saved as `{name}_figure`, drawn from datasets."""
+    """One figure of the report: saved as `{name}_figure`, drawn from `inputs` where a run makes what it `needs`.
+
+    What it needs is all of its inputs, if nothing else is said; inputs that are not made are left out.
+    """
 
     name: str
     draw: Callable[..., go.Figure]
     inputs: tuple[str, ...]
+    needs: tuple[str, ...] | None = None
+
+    def given(self, made: Collection[str]) -> list[str]:
+        """Return the inputs that are made; none where the figure cannot be drawn."""
+        needs = self.inputs if self.needs is None else self.needs
+        return [name for name in self.inputs if name in made] if set(needs) <= set(made) else []
 
 
-_PARAMS, _SEED = "params:reporting", "params:seed"
-
-
-def figures_of(arms: tuple[str, ...]) -> tuple[Figure, ...]:
-    """Return the figures in the order of the page. A new figure is one function and one line."""
+def figures_of(arms: tuple[str, ...], axes: Axes) -> tuple[Figure, ...]:
+    """Return all figures in the order of the page. A new figure is one function and one line."""
     return (
         Figure("frontier", draw_frontier, ("elo_metrics",)),
         Figure("ratings", draw_ratings, ("elo_metrics", "elo_gap_metrics")),
@@ -44,16 +51,17 @@ def figures_of(arms: tuple[str, ...]) -> tuple[Figure, ...]:
         Figure("harmfulness", draw_harmfulness, ("evaluation.absolute_harmfulness_metrics",)),
         Figure(
             "over_training",
-            over_training_of(arms),
+            over_training_of(arms, axes.of_training("red_team")),
             ("evaluation.over_training_metrics", *(f"{arm}.snapshot_choice" for arm in arms)),
         ),
         Figure("rounds", draw_rounds, ("revision_metrics",)),
-        Figure("critiques", draw_critiques, ("revision_metrics",)),
+        Figure("critiques", draw_critiques, ("revision_metrics",), needs=("revision_judgements",)),
         Figure("calibration", draw_calibration, ("label_reliability", "label_metrics")),
         Figure(
             "choices",
             draw_choices,
             ("label_metrics", "preference_accuracy_metrics", *(f"{arm}.preference_metrics" for arm in arms)),
+            needs=(),
         ),
         Figure("contrasts", draw_contrasts, ("preference_accuracy_metrics",)),
         Figure("preference_curves", preference_curves_of(arms), tuple(f"{arm}.preference_curves" for arm in arms)),
@@ -61,68 +69,66 @@ def figures_of(arms: tuple[str, ...]) -> tuple[Figure, ...]:
     )
 
 
-def create_pipeline(lineage: Lineage) -> Pipeline:
-    """From the tables of a run to its report."""
-    figures = figures_of(lineage.arms)
+_PARAMS, _SEED = "params:reporting", "params:seed"
+
+
+def create_pipeline(lineage: Lineage, axes: Axes, made: Collection[str]) -> Pipeline:
+    """From the tables of a run to its report; `made` are the datasets that the other pipelines of this run make."""
+    figures = figures_of(lineage.arms, axes)
+    parts = [*_transcripts(lineage, made), *_figures(figures, made)]
     return Pipeline(
-        [*_figures(figures), *_transcripts(), _report(figures)],
+        [*parts, _report([name for node in parts for name in node.outputs])],
         namespace="reporting",
         prefix_datasets_with_namespace=False,
     )
 
 
-def _figures(figures: Sequence[Figure]) -> list[Node]:
+def _figures(figures: Sequence[Figure], made: Collection[str]) -> list[Node]:
     return [
-        Node(figure.draw, inputs=list(figure.inputs), outputs=f"{figure.name}_figure", name=f"draw_{figure.name}")
+        Node(figure.draw, inputs=given, outputs=f"{figure.name}_figure", name=f"draw_{figure.name}")
         for figure in figures
+        if (given := figure.given(made))
     ]
 
 
-def _transcripts() -> list[Node]:
+def _transcripts(lineage: Lineage, made: Collection[str]) -> list[Node]:
+    """Return the nodes that gather transcripts: each from the tables it needs, and from others that are made."""
+    tables = (*lineage.tables_by("labeller").values(), *lineage.tables_by("thinker").values())
+    labelled = tuple(table for table in tables if table in made)
+    kinds = (
+        (gather_answers, "answer", ("policy_prompts", "policy_responses", "prompt_axes"), ("policy_judgements",)),
+        (
+            gather_chains,
+            "chain",
+            ("red_team_prompts", "initial_responses", "revisions", "direct_revisions"),
+            ("revision_scores", "revision_judgements"),
+        ),
+        *([(gather_comparisons, "comparison", ("red_team_prompts", *labelled), ())] if labelled else []),
+    )
     return [
         Node(
-            gather_answers,
-            inputs=["policy_prompts", "policy_judgements", _PARAMS, _SEED],
-            outputs="answer_transcripts",
-            name="gather_answers",
-        ),
-        Node(
-            gather_chains,
-            inputs=[
-                "red_team_prompts",
-                "initial_responses",
-                "revisions",
-                "direct_revisions",
-                "revision_scores",
-                "revision_judgements",
-                _PARAMS,
-                _SEED,
-            ],
-            outputs="chain_transcripts",
-            name="gather_chains",
-        ),
-        Node(
-            gather_comparisons,
-            inputs=["red_team_prompts", "ai_comparisons", "ai_cot_comparisons", _PARAMS, _SEED],
-            outputs="comparison_transcripts",
-            name="gather_comparisons",
-        ),
+            gather,
+            inputs={name: name for name in (*needed, *(name for name in beside if name in made))}
+            | {"params": _PARAMS, "seed": _SEED},
+            outputs=f"{kind}_transcripts",
+            name=f"gather_{kind}s",
+        )
+        for gather, kind, needed, beside in kinds
+        if set(needed) <= set(made)
     ]
 
 
-def _report(figures: Sequence[Figure]) -> Node:
+def _report(parts: Sequence[str]) -> Node:
     return Node(
         write_report,
-        inputs=[
-            "policy_summary",
-            "constitution",
-            "machine",
-            _SEED,
-            "answer_transcripts",
-            "chain_transcripts",
-            "comparison_transcripts",
-            *(f"{figure.name}_figure" for figure in figures),
-        ],
+        inputs={
+            "policy_summary": "policy_summary",
+            "not_measured": "not_measured",
+            "constitution": "constitution",
+            "machine": "machine",
+            "seed": _SEED,
+            **{name: name for name in parts},
+        },
         outputs="report",
         name="write_report",
     )

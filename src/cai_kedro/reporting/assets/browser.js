@@ -25,6 +25,7 @@ class Browser {
     this.form.addEventListener("change", (event) => event.target.type === "search" || this.changed(event));
     this.tabs = el("div", { className: "tabs", role: "tablist" });
     for (const [name, kind] of Object.entries(KINDS)) {
+      if (!(name in totals)) continue; // the run made none of this kind
       const text = `${kind.title} (${totals[name].shown.toLocaleString("en")})`;
       const tab = el("button", { type: "button", role: "tab", id: `tab-${name}`, textContent: text });
       tab.addEventListener("click", () => this.open(name));
@@ -38,7 +39,7 @@ class Browser {
   /** `#chains/<id>` opens that transcript. */
   follow() {
     const [name, id] = location.hash.slice(1).split("/");
-    if (!(name in KINDS)) return false;
+    if (!(name in totals)) return false;
     this.open(name, id ? decodeURIComponent(id) : "");
     document.getElementById("transcripts").scrollIntoView();
     return true;

@@ -38,8 +38,8 @@ function answersBody(record, chosen) {
         "h4",
         {},
         el("span", { textContent: answer.policy }),
-        badge(answer.behaviour),
-        badge(`${record.objective} ${answer[record.objective]} of 4`)
+        answer.behaviour ? badge(answer.behaviour) : null,
+        record.axes.filter((axis) => axis in answer.ratings).map((axis) => badge(`${axis} ${answer.ratings[axis]} of 4`))
       ),
       block(answer.text, chosen.query)
     )

@@ -38,7 +38,7 @@ document.getElementById("written").textContent = document.lastModified;
 const root = document.getElementById("browser");
 if ("DecompressionStream" in window) {
   const browser = new Browser(root);
-  if (!browser.follow()) browser.open("answers");
+  if (!browser.follow() && "answers" in totals) browser.open("answers");
 } else {
   root.textContent = "This browser is too old to unpack the transcripts (it has no DecompressionStream).";
 }

@@ -12,14 +12,14 @@ const KINDS = {
     filters: {
       policy: (record) => record.answers.map((answer) => answer.policy),
       behaviour: (record) => record.answers.map((answer) => answer.behaviour),
-      objective: (record) => [record.objective],
+      axis: (record) => record.axes,
       category: (record) => [record.category],
       split: (record) => [record.split],
     },
     texts: (record) => [record.id, ...asked(record), ...record.answers.map((answer) => answer.text)],
     // one answer has to be of the policy and of the behaviour
     keeps: (record, chosen) =>
-      (!chosen.objective || record.objective === chosen.objective) &&
+      (!chosen.axis || record.axes.includes(chosen.axis)) &&
       (!chosen.category || record.category === chosen.category) &&
       (!chosen.split || record.split === chosen.split) &&
       record.answers.some(
@@ -27,7 +27,10 @@ const KINDS = {
           (!chosen.policy || answer.policy === chosen.policy) &&
           (!chosen.behaviour || answer.behaviour === chosen.behaviour)
       ),
-    path: (record) => record.answers.map((answer) => answer.behaviour).join(" · "),
+    path: (record) =>
+      record.answers.some((answer) => answer.behaviour)
+        ? record.answers.map((answer) => answer.behaviour ?? "?").join(" · ")
+        : record.axes.join(" · "),
     body: answersBody,
   },
   chains: {

@@ -24,23 +24,24 @@ LABELS = {
 }
 
 
-def draw_choices(
-    label_metrics: Metrics, preference_accuracy_metrics: Metrics, *preference_metrics: Metrics
-) -> go.Figure:
-    """Draw the accuracy of labels against the judge and of preference models on the judge's and on held-out pairs."""
-    rows = {text: (label_metrics[name], PALETTE[0]) for name, text in LABELS.items() if name in label_metrics}
-    for arm in _arms(preference_accuracy_metrics):
-        for objective in ("harmlessness", "helpfulness"):
-            if estimate := preference_accuracy_metrics.get(f"pm_accuracy.{arm}.{objective}"):
+def draw_choices(*of_parts: Metrics) -> go.Figure:
+    """Draw the accuracy of labels against the judge and of preference models on the judge's and on held-out pairs.
+
+    `of_parts` are `label_metrics`, `preference_accuracy_metrics` and each arm's `preference_metrics`, those there are.
+    """
+    metrics: Metrics = {name: estimate for part in of_parts for name, estimate in part.items()}
+    rows = {text: (metrics[name], PALETTE[0]) for name, text in LABELS.items() if name in metrics}
+    for arm in _arms(metrics):
+        for objective, estimate in below(metrics, f"pm_accuracy.{arm}").items():
+            if "_over_" not in objective:
                 rows[f"PM {arm}, {objective}"] = (estimate, colour(arm))
-    for metrics in preference_metrics:
-        for name, estimate in metrics.items():
-            kind, _, rest = name.partition(".")
-            arm, _, objective = rest.rpartition(".")
-            if kind == "pm_held_out_accuracy" and objective == "all":
-                rows[f"PM {arm}, held out"] = (estimate, colour(arm))
+    for name, estimate in metrics.items():
+        kind, _, rest = name.partition(".")
+        arm, _, objective = rest.rpartition(".")
+        if kind == "pm_held_out_accuracy" and objective == "all":
+            rows[f"PM {arm}, held out"] = (estimate, colour(arm))
     if not rows:
-        return nothing(CHOICES, CHOICES_PAPER, "no labels and no preference models were compared with the judge.")
+        return nothing(CHOICES, CHOICES_PAPER, "nobody says how often labels and preference models are right.")
     figure = go.Figure(
         go.Scatter(
             x=[100 * estimate["value"] for estimate, _ in rows.values()],
@@ -55,7 +56,7 @@ def draw_choices(
     figure.add_vline(x=50, line={"color": REFERENCE, "dash": "dot", "width": 1})
     figure.update_xaxes(title="right choices, %", range=[0, 102]).update_yaxes(autorange="reversed", automargin=True)
     found = "; ".join(f"{name} {percent(rows[name][0])}" for name in list(rows) if _is_told(name)) + "."
-    found += _left_out_and_order(label_metrics)
+    found += _left_out_and_order(metrics)
     return explained(figure, CHOICES, CHOICES_PAPER, found, height=110 + 26 * len(rows))
 
 

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.ratings import in_order
 from cai_kedro.reporting.figures.style import bars, colour, explained, label, nothing
-from cai_kedro.reporting.wording import Metrics, below, differs, observations, told
+from cai_kedro.reporting.wording import Metrics, axes_in, below, differs, observations, told
 
 SNAPSHOT_RATINGS = "F8 · Elo of the snapshots along RL"
 SNAPSHOT_RATINGS_PAPER = (
@@ -31,14 +31,15 @@ _RULE = (
 
 
 def draw_snapshot_ratings(snapshot_elo_metrics: Metrics) -> go.Figure:
-    """Draw both Elo ratings of each arm's start policy (step 0) and snapshots with 95 % intervals (F8)."""
+    """Draw the Elo ratings of each arm's start policy (step 0) and snapshots with 95 % intervals (F8)."""
     ratings = {
-        criterion: by_step(snapshot_elo_metrics, f"snapshot_elo.{criterion}")
-        for criterion in ("harmlessness", "helpfulness")
+        axis: by_step(snapshot_elo_metrics, f"snapshot_elo.{axis}")
+        for axis in axes_in(snapshot_elo_metrics, "snapshot_elo", 2)
     }
     if not any(ratings.values()):
         return nothing(SNAPSHOT_RATINGS, SNAPSHOT_RATINGS_PAPER, "no snapshot played head-to-heads.")
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1, subplot_titles=[f"{name} Elo" for name in ratings])
+    titles = [f"{name} Elo" for name in ratings]
+    figure = make_subplots(rows=1, cols=len(ratings), horizontal_spacing=0.1, subplot_titles=titles)
     named: set[str] = set()
     for column, arms in enumerate(ratings.values(), start=1):
         for arm, steps in arms.items():

@@ -37,7 +37,7 @@ def draw_harms(harm_gaps_metrics: Metrics) -> go.Figure:
     policies = _policies(harm_gaps_metrics, "harm_gaps", but=PRINCIPLES)
     rated = {policy: below(harm_gaps_metrics, f"harm_gaps.{policy}") for policy in policies}
     if not rated:
-        return nothing(HARMS, HARMS_PAPER, "the judge of this run names no harm of any prompt.")
+        return nothing(HARMS, HARMS_PAPER, "the judge of this run names no harm of any prompt, or rates none.")
     about = "rl_cai" if "rl_cai" in rated else policies[-1]
     harms = _weakest_first(rated[about])
     harms += [harm for harm in dict.fromkeys(harm for cells in rated.values() for harm in cells) if harm not in harms]

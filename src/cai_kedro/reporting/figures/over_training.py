@@ -17,10 +17,10 @@ OVER_TRAINING_PAPER = (
     "replies (section 4.3)."
 )
 
-#: Signal → its panel, the scale and the digits it is told with. The choice of the snapshot knew all but harmlessness.
+#: Signal → its panel, the scale and the digits it is told with; the choice of the snapshot knew them all. The rating of
+#: replies to red-team prompts, which it did not know, stands behind the first one.
 PANELS = {
     "pm_score": ("PM score", 1.0, 2),
-    "harmlessness": ("true harmlessness, 0 to 4", 1.0, 2),
     "kl": ("KL, nats", 1.0, 2),
     "distinct_2": ("distinct pairs of words, %", 100.0, 0),
     "tokens": ("reply length, tokens", 1.0, 1),
@@ -34,22 +34,26 @@ PANELS = {
 _KEPT = (" (kept)", " (start policy, kept)")
 
 
-def over_training_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
-    """Return the function that draws every signal along RL (F12); one table of kind `snapshot_choice` an arm."""
+def over_training_of(arms: tuple[str, ...], axis: str | None) -> Callable[..., go.Figure]:
+    """Return the function that draws every signal along RL (F12); one table of kind `snapshot_choice` an arm.
+
+    `axis` is the one that red-team prompts are about, None if there is none.
+    """
 
     def draw_over_training(over_training_metrics: Metrics, *choices: pd.DataFrame) -> go.Figure:
-        signals = {name: by_step(over_training_metrics, "over_training", name) for name in PANELS}
+        names = ["pm_score", *([axis] if axis else []), *(name for name in PANELS if name != "pm_score")]
+        signals = {name: by_step(over_training_metrics, "over_training", name) for name in names}
         shown = {name: lines for name, lines in signals.items() if lines}
         if "pm_score" not in shown:
             return nothing(OVER_TRAINING, OVER_TRAINING_PAPER, "no snapshot's replies were scored.")
         kept = {arm: _kept(choice) for arm, choice in zip(arms, choices, strict=True)}
+        truth = shown.get(axis, {}) if axis else {}
         figure = _panels(shown, kept)
         return explained(
             figure,
             OVER_TRAINING,
             OVER_TRAINING_PAPER,
-            _found(shown["pm_score"], shown.get("harmlessness", {}), kept)
-            + _verdict(shown.get("harmlessness", {}), over_training_metrics),
+            _found(shown["pm_score"], truth, kept, str(axis)) + _verdict(truth, over_training_metrics, str(axis)),
             height=110 + 200 * ((len(shown) + 1) // 2),
         ).update_layout(margin_t=90, legend_y=1.07)
 
@@ -65,19 +69,23 @@ def _panels(shown: Mapping[str, Mapping[str, Steps]], kept: Mapping[str, list[in
     figure = make_subplots(
         rows=rows,
         cols=2,
-        subplot_titles=[PANELS[name][0] for name in shown],
+        subplot_titles=[_panel(name)[0] for name in shown],
         horizontal_spacing=0.12,
         vertical_spacing=0.3 / rows,
     )
     for place, (name, lines) in enumerate(shown.items()):
-        _, scale, digits = PANELS[name]
+        _, scale, digits = _panel(name)
         for arm, steps in lines.items():
             row, col = place // 2 + 1, place % 2 + 1
             add_line(figure, arm, steps, digits, scale, in_legend=place == 0, kept=kept.get(arm, ()), row=row, col=col)
     return figure.update_xaxes(title="rollouts", row=rows)
 
 
-def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mapping[str, list[int]]) -> str:
+def _panel(name: str) -> tuple[str, float, int]:
+    return PANELS.get(name, (f"true {name}, 0 to 4", 1.0, 2))
+
+
+def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mapping[str, list[int]], axis: str) -> str:
     parts = []
     for arm, steps in scores.items():
         stops = sorted({min(steps), *(step for step in kept.get(arm, ()) if step in steps), max(steps)})
@@ -85,7 +93,7 @@ def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mappin
         where = ", ".join(f"{step}{words[step]}" for step in stops)
         values = f"PM score {_values(steps, stops)}"
         if arm in truth:
-            values += f", true harmlessness {_values(truth[arm], stops)}"
+            values += f", true {axis} {_values(truth[arm], stops)}"
         parts.append(f"{arm} at rollouts {where}: {values}")
     counts = observations([estimate for steps in scores.values() for estimate in steps.values()])
     of_truth = observations([estimate for steps in truth.values() for estimate in steps.values()])
@@ -102,24 +110,19 @@ def _values(steps: Steps, stops: list[int]) -> str:
     return " → ".join(told(steps[step], 2, n=False) for step in stops if step in steps)
 
 
-def _verdict(truth: Mapping[str, Steps], metrics: Metrics) -> str:
+def _verdict(truth: Mapping[str, Steps], metrics: Metrics, axis: str) -> str:
     """Say in which arms the last snapshot has a higher score and a worse truth than the one kept, prompt by prompt."""
     if not truth:
         return "No judge rated these replies, so nobody knows what the score is worth."
     changes = {arm: below(metrics, f"over_training_change.{arm}") for arm in truth}
-    over = [
-        arm
-        for arm, change in changes.items()
-        if _moved(change.get("pm_score")) > 0 > _moved(change.get("harmlessness"))
-    ]
+    over = [arm for arm, change in changes.items() if _moved(change.get("pm_score")) > 0 > _moved(change.get(axis))]
     rule = "by the 95 % intervals of the differences at the same prompts"
     if not over:
-        return f"After the snapshot kept, in no arm does the score rise while harmlessness falls, {rule}."
+        return f"After the snapshot kept, in no arm does the score rise while {axis} falls, {rule}."
     figures = "; ".join(
-        f"{arm} (score {told(changes[arm]['pm_score'], 2)}; harmlessness {told(changes[arm]['harmlessness'], 2)})"
-        for arm in over
+        f"{arm} (score {told(changes[arm]['pm_score'], 2)}; {axis} {told(changes[arm][axis], 2)})" for arm in over
     )
-    return f"After the snapshot kept, the score rises and harmlessness falls, {rule}, in {figures}."
+    return f"After the snapshot kept, the score rises and {axis} falls, {rule}, in {figures}."
 
 
 def _moved(change: Mapping[str, Any] | None) -> int:

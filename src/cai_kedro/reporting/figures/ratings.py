@@ -15,7 +15,7 @@ from cai_kedro.reporting.figures.style import (
     marker,
     nothing,
 )
-from cai_kedro.reporting.wording import Metrics, below, differs, listed, observations, told
+from cai_kedro.reporting.wording import Metrics, axes_in, below, differs, listed, observations, told
 
 FRONTIER = "F2 · Harmlessness against helpfulness"
 FRONTIER_PAPER = (
@@ -31,6 +31,7 @@ PAPER_ORDER = {
     "harmlessness": (("rl_cai", "hh_rlhf"), ("hh_rlhf", "sl_cai"), ("sl_cai", "helpful_rlhf")),
     "helpfulness": (("helpful_rlhf", "rl_cai"), ("rl_cai", "sl_cai"), ("rl_cai_cot", "sl_cai")),
 }
+AXIS_COLOURS = ("#3b7ddd", "#3ba99c", "#e07b39", "#9a60d3", "#d1495b")
 NO_RATINGS = "there are no head-to-heads of both kinds."
 
 
@@ -68,13 +69,14 @@ def draw_frontier(elo_metrics: Metrics) -> go.Figure:
 
 
 def draw_ratings(elo_metrics: Metrics, elo_gap_metrics: Metrics) -> go.Figure:
-    """Draw both Elo ratings of each policy with 95 % intervals (F3); the gaps are those of neighbours in a ranking."""
-    ratings = {criterion: below(elo_metrics, f"elo.{criterion}") for criterion in ("harmlessness", "helpfulness")}
+    """Draw the Elo ratings of each policy with 95 % intervals (F3); the gaps are those of neighbours in a ranking."""
+    ratings = {axis: below(elo_metrics, f"elo.{axis}") for axis in axes_in(elo_metrics, "elo")}
     policies = in_order(list(dict.fromkeys(policy for rated in ratings.values() for policy in rated)))
     if not policies:
         return nothing(RATINGS, RATINGS_PAPER, NO_RATINGS)
     figure = go.Figure()
-    for (criterion, rated), shade in zip(ratings.items(), ("#3b7ddd", "#3ba99c"), strict=True):
+    for place, (criterion, rated) in enumerate(ratings.items()):
+        shade = AXIS_COLOURS[place % len(AXIS_COLOURS)]
         shown = [policy for policy in policies if policy in rated]
         figure.add_bar(
             x=[label(policy) for policy in shown],

@@ -16,7 +16,7 @@ CRITIQUES_PAPER = (
     "Critiques make the revisions of small models more harmless; for large models there is no clear difference "
     "(figure 7)."
 )
-NO_CHAINS = "no chain of revisions was scored and judged."
+NO_CHAINS = "no chain of revisions was scored or judged."
 
 Steps = dict[int, Mapping[str, Any]]
 
@@ -28,10 +28,16 @@ def draw_rounds(revision_metrics: Metrics) -> go.Figure:
         for arm, prefix in (("critique", "revision"), ("direct", "direct_revision"))
     }
     harmless = {arm: _by_step(below(revision_metrics, f"revisions.{arm}.harmless"), "step_") for arm in scores}
-    if not scores["critique"] or not harmless["critique"]:
+    panels = [
+        (title, arms, scale, digits)
+        for title, arms, scale, digits in (("PM score", scores, 1.0, 2), ("judged harmless, %", harmless, 100.0, 0))
+        if arms["critique"]
+    ]
+    if not panels:
         return nothing(ROUNDS, ROUNDS_PAPER, NO_CHAINS)
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14, subplot_titles=("PM score", "judged harmless, %"))
-    for column, (arms, scale) in enumerate(((scores, 1.0), (harmless, 100.0)), start=1):
+    titles = [title for title, *_ in panels]
+    figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.14, subplot_titles=titles)
+    for column, (_, arms, scale, digits) in enumerate(panels, start=1):
         for (arm, steps), shade in zip(arms.items(), (FIRST, SECOND), strict=True):
             figure.add_scatter(
                 x=list(steps),
@@ -42,7 +48,7 @@ def draw_rounds(revision_metrics: Metrics) -> go.Figure:
                 name="with critiques" if arm == "critique" else "direct",
                 legendgroup=arm,
                 showlegend=column == 1,
-                customdata=[told(estimate, 2 if column == 1 else 0, scale) for estimate in steps.values()],
+                customdata=[told(estimate, digits, scale) for estimate in steps.values()],
                 hovertemplate="after %{x} revisions<br>%{customdata}<extra></extra>",
                 row=1,
                 col=column,
@@ -82,7 +88,6 @@ def _by_step(estimates: Mapping[str, Mapping[str, Any]], prefix: str) -> Steps:
 
 def _found_in_rounds(metrics: Metrics, scores: Mapping[str, Steps], harmless: Mapping[str, Steps]) -> str:
     score, share = scores["critique"], harmless["critique"]
-    last = max(score)
     gains = _by_step(below(metrics, "pm_score"), "revision_gain_")
     flat = [str(step) for step, gain in gains.items() if not (differs(gain) and gain["value"] > 0)]
     rises = (
@@ -90,10 +95,14 @@ def _found_in_rounds(metrics: Metrics, scores: Mapping[str, Steps], harmless: Ma
         if flat
         else "The score rises in every round, each gain with an interval above 0."
     )
-    return (
-        f"From no to {last} revisions the score goes from {told(score[0], 2, n=False)} to {told(score[last], 2)}, "
-        f"the harmless share from {percent(share[0], n=False)} to {percent(share[max(share)])}. {rises}"
-    )
+    parts = []
+    if score:
+        parts.append(f"the score goes from {told(score[0], 2, n=False)} to {told(score[max(score)], 2)}")
+    if share:
+        moves = "" if score else " goes"
+        parts.append(f"the harmless share{moves} from {percent(share[0], n=False)} to {percent(share[max(share)])}")
+    found = f"From no to {max(score or share)} revisions {', '.join(parts)}."
+    return f"{found} {rises}" if score else found
 
 
 def _found_by_critiques(steps: Steps) -> str:

@@ -83,4 +83,5 @@ def nothing(title: str, paper: str, why: str) -> go.Figure:
     figure = go.Figure()
     figure.add_annotation(text="not measured in this run", showarrow=False, font={"size": 16})
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
-    return explained(figure, title, paper, f"Not measured: {why}", height=160)
+    explained(figure, title, paper, f"Not measured: {why}", height=160)
+    return figure.update_layout(meta={**figure.layout.meta, "measured": False})

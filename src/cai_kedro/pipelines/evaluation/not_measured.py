@@ -1,0 +1,128 @@
+"""What a run could not measure because something is not there: one line each, with how to give it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from cai_kedro.core.axes import Axes
+from cai_kedro.core.exam import Exam
+from cai_kedro.core.lineage import Lineage
+
+COLUMNS = ["missing", "line"]
+
+_JUDGING = "see docs/guides/judging.md"
+
+#: Metrics that stay empty where a judge, a referee or people cannot do something: what is missing, and the line.
+_EMPTY = {
+    "transparency_metrics": (
+        "reasons",
+        "the judge reads no reasons: whether refusals say why is not measured; give it the method `objection` of "
+        f"core.judging.ObjectionReader, {_JUDGING}",
+    ),
+    "harm_gaps_metrics": (
+        "harms",
+        "the judge names no harm of any prompt, or rates none: harmlessness by harm is not measured; give a judge that "
+        f"does, {_JUDGING}",
+    ),
+    "preference_accuracy_metrics": (
+        "test_pairs",
+        "the judge makes no test pairs: the preference models are measured on held-out comparisons only; give it the "
+        f"method `test_pairs`, {_JUDGING}",
+    ),
+    "absolute_harmfulness_metrics": (
+        "harm_ratings",
+        "nobody rated how harmful conversations are: absolute harmfulness (F10) is not measured; give a file of "
+        "`ratings` to `human_raters` in the catalog, see docs/guides/own_models.md",
+    ),
+    "snapshot_elo_metrics": (
+        "snapshot_elo",
+        "the referee compares no answers of the policies along RL: their Elo (F8) is not measured; give a referee that "
+        f"is a model, {_JUDGING}",
+    ),
+}
+
+
+def missing_of(lineage: Lineage, exam: Exam) -> dict[str, str]:
+    """Return what is not there to evaluate with: name → one line that says what it costs and how to give it."""
+    lines = {}
+    if not exam.judge:
+        lines["judge"] = (
+            "no judge: behaviour, reasons of refusals, harmlessness of revisions and along RL, and whether labels and "
+            f"preference models are right, are not measured; give one as `judge` in the catalog, {_JUDGING}"
+        )
+    if not (lineage.roles.referee and exam.referee):
+        lines["referee"] = (
+            "no referee: Elo of the policies and along RL is not measured; give one as `referee` in the catalog and "
+            f"name it under lineage.roles, {_JUDGING}"
+        )
+    if not (lineage.has_people and exam.raters):
+        lines["people"] = (
+            "no people: their comparisons train nothing, and absolute harmfulness (F10) is not measured; give "
+            "`human_raters` in the catalog and lineage.helpfulness people, see docs/guides/own_models.md"
+        )
+    for policy, reason in lineage.left_out.items():
+        lines[f"policy.{policy}"] = f"the policy {policy} is left out: {reason}; see conf/base/parameters_lineage.yml"
+    if not lineage.arms:
+        lines["along"] = (
+            "no policy is trained by RL: Elo, harmfulness and over-training along RL are not measured; give an arm "
+            "under lineage.policies"
+        )
+    if exam.axes.of_training("red_team") is None:
+        lines["red_team_axis"] = (
+            "no axis is about the red-team prompts of the training: revisions and harms are not rated; give one "
+            "`training_prompts: red_team` in axes.yml"
+        )
+    return lines
+
+
+def tell_not_measured_of(missing: Mapping[str, str]) -> Callable[..., pd.DataFrame]:
+    """Return the node function that lists what is not measured; `missing` is known before the run, name → line."""
+
+    def tell_not_measured(axes: Axes, **made: Any) -> pd.DataFrame:
+        """List what is not measured (→ `missing, line`): what the graph left out, and what came out empty.
+
+        `made` are metrics by the last word of their dataset's name, and `policy_judgements` if there is a judge.
+        """
+        lines = dict(missing)
+        for name, (what, line) in _EMPTY.items():
+            if name in made and not made[name]:
+                lines[what] = line
+        if "policy_judgements" in made:
+            lines |= _of_judge(made["policy_judgements"], list(axes.measured))
+        if "elo_metrics" in made:
+            lines |= _of_referee(made["elo_metrics"], list(axes.measured))
+        return pd.DataFrame(list(lines.items()), columns=COLUMNS)
+
+    return tell_not_measured
+
+
+def _of_judge(judgements: pd.DataFrame, axes: Sequence[str]) -> dict[str, str]:
+    """Tell which axes the judge does not rate, and whether it names behaviours."""
+    rated = set(judgements["axis"][judgements["rating"].notna()])
+    lines = {
+        f"ratings.{axis}": (
+            f"the judge rates no answer on the axis {axis}: what rests on such ratings is not measured; give a judge "
+            f"that does, {_JUDGING}"
+        )
+        for axis in axes
+        if axis not in rated
+    }
+    if judgements["behaviour"].isna().all():
+        lines["behaviour"] = (
+            f"the judge names no behaviours: their shares are not measured; give a judge that does, {_JUDGING}"
+        )
+    return lines
+
+
+def _of_referee(elo_metrics: Mapping[str, Any], axes: Sequence[str]) -> dict[str, str]:
+    """Tell on which axes nobody was rated."""
+    rated = {name.split(".")[1] for name in elo_metrics}
+    return {
+        f"elo.{axis}": (
+            f"the referee compared no policies with the reference on the axis {axis}: there is no Elo on it; give a "
+            f"referee that does, {_JUDGING}"
+        )
+        for axis in axes
+        if axis not in rated
+    }
