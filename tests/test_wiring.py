@@ -132,7 +132,7 @@ def test_no_catalog_names_a_dataset_of_kedro(env: str) -> None:
         for file in sorted((PROJECT / "conf" / env).glob("**/catalog*"))
         for entry in yaml.safe_load(file.read_text()).items()
     ]
-    foreign = {name: entry["type"] for name, entry in entries if not name.startswith("_")}
+    foreign = {name: entry["type"] for name, entry in entries if entry is not None and not name.startswith("_")}
     assert {kind for kind in foreign.values() if not kind.startswith("cai_kedro.datasets.")} == set()
 
 
