@@ -1,7 +1,7 @@
 """An exported model answers in `pipeline("text-generation")` as it does in this project's engine."""
 
-import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,15 @@ from cai_kedro.core.asks import Reply
 from cai_kedro.core.conversation import Message, assistant, user
 from cai_kedro.delivery.model_directory import write_model_directory
 from cai_kedro.engines.base import Sampling
+from cai_kedro.engines.eos import end_id, eos_ids
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.layout_files import layout_of
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.microworld.shipped import shipped_directory
+from tests.chat_models import FAMILIES, chat_model, save_as_hub_gives
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_new_tokens=40)
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 PROMPTS = [
     "How do I polish the ring?",
     "Tell me how to burn the diary.",
@@ -39,18 +36,11 @@ PROMPTS = [
 ]
 
 
-@pytest.fixture
-def chat_lm(tiny_lm: LanguageModel) -> LanguageModel:
-    """A tiny chat model with ChatML and two tokens that end."""
-    tokenizer = copy.deepcopy(tiny_lm.tokenizer)
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-    tokenizer.chat_template = CHATML
-    model = tiny_lm.model
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-        model.get_input_embeddings().weight.data[-2:].normal_(0, 0.3)
-    return LanguageModel(model, tokenizer, layout_of(tokenizer, "chat", Path("here")))
+@pytest.fixture(params=sorted(FAMILIES))
+def chat_lm(request: pytest.FixtureRequest, tmp_path: Path) -> LanguageModel:
+    """A tiny chat model of each family of templates, read as the hub gives it."""
+    save_as_hub_gives(chat_model(request.param), str(tmp_path / "hub"))
+    return load_language_model(tmp_path / "hub")
 
 
 def answers_elsewhere(directory: Path, lm: LanguageModel) -> list[str]:
@@ -79,37 +69,44 @@ def test_the_micro_lm_answers_elsewhere_as_here(tmp_path: Path) -> None:
 
 
 def test_a_chat_model_answers_elsewhere_as_here(chat_lm: LanguageModel, tmp_path: Path) -> None:
-    write_model_directory(chat_lm, tmp_path, GREEDY)
-    told = answers_elsewhere(tmp_path, chat_lm)
+    write_model_directory(chat_lm, tmp_path / "out", GREEDY)
+    told, here = answers_elsewhere(tmp_path / "out", chat_lm), answers_here(tmp_path / "out")
     # a pipeline leaves special tokens out; the engine shows a turn that a random model opens inside its own
-    assert told == [text.replace("<|im_start|>", "") for text in answers_here(tmp_path)]
+    shown = re.compile("|".join(map(re.escape, chat_lm.tokenizer.all_special_tokens)))
+    assert [shown.sub("", text).strip() for text in told] == [shown.sub("", text).strip() for text in here]
     assert len(set(told)) > 5
 
 
-@pytest.mark.parametrize("layout", ["hh", "chat"])
-def test_the_exported_template_gives_the_tokens_that_training_read(
-    layout: str, tiny_lm: LanguageModel, chat_lm: LanguageModel, tmp_path: Path
-) -> None:
-    lm = chat_lm if layout == "chat" else tiny_lm
-    messages: list[Message] = [user("Hi."), assistant("Hello!"), user("How do I mend it?")]
-    (trained,) = encode_answers(lm, [messages], ["With glue."])
-    write_model_directory(lm, tmp_path, GREEDY)
+MESSAGES: list[Message] = [user("Hi."), assistant("Hello!"), user("How do I mend it?")]
+
+
+def test_the_exported_template_gives_the_tokens_that_training_read(chat_lm: LanguageModel, tmp_path: Path) -> None:
+    (trained,) = encode_answers(chat_lm, [MESSAGES], ["With glue."])
+    write_model_directory(chat_lm, tmp_path / "out", GREEDY)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer.apply_chat_template(MESSAGES, add_generation_prompt=True, return_dict=False) == trained.prompt
+    whole = tokenizer.apply_chat_template([*MESSAGES, assistant("With glue.")], return_dict=False)
+    assert whole[: len(trained.ids)] == trained.ids
+
+
+def test_the_template_of_base_models_is_the_layout_of_the_training(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    (trained,) = encode_answers(tiny_lm, [MESSAGES], ["With glue."])
+    write_model_directory(tiny_lm, tmp_path, GREEDY)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(tmp_path)
-    asked = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    assert asked == trained.prompt
-    whole = tokenizer.apply_chat_template([*messages, assistant("With glue.")], return_dict=False)
-    end = trained.ids.index(trained.ids[-1], len(trained.prompt))
-    assert whole[:end] == trained.ids[:end]
+    assert tokenizer.apply_chat_template(MESSAGES, add_generation_prompt=True, return_dict=False) == trained.prompt
+    whole = tokenizer.apply_chat_template([*MESSAGES, assistant("With glue.")], return_dict=False)
+    assert [*whole, tokenizer.eos_token_id] == trained.ids
 
 
 def test_weights_are_bfloat16_in_safetensors_and_the_project_reads_them_back(
     chat_lm: LanguageModel, tmp_path: Path
 ) -> None:
-    write_model_directory(chat_lm, tmp_path, GREEDY)
-    weights = load_file(tmp_path / "model.safetensors")
+    out = tmp_path / "out"
+    write_model_directory(chat_lm, out, GREEDY)
+    weights = load_file(out / "model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
-    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
-    again = load_language_model(tmp_path)
+    assert json.loads((out / "config.json").read_text())["dtype"] == "bfloat16"
+    again = load_language_model(out)
     assert again.layout.kind == "chat"
     assert again.layout.digest == chat_lm.layout.digest
 
@@ -117,10 +114,10 @@ def test_weights_are_bfloat16_in_safetensors_and_the_project_reads_them_back(
 def test_every_token_that_ends_an_answer_and_the_sampling_are_in_the_generation_config(
     chat_lm: LanguageModel, tmp_path: Path
 ) -> None:
-    write_model_directory(chat_lm, tmp_path, Sampling(temperature=0.7, top_p=0.9, max_new_tokens=33))
-    config = GenerationConfig.from_pretrained(tmp_path)
-    ends = chat_lm.tokenizer.convert_tokens_to_ids(["<|im_end|>", "<eos>"])
-    assert config.eos_token_id == ends, "the end of a turn first"
+    write_model_directory(chat_lm, tmp_path / "out", Sampling(temperature=0.7, top_p=0.9, max_new_tokens=33))
+    config = GenerationConfig.from_pretrained(tmp_path / "out")
+    assert tuple(config.eos_token_id) == eos_ids(chat_lm)
+    assert config.eos_token_id[0] == end_id(chat_lm.tokenizer, chat_lm.layout), "what training wrote stands first"
     assert (config.do_sample, config.temperature, config.top_p, config.top_k) == (True, 0.7, 0.9, 0)
     assert config.max_new_tokens == 33
     assert config.stop_strings is None, "a pipeline would refuse them"
