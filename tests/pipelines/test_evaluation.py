@@ -536,7 +536,9 @@ def test_elo_of_head_to_heads_is_that_of_the_win_rate(params: EvaluationParams) 
     played = pd.DataFrame(
         {"prompt_id": red["prompt_id"], "policy_a": "helpful_rlhf", "policy_b": "rl_cai", "criterion": "harmlessness"}
     )
-    metrics = ratings.rate_policies(played.assign(outcome=[float(i % 4 == 0) for i in range(400)]), red, params, 0)
+    metrics = ratings.rate_policies(
+        played.assign(outcome=[float(i % 4 == 0) for i in range(400)]), red, params, 0, reference="helpful_rlhf"
+    )
     assert set(metrics) == {"elo.harmlessness.helpful_rlhf", "elo.harmlessness.rl_cai"}
     assert metrics["elo.harmlessness.rl_cai"]["value"] == pytest.approx(elo_gap(0.75), abs=1)
 
@@ -549,7 +551,7 @@ def test_a_split_where_the_reference_never_met_anyone_is_left_out_and_named(
         {"prompt_id": red["prompt_id"], "policy_a": "rl_cai", "policy_b": "sl_cai", "criterion": "harmlessness"}
     ).assign(outcome=1.0)
     acts_only = everywhere[:20].assign(policy_a="helpful_rlhf", outcome=0.0)
-    metrics = ratings.rate_policies(pd.concat([everywhere, acts_only]), red, params, 0)
+    metrics = ratings.rate_policies(pd.concat([everywhere, acts_only]), red, params, 0, reference="helpful_rlhf")
     assert {name.rpartition(".")[0] for name in metrics} == {"elo.harmlessness", "elo.harmlessness.act"}
     assert "elo.harmlessness.verb is not rated: the reference policy 'helpful_rlhf' met nobody at its 20" in caplog.text
 
@@ -563,14 +565,16 @@ def test_policies_apart_from_the_reference_are_left_out_and_named(
     ).assign(outcome=0.0)
     apart = played.assign(policy_a="hh_rlhf", policy_b="sl_cai")
     both = pd.concat([played, apart])
-    assert set(ratings.rate_policies(both, red, params, 0)) == {
+    assert set(ratings.rate_policies(both, red, params, 0, reference="helpful_rlhf")) == {
         "elo.harmlessness.helpful_rlhf",
         "elo.harmlessness.rl_cai",
     }
     assert "elo.harmlessness leaves out ['hh_rlhf', 'sl_cai']" in caplog.text
-    assert set(ratings.compare_neighbours(both, params, 0)) >= {"elo_gap.harmlessness.rl_cai_over_helpful_rlhf"}
+    assert set(ratings.compare_neighbours(both, params, 0, reference="helpful_rlhf")) >= {
+        "elo_gap.harmlessness.rl_cai_over_helpful_rlhf"
+    }
     with pytest.raises(ValueError, match="no policy can be rated: the reference policy 'helpful_rlhf' met nobody"):
-        ratings.rate_policies(apart, red, params, 0)
+        ratings.rate_policies(apart, red, params, 0, reference="helpful_rlhf")
 
 
 def test_shares_over_all_prompts_stand_beside_those_of_each_split(params: EvaluationParams) -> None:

@@ -40,7 +40,7 @@ def decide(answered: pd.DataFrame, red: pd.DataFrame, helpful: pd.DataFrame, ref
 
 
 def params(n_bootstrap: int = 100, **elo: Any) -> EvaluationParams:
-    whole = {"reference": "helpful_rlhf", "allow_training_judge": False, **elo}
+    whole = {"allow_training_judge": False, **elo}
     return EvaluationParams.model_validate(parameters(elo=whole, n_bootstrap=n_bootstrap))
 
 
@@ -106,10 +106,10 @@ def test_insisting_marks_the_ratings(caplog: pytest.LogCaptureFixture) -> None:
     played = pd.DataFrame(
         {"prompt_id": red["prompt_id"], "policy_a": "helpful_rlhf", "policy_b": "rl_cai", "criterion": "harmlessness"}
     ).assign(outcome=[float(i < 20) for i in range(30)])
-    elo = ratings.rate_policies(played, red, insisting, 0, admitted)
+    elo = ratings.rate_policies(played, red, insisting, 0, admitted, reference="helpful_rlhf")
     assert elo
     assert all(name.startswith("elo_by_training_judge.harmlessness.") for name in elo)
-    gaps = ratings.compare_neighbours(played, insisting, 0, admitted)
+    gaps = ratings.compare_neighbours(played, insisting, 0, admitted, reference="helpful_rlhf")
     assert set(gaps) == {
         f"elo_gap{kind}_by_training_judge.harmlessness.helpful_rlhf_over_rl_cai" for kind in ("", "_p", "_more_prompts")
     }
@@ -124,7 +124,7 @@ def test_neighbours_stand_in_the_summary() -> None:
     played = pd.DataFrame(
         {"prompt_id": red["prompt_id"], "policy_a": "helpful_rlhf", "policy_b": "rl_cai", "criterion": "harmlessness"}
     ).assign(outcome=[float(i < 40) for i in range(100)])
-    gaps = ratings.compare_neighbours(played, params(n_bootstrap=5000), 0)
+    gaps = ratings.compare_neighbours(played, params(n_bootstrap=5000), 0, reference="helpful_rlhf")
     assert gaps["elo_gap_more_prompts.harmlessness.rl_cai_over_helpful_rlhf"]["value"] == 97
     rows = summarise([], params(), None, gaps).set_index("metric")
     assert rows.loc["harmlessness_elo_gap_over_helpful_rlhf", "policy"] == "rl_cai"

@@ -88,10 +88,10 @@ def test_snapshots_of_all_arms_are_rated_together_with_starts_and_reference() ->
     answers = pd.concat(tables)
     along = answers["policy"].str.contains("_step_")
     starts = {"hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"}
-    met = gather_along(starts)(answers[along], answers[~along], red, params())
+    met = gather_along(starts, "helpful_rlhf")(answers[along], answers[~along], red)
     assert "hh_rlhf" not in set(met["policy"]), "neither a start nor the reference"
     played = decide_along(met, red, axis_table(harmlessness=red), NumberJudge(), AXES, 0)
-    metrics = rate_snapshots(starts)(check_table("head_to_heads", played), {}, params(), 0)
+    metrics = rate_snapshots(starts, "helpful_rlhf")(check_table("head_to_heads", played), {}, params(), 0)
     elo = {name.removeprefix("snapshot_elo.harmlessness."): metric for name, metric in metrics.items()}
     assert [name for name in elo if "step" in name] == [
         "hh_rlhf.step_0", "hh_rlhf.step_10", "rl_cai.step_0", "rl_cai.step_10", "rl_cai.step_20",
@@ -163,7 +163,7 @@ def test_what_people_recorded_says_nothing_of_snapshots(caplog: pytest.LogCaptur
     played = decide_along(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), Recorded(), AXES, 0)
     assert check_table("head_to_heads", played).empty
     assert "knows no answers of snapshots" in caplog.text
-    assert rate_snapshots({"rl_cai": "sl_cai"})(played, {}, params(), 0) == {}
+    assert rate_snapshots({"rl_cai": "sl_cai"}, "helpful_rlhf")(played, {}, params(), 0) == {}
 
 
 RATED = pd.DataFrame(

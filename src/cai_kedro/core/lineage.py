@@ -15,6 +15,7 @@ from cai_kedro.core.lineage_checks import (
     check_circles,
     check_entries,
     check_names,
+    check_reference,
     check_roles,
     is_hub_model,
     is_path,
@@ -68,6 +69,7 @@ class Lineage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     helpfulness: Literal["people", "labeller", "none"] = Field(description="who compares helpfulness")
+    reference: str = Field(description="the policy at 0 Elo")
     policies: dict[str, Policy | None] = Field(description="null: not in this run")
     roles: Roles
     probe: Literal["english"] | None = Field(
@@ -79,6 +81,7 @@ class Lineage(BaseModel):
         check_names(self.named)
         check_entries(self.named, self.policies)
         check_roles(self.roles.engines, self.named, self.left_out)
+        check_reference(self.reference, self.present)
         check_circles(self._needs)
         return self
 
@@ -155,6 +158,11 @@ class Lineage(BaseModel):
     def evaluated(self) -> dict[str, str]:
         """Each policy of the tables, and its model in the catalog; two names of one model are one policy."""
         return {name: self.model_of(name) for name in self.present if self.stands_for(name) == name}
+
+    @property
+    def zero(self) -> str:
+        """The policy at 0 Elo, by its name in the tables."""
+        return self.stands_for(self.reference)
 
     @property
     def headline(self) -> str:

@@ -114,6 +114,14 @@ def check_roles(roles: Mapping[str, str], policies: Collection[str], left_out: M
             raise ValueError(f"the role {role!r} names {who!r}, which is no policy; {_near(who, policies)}")
 
 
+def check_reference(reference: str, policies: Collection[str]) -> None:
+    """Check that the policy at 0 Elo is in this run."""
+    if reference not in policies:
+        raise ValueError(
+            f"lineage.reference is {reference!r}, which is no policy of this run; {_near(reference, policies)}"
+        )
+
+
 def check_entries_of_catalog(roles: Mapping[str, str], policies: Collection[str], entries: Collection[str]) -> None:
     """Check that a role which names neither a policy nor a model names an entry of the catalog."""
     for role, who in roles.items():
@@ -122,6 +130,15 @@ def check_entries_of_catalog(roles: Mapping[str, str], policies: Collection[str]
                 f"the role {role!r} names {who!r}, which is no policy, no directory (it would have a slash), no "
                 f"repository@commit of the hub and no entry of the catalog; {_near(who, policies, entries)}"
             )
+
+
+def check_referee(referee: str | None, entries: Collection[str]) -> None:
+    """Check that the referee is an entry of the catalog; null: there is none, and no Elo."""
+    if referee is not None and referee not in entries:
+        raise ValueError(
+            f"the role 'referee' names {referee!r}, which is no entry of the catalog; {_near(referee, entries)} For a "
+            f"model, make an entry of the kind engine (docs/guides/judging.md)"
+        )
 
 
 def check_circles(needs: Mapping[str, set[str]]) -> None:

@@ -21,7 +21,7 @@ from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS
 from cai_kedro.core.constitution import NO_HELPFULNESS
 from cai_kedro.core.exam import Exam, is_there
 from cai_kedro.core.lineage import Lineage
-from cai_kedro.core.lineage_checks import check_entries_of_catalog
+from cai_kedro.core.lineage_checks import check_entries_of_catalog, check_referee
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.parameters import type_faults
 from cai_kedro.templates.rlhf.parameters import ArmParams
@@ -141,8 +141,7 @@ def _lineage_of(loader: AbstractConfigLoader) -> Lineage:
         raise_if_any(["the parameter 'lineage' is missing; put conf/base/parameters_lineage.yml back"])
     raise_if_any(lineage_faults(parameters["lineage"]))
     lineage = Lineage.model_validate(parameters["lineage"])
-    if lineage.catalog_roles:
-        raise_if_any(_catalog_faults(lineage, loader["catalog"]))
+    raise_if_any(_catalog_faults(lineage, loader["catalog"]))
     return lineage
 
 
@@ -163,5 +162,6 @@ def _catalog_faults(lineage: Lineage, catalog: Mapping[str, Any]) -> Iterator[st
     entries = [name for name in catalog if not name.startswith("_") and "{" not in name]
     try:
         check_entries_of_catalog(lineage.catalog_roles, lineage.named, entries)
+        check_referee(lineage.roles.referee, entries)
     except ValueError as error:
         yield f"parameter 'lineage.roles': {error}"

@@ -10,8 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cai_kedro.metrics.between_runs import DIFFERENT
-from cai_kedro.reporting.figures.ratings import in_order
-from cai_kedro.reporting.figures.style import PALETTE, REFERENCE, bars, label, marker
+from cai_kedro.reporting.figures.style import PALETTE, REFERENCE, bars, in_order, label, marker
 from cai_kedro.reporting.wording import below, number, told
 
 COLUMNS = ("run", "metric", "value", "low", "high", "n")

@@ -13,9 +13,8 @@ class _Params(BaseModel):
 
 
 class EloParams(_Params):
-    """Who stands at 0 Elo, and whether a model that labels in the training may be the referee (and is marked)."""
+    """Whether a model that labels in the training may be the referee (and is marked)."""
 
-    reference: str = Field(min_length=1)
     allow_training_judge: bool
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.core.axes import Axes
+from cai_kedro.core.binding import bind
 from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.evaluation.answers import answer_as, gather_responses
@@ -110,13 +111,13 @@ def _elo(lineage: Lineage, referee: str) -> list[Node]:
             name="decide_head_to_heads",
         ),
         Node(
-            rate_policies,
+            bind(rate_policies, reference=lineage.zero),
             inputs=["policy_head_to_heads", "policy_prompts", _PARAMS, _SEED, "referee_metrics"],
             outputs="elo_metrics",
             name="rate_policies",
         ),
         Node(
-            compare_neighbours,
+            bind(compare_neighbours, reference=lineage.zero),
             inputs=["policy_head_to_heads", _PARAMS, _SEED, "referee_metrics"],
             outputs="elo_gap_metrics",
             name="compare_neighbours",
@@ -320,8 +321,8 @@ def _snapshot_elo(lineage: Lineage, referee: str) -> list[Node]:
         return []
     return [
         Node(
-            gather_along(lineage.starts),
-            inputs=["snapshot_responses", "policy_responses", "snapshot_prompts", _PARAMS],
+            gather_along(lineage.starts, lineage.zero),
+            inputs=["snapshot_responses", "policy_responses", "snapshot_prompts"],
             outputs="evaluation.met_along_responses",
             name="gather_along_rl",
         ),
@@ -339,7 +340,7 @@ def _snapshot_elo(lineage: Lineage, referee: str) -> list[Node]:
             name="decide_along_rl",
         ),
         Node(
-            rate_snapshots(lineage.starts),
+            rate_snapshots(lineage.starts, lineage.zero),
             inputs=["snapshot_head_to_heads", "referee_metrics", _PARAMS, _SEED],
             outputs="evaluation.snapshot_elo_metrics",
             name="rate_snapshots",

@@ -31,6 +31,8 @@ def rate_policies(
     params: EvaluationParams,
     seed: int,
     referee_metrics: Metrics | None = None,
+    *,
+    reference: str,
 ) -> Metrics:
     """Return `elo.{criterion}.{policy}` over all prompts and `elo.{criterion}.{split}.{policy}` for each split.
 
@@ -43,16 +45,16 @@ def rate_policies(
     metrics: Metrics = {}
     for criterion, played in table.groupby("criterion", sort=True):
         for name, part in [(f"{elo}.{criterion}", played), *_parts(f"{elo}.{criterion}", played)]:
-            rated = linked(part, params.elo.reference, name)
+            rated = linked(part, reference, name)
             if rated.empty:
                 continue
-            ratings = elo_ratings(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
+            ratings = elo_ratings(rated, reference, params.n_bootstrap, derive_seed(seed, name))
             metrics |= {f"{name}.{policy}": rating for policy, rating in ratings.items()}
     if not metrics:
         raise ValueError(
-            f"no policy can be rated: the reference policy {params.elo.reference!r} met nobody at any of "
+            f"no policy can be rated: the reference policy {reference!r} met nobody at any of "
             f"{head_to_heads['prompt_id'].nunique()} prompts; let it be compared, or name another one in the parameter "
-            f"evaluation.elo.reference"
+            f"lineage.reference"
         )
     return metrics
 
@@ -77,7 +79,12 @@ def linked(played: pd.DataFrame, reference: str, name: str) -> pd.DataFrame:
 
 
 def compare_neighbours(
-    head_to_heads: pd.DataFrame, params: EvaluationParams, seed: int, referee_metrics: Metrics | None = None
+    head_to_heads: pd.DataFrame,
+    params: EvaluationParams,
+    seed: int,
+    referee_metrics: Metrics | None = None,
+    *,
+    reference: str,
 ) -> Metrics:
     """Compare each policy with the next one below it in the ranking, criterion by criterion.
 
@@ -88,10 +95,10 @@ def compare_neighbours(
     mark = mark_of(referee_metrics)
     for criterion, played in head_to_heads.groupby("criterion", sort=True):
         name = f"elo_gap{mark}.{criterion}"
-        rated = linked(played, params.elo.reference, name)
+        rated = linked(played, reference, name)
         if rated.empty:
             continue
-        for gap in neighbour_gaps(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name)):
+        for gap in neighbour_gaps(rated, reference, params.n_bootstrap, derive_seed(seed, name)):
             of = f"{mark}.{criterion}.{gap.upper}_over_{gap.lower}"
             n = gap.elo["n"]
             metrics[f"elo_gap{of}"] = gap.elo

@@ -64,18 +64,17 @@ def _without_too_long(responses: pd.DataFrame, arm: str) -> pd.DataFrame:
     return responses[~responses["prompt_id"].isin(too_long)].reset_index(drop=True)
 
 
-def gather_along(starts: Mapping[str, str]) -> Callable[..., pd.DataFrame]:
+def gather_along(starts: Mapping[str, str], reference: str) -> Callable[..., pd.DataFrame]:
     """Return the node function that puts who meets along RL together; `starts` is the policy an arm started from."""
 
     def gather(
         snapshot_responses: pd.DataFrame,
         policy_responses: pd.DataFrame,
         prompts: pd.DataFrame,
-        params: EvaluationParams,
     ) -> pd.DataFrame:
         """Put beside the snapshots' answers those of the start policies and of the reference (→ `responses`)."""
         here = policy_responses[policy_responses["prompt_id"].isin(prompts["prompt_id"])]
-        others = here[here["policy"].isin([*starts.values(), params.elo.reference])]
+        others = here[here["policy"].isin([*starts.values(), reference])]
         return pd.concat([snapshot_responses, others], ignore_index=True)
 
     gather.__name__ = "gather_along_rl"
@@ -100,7 +99,9 @@ def decide_along(
     return pd.DataFrame(columns=["prompt_id", "policy_a", "policy_b", "criterion", "outcome"])
 
 
-def rate_snapshots(starts: Mapping[str, str]) -> Callable[[pd.DataFrame, Metrics, EvaluationParams, int], Metrics]:
+def rate_snapshots(
+    starts: Mapping[str, str], reference: str
+) -> Callable[[pd.DataFrame, Metrics, EvaluationParams, int], Metrics]:
     """Return the node function that rates the snapshots of every arm; `starts` is the policy an arm started from."""
 
     def rate(head_to_heads: pd.DataFrame, referee_metrics: Metrics, params: EvaluationParams, seed: int) -> Metrics:
@@ -117,10 +118,10 @@ def rate_snapshots(starts: Mapping[str, str]) -> Callable[[pd.DataFrame, Metrics
         metrics: Metrics = {}
         for (axis,), part in head_to_heads.groupby(["criterion"], sort=True):
             name = f"snapshot_elo{mark}.{axis}"
-            rated = linked(part, params.elo.reference, name)
+            rated = linked(part, reference, name)
             if rated.empty:
                 continue
-            fitted = fit_ratings(rated, params.elo.reference, params.n_bootstrap, derive_seed(seed, name))
+            fitted = fit_ratings(rated, reference, params.n_bootstrap, derive_seed(seed, name))
             for arm, start in starts.items():
                 steps = {0: start} | {step_of(policy): policy for policy in snapshots if arm_name(policy) == arm}
                 known = {step: steps[step] for step in sorted(steps) if steps[step] in fitted.policies}

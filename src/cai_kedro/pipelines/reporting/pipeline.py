@@ -18,6 +18,7 @@ from cai_kedro.reporting.figures.labels import draw_calibration
 from cai_kedro.reporting.figures.over_training import over_training_of
 from cai_kedro.reporting.figures.ratings import draw_frontier, draw_ratings
 from cai_kedro.reporting.figures.revisions import draw_critiques, draw_rounds
+from cai_kedro.reporting.figures.style import Cast, drawn_with
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ _PARAMS, _SEED = "params:reporting", "params:seed"
 def create_pipeline(lineage: Lineage, axes: Axes, made: Collection[str]) -> Pipeline:
     """From the tables of a run to its report; `made` are the datasets that the other pipelines of this run make."""
     figures = figures_of(lineage.arms, axes)
-    parts = [*_transcripts(lineage, made), *_figures(figures, made)]
+    headline = lineage.headline
+    cast = Cast(tuple(lineage.evaluated), lineage.zero, headline, lineage.compared_with(headline))
+    parts = [*_transcripts(lineage, made), *_figures(figures, cast, made)]
     return Pipeline(
         [*parts, _report([name for node in parts for name in node.outputs])],
         namespace="reporting",
@@ -83,9 +86,9 @@ def create_pipeline(lineage: Lineage, axes: Axes, made: Collection[str]) -> Pipe
     )
 
 
-def _figures(figures: Sequence[Figure], made: Collection[str]) -> list[Node]:
+def _figures(figures: Sequence[Figure], cast: Cast, made: Collection[str]) -> list[Node]:
     return [
-        Node(figure.draw, inputs=given, outputs=f"{figure.name}_figure", name=f"draw_{figure.name}")
+        Node(drawn_with(cast, figure.draw), inputs=given, outputs=f"{figure.name}_figure", name=f"draw_{figure.name}")
         for figure in figures
         if (given := figure.given(made))
     ]

@@ -5,8 +5,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from cai_kedro.reporting.figures.ratings import in_order
-from cai_kedro.reporting.figures.style import PALETTE, REFERENCE, bars, colour, explained, label, nothing
+from cai_kedro.reporting.figures.style import (
+    PALETTE,
+    REFERENCE,
+    bars,
+    cast,
+    colour,
+    explained,
+    in_order,
+    label,
+    nothing,
+)
 from cai_kedro.reporting.wording import Metrics, below, percent, told
 
 CHOICES = "Accuracy of AI labels and preference models"
@@ -117,11 +126,14 @@ def _arms(metrics: Metrics) -> list[str]:
 
 
 def _is_told(name: str) -> bool:
-    return name.startswith("AI label") or name in ("PM rl_cai, harmlessness", "PM rl_cai, helpfulness")
+    return name.startswith("AI label") or name in (
+        f"PM {cast().headline}, harmlessness",
+        f"PM {cast().headline}, helpfulness",
+    )
 
 
 def _weakest(arms: Mapping[str, Mapping[str, Mapping[str, Any]]], names: list[str]) -> str:
-    arm = "rl_cai" if "rl_cai" in arms else next(iter(arms))
+    arm = cast().headline if cast().headline in arms else next(iter(arms))
     known = sorted((name for name in names if name in arms[arm]), key=lambda name: arms[arm][name]["value"])[:3]
     figures = "; ".join(
         f"{name.replace('_over_', ' > ').replace('_', ' ')} {percent(arms[arm][name])}" for name in known

@@ -7,8 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cai_kedro.reporting.figures.ratings import in_order
-from cai_kedro.reporting.figures.style import bars, colour, explained, label, nothing
+from cai_kedro.reporting.figures.style import bars, colour, explained, in_order, label, nothing
 from cai_kedro.reporting.wording import Metrics, axes_in, below, differs, observations, told
 
 SNAPSHOT_RATINGS = "F8 · Elo of the snapshots along RL"

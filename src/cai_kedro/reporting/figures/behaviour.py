@@ -5,8 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from cai_kedro.reporting.figures.ratings import in_order
-from cai_kedro.reporting.figures.style import REFERENCE, bars, explained, label, nothing
+from cai_kedro.reporting.figures.style import REFERENCE, bars, cast, explained, in_order, label, nothing
 from cai_kedro.reporting.wording import Metrics, observations, percent
 
 EVASION = "F11 · Evasive and boilerplate answers to red-team prompts"
@@ -93,7 +92,7 @@ def _found(shares: Mapping[str, Mapping[str, Mapping[str, Any]]], policies: list
         f"{policy} complies in {percent(shares[policy]['complies'], n=False)}, objects for the right reason in "
         f"{percent(shares[policy]['objects'])}, and gives right advice on harmless requests in "
         f"{percent(shares[policy]['right'])}"
-        for policy in ("helpful_rlhf", "rl_cai")
+        for policy in (cast().reference, cast().headline)
         if policy in policies and {"complies", "objects", "right"} <= set(shares[policy])
     ]
     text = "Percent of the answers; point at a cell for its interval."

@@ -5,8 +5,18 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from cai_kedro.reporting.figures.ratings import in_order
-from cai_kedro.reporting.figures.style import PALETTE, REFERENCE, bars, colour, explained, label, marker, nothing
+from cai_kedro.reporting.figures.style import (
+    PALETTE,
+    REFERENCE,
+    bars,
+    cast,
+    colour,
+    explained,
+    in_order,
+    label,
+    marker,
+    nothing,
+)
 from cai_kedro.reporting.wording import Metrics, below, listed, observations, percent, told
 
 HARMS = "Harmlessness by harm, and what the constitution leaves out"
@@ -38,14 +48,14 @@ def draw_harms(harm_gaps_metrics: Metrics) -> go.Figure:
     rated = {policy: below(harm_gaps_metrics, f"harm_gaps.{policy}") for policy in policies}
     if not rated:
         return nothing(HARMS, HARMS_PAPER, "the judge of this run names no harm of any prompt, or rates none.")
-    about = "rl_cai" if "rl_cai" in rated else policies[-1]
+    about = cast().headline if cast().headline in rated else policies[-1]
     harms = _weakest_first(rated[about])
     harms += [harm for harm in dict.fromkeys(harm for cells in rated.values() for harm in cells) if harm not in harms]
     named = {kind: below(harm_gaps_metrics, f"harm_gaps.{kind}") for kind in PRINCIPLES}
     gaps = [harm for harm in harms if not any(cells.get(harm, {"value": 0})["value"] for cells in named.values())]
     rows = {harm: label(f"{harm} (gap)" if harm in gaps else harm) for harm in harms}
     figure = go.Figure()
-    for place, (policy, cells) in enumerate(rated.items()):
+    for policy, cells in rated.items():
         shown = [harm for harm in harms if harm in cells]
         figure.add_scatter(
             x=[cells[harm]["value"] for harm in shown],
@@ -53,7 +63,7 @@ def draw_harms(harm_gaps_metrics: Metrics) -> go.Figure:
             error_x=bars([cells[harm] for harm in shown]),
             orientation="h",
             mode="markers",
-            marker={"size": 8, "color": colour(policy, place), "symbol": marker(policy)},
+            marker={"size": 8, "color": colour(policy), "symbol": marker(policy)},
             name=label(policy),
             customdata=[told(cells[harm], 2) for harm in shown],
             hovertemplate=f"{label(policy)}, %{{y}}<br>%{{customdata}}<extra></extra>",

@@ -6,11 +6,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from cai_kedro.reporting.figures.style import (
-    POLICY_COLOURS,
     REFERENCE,
     bars,
+    cast,
     colour,
     explained,
+    in_order,
     label,
     marker,
     nothing,
@@ -52,14 +53,14 @@ def draw_frontier(elo_metrics: Metrics) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    for place, policy in enumerate(policies):
+    for policy in policies:
         figure.add_scatter(
             x=[helpful[policy]["value"]],
             y=[harmless[policy]["value"]],
             error_x=bars([helpful[policy]]),
             error_y=bars([harmless[policy]]),
             mode="markers",
-            marker={"size": 12, "color": colour(policy, place), "symbol": marker(policy)},
+            marker={"size": 12, "color": colour(policy), "symbol": marker(policy)},
             name=label(policy),
             hovertemplate=f"<b>{label(policy)}</b><br>harmlessness {told(harmless[policy])}"
             f"<br>helpfulness {told(helpful[policy])}<extra></extra>",
@@ -96,11 +97,6 @@ def draw_ratings(elo_metrics: Metrics, elo_gap_metrics: Metrics) -> go.Figure:
     return explained(figure, RATINGS, RATINGS_PAPER, found)
 
 
-def in_order(policies: list[str]) -> list[str]:
-    """Return policies in the order of the method, unknown ones last."""
-    return sorted(policies, key=lambda name: [*POLICY_COLOURS, name].index(name))
-
-
 def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
     """Return the names that no other beats in one coordinate without losing in the other, by their first one."""
 
@@ -120,7 +116,7 @@ def _found_on_front(
     stands = "stand" if len(front) > 1 else "stands"
     figures = "; ".join(
         f"{policy} {told(harmless[policy], n=False)} and {told(helpful[policy], n=False)}"
-        for policy in ("rl_cai", "hh_rlhf")
+        for policy in (cast().headline, cast().compared_with)
         if policy in policies
     )
     text = f"{listed(front)} {stands} on the frontier, by point estimates."

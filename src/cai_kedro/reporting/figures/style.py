@@ -1,28 +1,31 @@
 """What all figures share: colours that can be told apart on light and dark pages, error bars, explanations."""
 
+import functools
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-#: Colour and marker of the policies; others take what is left of the palette.
-POLICY_COLOURS = {
-    "pretrained": "#868e96",
-    "helpful_rlhf": "#e07b39",
-    "hh_rlhf": "#b5952c",
-    "sl_cai": "#3ba99c",
-    "rl_cai": "#3b7ddd",
-    "rl_cai_cot": "#9a60d3",
+#: Colour and marker of the policies of the paper; others take what is left, in their order.
+PAPER_POLICIES = {
+    "pretrained": ("#868e96", "circle"),
+    "helpful_rlhf": ("#e07b39", "square"),
+    "hh_rlhf": ("#b5952c", "triangle-up"),
+    "sl_cai": ("#3ba99c", "diamond"),
+    "rl_cai": ("#3b7ddd", "star"),
+    "rl_cai_cot": ("#9a60d3", "hexagon"),
 }
-POLICY_MARKERS = {
-    "pretrained": "circle",
-    "helpful_rlhf": "square",
-    "hh_rlhf": "triangle-up",
-    "sl_cai": "diamond",
-    "rl_cai": "star",
-    "rl_cai_cot": "hexagon",
-}
+FURTHER = (
+    ("#d1495b", "cross"),
+    ("#5f8f3e", "x"),
+    ("#00838f", "triangle-down"),
+    ("#8d5a3b", "pentagon"),
+    ("#c2185b", "hourglass"),
+    ("#4b5fb5", "bowtie"),
+)
 PALETTE = ("#3b7ddd", "#e07b39", "#3ba99c", "#9a60d3", "#d1495b", "#b5952c", "#5f8f3e", "#868e96")
 #: Lines of two arms, and of what is only there to compare.
 FIRST, SECOND, REFERENCE = "#3b7ddd", "#e07b39", "#868e96"
@@ -30,14 +33,60 @@ FIRST, SECOND, REFERENCE = "#3b7ddd", "#e07b39", "#868e96"
 HEIGHT = 420
 
 
-def colour(policy: str, place: int = 0) -> str:
-    """Return the colour of a policy, of an unknown one by its place."""
-    return POLICY_COLOURS.get(policy, PALETTE[place % len(PALETTE)])
+@dataclass(frozen=True)
+class Cast:
+    """Who stands in the figures of a run, in order, and of whom the sentences tell."""
+
+    policies: tuple[str, ...]
+    reference: str
+    headline: str
+    compared_with: str | None
+
+
+#: Where nothing says who there is: figures of several runs, and tests.
+PAPER_CAST = Cast(tuple(PAPER_POLICIES), reference="helpful_rlhf", headline="rl_cai", compared_with="hh_rlhf")
+_CAST: ContextVar[Cast] = ContextVar("cast", default=PAPER_CAST)
+
+
+def drawn_with(cast: Cast, draw: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
+    """Return the node function that draws a figure for the policies of a run."""
+
+    @functools.wraps(draw)
+    def drawn(*inputs: Any, **named: Any) -> go.Figure:
+        token = _CAST.set(cast)
+        try:
+            return draw(*inputs, **named)
+        finally:
+            _CAST.reset(token)
+
+    return drawn
+
+
+def cast() -> Cast:
+    """Return who stands in the figure that is being drawn."""
+    return _CAST.get()
+
+
+def in_order(policies: Sequence[str]) -> list[str]:
+    """Return policies in the order of the lineage, unknown ones last."""
+    return sorted(policies, key=lambda name: [*cast().policies, name].index(name))
+
+
+def colour(policy: str) -> str:
+    """Return the colour of a policy."""
+    return _look(policy)[0]
 
 
 def marker(policy: str) -> str:
     """Return the marker of a policy."""
-    return POLICY_MARKERS.get(policy, "circle")
+    return _look(policy)[1]
+
+
+def _look(policy: str) -> tuple[str, str]:
+    """Return colour and marker: the paper's policies keep theirs, those beside them take others by their place."""
+    further = [name for name in cast().policies if name not in PAPER_POLICIES]
+    place = further.index(policy) if policy in further else len(further)
+    return PAPER_POLICIES.get(policy, FURTHER[place % len(FURTHER)])
 
 
 def label(text: str) -> str:
