@@ -18,6 +18,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.weight_files import weights_digest
 from cai_kedro.microworld.shipped import shipped_directory
+from tests.servers import Reply, completion, settings, small_server
 
 HEAD = "prompt_id,policy_a,policy_b,criterion,outcome\n"
 QUESTIONS = {
@@ -108,8 +109,11 @@ def test_a_criterion_that_is_no_axis_is_told_by_line(tmp_path: Path) -> None:
         recorded(tmp_path, HEAD + "p1,rl_cai,sl_cai,harmless,1\n").decide(meetings(), 0)
 
 
+LOCAL = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch_tokens": 4096}
+
+
 def engine_referee(**changed: Any) -> Any:
-    arguments = {"device": "cpu", "dtype": "float32", "max_batch_tokens": 4096, **changed}
+    arguments = {"engine": LOCAL, **changed}
     return RefereeDataset(kind="engine", **arguments).load()
 
 
@@ -123,6 +127,38 @@ def test_the_micro_lm_decides_by_the_question(tmp_path: Path) -> None:
     )
     # the question under "helpfulness" is turned round here, to see that each axis asks its own; equal ones tie
     assert engine_referee(path=str(shipped_directory())).decide(table, 0).tolist() == [0.0, 1.0, 1.0, 0.5]
+
+
+def on_server(base_url: str, **changed: Any) -> dict[str, Any]:
+    return {"kind": "server", **settings(base_url, **changed).model_dump(), "credentials": {"api_key": "sk-secret"}}
+
+
+def test_a_server_decides_by_the_letters_that_it_lists() -> None:
+    def reply(body: dict[str, Any], headers: dict[str, str]) -> Reply:
+        assert headers["authorization"] == "Bearer sk-secret"
+        good_first = body["prompt"].index("[[[good") < body["prompt"].index("[[[bad")
+        likely = {" (A)": -0.2, " (B)": -2.0} if good_first else {" (B)": -0.2, " (A)": -2.0}
+        tokens = [next(iter(likely))]
+        listed = {"tokens": tokens, "token_logprobs": [likely[tokens[0]]], "top_logprobs": [likely], "text_offset": [0]}
+        return 200, {}, completion(tokens[0], logprobs=listed)
+
+    table = pd.concat([meetings(["p0"])] * 2, ignore_index=True)
+    table = table.assign(question="Which is better?", response_a=["good", "bad"], response_b=["bad", "good"])
+    with small_server(reply) as base_url:
+        dataset = RefereeDataset(kind="engine", engine=on_server(base_url, logprobs="next_token"))
+        referee = dataset.load()
+        assert referee.decide(table, 0).tolist() == [1.0, 0.0]
+        assert referee.digest() is None
+    assert "sk-secret" not in f"{dataset} {dataset!r}"
+
+
+def test_a_server_that_cannot_decide_is_refused() -> None:
+    with pytest.raises(DatasetError, match="`logprobs` is none; set echo or next_token") as told:
+        engine_referee(engine=on_server("http://127.0.0.1:9/v1", logprobs="none"))
+    assert "sk-secret" not in str(told.value)
+    with pytest.raises(DatasetError, match="a server has its own model, and models/judge is given too"):
+        engine_referee(engine=on_server("http://127.0.0.1:9/v1"), path="models/judge")
+    assert engine_referee(engine=on_server("http://127.0.0.1:9/v1")).check()
 
 
 def test_a_referee_that_cannot_be_built_is_refused() -> None:

@@ -84,7 +84,9 @@ def _is_model(name: str) -> bool:
 
 def _read_fault(name: str, dataset: AbstractDataset) -> Iterator[str]:
     try:
-        dataset.load()
+        check = getattr(dataset.load(), "check", None)
+        if check and (fault := check()):
+            yield f"the dataset {name!r} cannot be asked: {fault}"
     except Exception as error:  # whatever a dataset raises is for the reader to see, once
         text = _message(error)
         path = getattr(dataset, "_filepath", None)
