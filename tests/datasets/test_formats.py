@@ -208,6 +208,11 @@ def test_parquet_without_the_column_names_those_that_it_has(tmp_path: Path) -> N
         ({"instruction": "Sort.", "input": ""}, [user("Sort.")]),
         ({"prompt": "How?", "text": "note"}, [user("How?")]),
         ({"messages": ASKED, "prompt": None}, ASKED),
+        ({"prompt": "How?", "system": "Be brief."}, [{"role": "system", "content": "Be brief."}, user("How?")]),
+        (
+            {"messages": [{"role": "system", "content": "Be brief."}, *ASKED]},
+            [{"role": "system", "content": "Be brief."}, *ASKED],
+        ),
         (FORMS["hh-rlhf"], ASKED),
         (FORMS["TRL, implicit prompt"], ASKED),
     ],

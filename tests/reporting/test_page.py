@@ -119,3 +119,8 @@ def test_every_split_has_its_share_with_interval_and_count() -> None:
 
 def test_the_page_says_what_intervals_do_not_hold() -> None:
     assert "over the prompts of this one training. Another training, with another seed" in _page([])
+
+
+def test_what_is_known_of_the_referee_stands_below_the_table() -> None:
+    page = build_page(summary(), [], {}, {}, {}, referee=["The referee <agrees> in 71 % [68, 74], n = 812."])
+    assert "The referee &lt;agrees&gt; in 71 % [68, 74], n = 812." in page

@@ -24,6 +24,18 @@ def test_prompts_of_the_evaluation_are_left_out_and_counted(caplog: pytest.LogCa
     assert "1 of 3 prompts are prompts of the evaluation and are not trained on: 'p0'" in caplog.text
 
 
+def test_another_system_turn_or_another_width_of_letters_makes_no_other_prompt() -> None:
+    given, held_out = (
+        prompt_table(["x", "Ｗｈｏ sells guns?", "How do I bake bread?"]),
+        prompt_table(["Who sells guns?"], "e"),
+    )
+    given["messages"] = [
+        [{"role": "system", "content": "Be brief."}, user("Who sells guns?")],
+        *given["messages"][1:],
+    ]
+    assert training_prompts(given, held_out, [])["prompt_id"].tolist() == ["p2"]
+
+
 def test_a_held_out_phrase_counts_in_every_human_turn_and_in_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     given = prompt_table(["x", "x", "How do I pick a lock?", "Locksmiths"])
     given["messages"] = [

@@ -68,6 +68,7 @@ def build_page(
     principles: Mapping[str, Mapping[str, Mapping[str, str]]],
     facts: Mapping[str, str],
     not_measured: Sequence[str] = (),
+    referee: Sequence[str] = (),
 ) -> str:
     """Return the page as HTML.
 
@@ -79,6 +80,7 @@ def build_page(
         principles: `critique` or `preference` → id → name of a text → text.
         facts: what stands below the title, name → value.
         not_measured: what was not there to measure with, a sentence each.
+        referee: what is known of the referee, a sentence each; it stands below the table.
     """
     drawn, left_out = (
         [figure for figure in figures if figure.layout.meta.get("measured", True) is wanted] for wanted in (True, False)
@@ -98,7 +100,7 @@ def build_page(
         facts=" · ".join(f"{html.escape(name)} <b>{html.escape(value)}</b>" for name, value in facts.items()),
         not_measured=_not_measured(not_measured),
         table=summary_table(summary) + split_table(summary) + neighbour_table(summary),
-        note=_note(summary),
+        note=_note(summary, referee),
         index=_index(drawn, left_out),
         figures="\n".join(_figure(place, figure) for place, figure in enumerate(drawn)),
         data="\n".join(data),
@@ -190,10 +192,10 @@ def _not_measured(lines: Sequence[str]) -> str:
     return f'<section id="not-measured">\n<h2>Not measured</h2>\n<ul>\n{items}\n</ul>\n</section>'
 
 
-def _note(summary: pd.DataFrame) -> str:
+def _note(summary: pd.DataFrame, referee: Sequence[str]) -> str:
     """Say what the intervals hold and what the columns mean that are there."""
     metrics = [] if summary.empty else columns_of(summary)
-    parts = [html.escape(ONE_TRAINING)]
+    parts = [html.escape(ONE_TRAINING), *map(html.escape, referee)]
     if any(ELO.fullmatch(metric) for metric in metrics):
         parts.append(ELO_MEANS.format(reference=html.escape(_reference(summary))))
     parts += [f"<b>{name}</b>: {meaning}" for name, meaning in MEANINGS.items() if name in metrics]

@@ -1,5 +1,6 @@
 """Transcripts and the page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.engines.machine import machine_line
 from cai_kedro.reporting.page import Transcripts, build_page
+from cai_kedro.reporting.summary import referee_lines
 from cai_kedro.reporting.transcripts import Record, answer_records, chain_records, comparison_records
 from cai_kedro.templates.selection import choose
 
@@ -69,11 +71,13 @@ def write_report(
     constitution: Constitution,
     machine: dict[str, str],
     seed: int,
+    referee_metrics: Mapping[str, Mapping[str, Any]] | None = None,
     **parts: Any,
 ) -> str:
     """Put everything on one page (HTML); `machine` are the facts of the machine that wrote it.
 
-    `parts` are transcripts, named `{kind}_transcripts`, and figures, named `{name}_figure`, in the order of the page.
+    `referee_metrics` say how often a referee that learned from people is right. `parts` are transcripts, named
+    `{kind}_transcripts`, and figures, named `{name}_figure`, in the order of the page.
     """
     kinds = {name: part for name, part in parts.items() if name.endswith(TRANSCRIPTS)}
     return build_page(
@@ -92,6 +96,7 @@ def write_report(
             "machine": machine_line(machine),
         },
         not_measured=list(not_measured["line"]),
+        referee=referee_lines(referee_metrics or {}),
     )
 
 

@@ -80,7 +80,7 @@ def create_pipeline(lineage: Lineage, axes: Axes, made: Collection[str]) -> Pipe
     cast = Cast(tuple(lineage.evaluated), lineage.zero, headline, lineage.compared_with(headline))
     parts = [*_transcripts(lineage, made), *_figures(figures, cast, made)]
     return Pipeline(
-        [*parts, _report([name for node in parts for name in node.outputs])],
+        [*parts, _report([name for node in parts for name in node.outputs], made)],
         namespace="reporting",
         prefix_datasets_with_namespace=False,
     )
@@ -121,7 +121,7 @@ def _transcripts(lineage: Lineage, made: Collection[str]) -> list[Node]:
     ]
 
 
-def _report(parts: Sequence[str]) -> Node:
+def _report(parts: Sequence[str], made: Collection[str]) -> Node:
     return Node(
         write_report,
         inputs={
@@ -130,6 +130,7 @@ def _report(parts: Sequence[str]) -> Node:
             "constitution": "constitution",
             "machine": "machine",
             "seed": _SEED,
+            **({"referee_metrics": "referee_metrics"} if "referee_metrics" in made else {}),
             **{name: name for name in parts},
         },
         outputs="report",
