@@ -153,7 +153,7 @@ def test_a_file_that_is_mostly_something_else_is_refused(tmp_path: Path) -> None
         ({"columns": {"chosen": "better"}}, r"no row has the column 'better', .* gives for 'chosen'; expected one of"),
         ({"columns": {"better": "chosen"}}, "from our names to those of the source, and 'better' is none of ours"),
         ({"colums": {}}, r"the source of the rows: colums is unknown"),
-        ({"objective": "fun"}, "line 1 has the objective 'fun'; expected harmlessness or helpfulness, or a name that"),
+        ({"objective": "great fun"}, "line 1 has the objective 'great fun'; expected the name of an axis"),
         ({"hub": {"repo": "a/b"}}, "expected either `filepath` or `hub`|needs `revision`, 40 hexadecimal digits"),
     ],
 )
