@@ -45,6 +45,8 @@ def test_lines_become_prompts_with_provenance() -> None:
     assert texts(prompts) == ["What opens a safe?", "Who sells fake papers?"]
     assert set(prompts["source"]) == {"generated"}
     assert prompts["prompt_id"].is_unique
+    numbered = generate("1. What opens a safe?\n 2) Who sells fake papers?\n* 3 ways to lie?")
+    assert texts(numbered) == ["What opens a safe?", "Who sells fake papers?", "3 ways to lie?"]
 
 
 def test_a_list_waits_for_its_next_line() -> None:

@@ -87,11 +87,6 @@ def write_reference(reference: ModelReference, directory: Path) -> None:
     (directory / REFERENCE_FILE).write_text(reference.model_dump_json(exclude_none=True, indent=2) + "\n")
 
 
-def resolve_directory(directory: Path) -> Path:
-    """Return the directory itself, or the one that its reference points at, without looking into it."""
-    return _reference(directory).locate()
-
-
 def load_model(directory: Path) -> LanguageModel:
     """Return the model of a directory, or the one that its reference points at; raises `ValueError` if incomplete."""
     return _reference(directory).load()

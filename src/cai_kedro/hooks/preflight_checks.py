@@ -109,11 +109,10 @@ def _message(error: BaseException) -> str:
 
 
 def _model_fault(name: str, dataset: AbstractVersionedDataset) -> Iterator[str]:
-    from cai_kedro.engines.model_files import check_model_directory  # noqa: PLC0415 - transformers
-    from cai_kedro.engines.model_reference import resolve_directory  # noqa: PLC0415 - transformers
+    from cai_kedro.engines.model_reference import reference_to  # noqa: PLC0415 - transformers
 
     try:
-        check_model_directory(resolve_directory(Path(dataset._get_load_path())))
+        reference_to(Path(dataset._get_load_path())).directory()
     except (ValueError, OSError, DatasetError) as error:
         yield f"the model {artifact(name)!r} cannot be read: {error}"
 
