@@ -105,7 +105,8 @@ def measure_critiques(named: Sequence[bool], named_another: Sequence[bool]) -> d
 def judge_comparisons(figures: Mapping[str, Estimate], bars: Bars, both_orders: bool) -> Verdict:
     """Say whether a model may compare: by its accuracy, and by its order bias where one order alone is asked."""
     accuracy, contradictions = figures["accuracy"], figures["contradictions"]
-    faults, notes = [], []
+    faults: list[str] = []
+    notes: list[str] = []
     if accuracy["value"] < bars.min_accuracy:
         faults.append(
             f"it chooses the better answer in {told(accuracy)} of clear pairs; the bar is {bars.min_accuracy}, and a "
