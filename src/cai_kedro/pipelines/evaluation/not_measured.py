@@ -8,6 +8,7 @@ import pandas as pd
 from cai_kedro.core.axes import Axes
 from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.metrics.role_check import told
 
 COLUMNS = ["missing", "line"]
 
@@ -41,6 +42,13 @@ _EMPTY = {
         f"is a model, {_JUDGING}",
     ),
 }
+
+
+#: Roles that are checked, their main figure, and what is in doubt where they are below the bar.
+_CHECKED = (
+    ("labeller", "accuracy", "whether the AI labels are more than noise"),
+    ("critic", "naming", "whether critiques are about what they criticise"),
+)
 
 
 def missing_of(lineage: Lineage, exam: Exam) -> dict[str, str]:
@@ -82,12 +90,14 @@ def tell_not_measured_of(missing: Mapping[str, str]) -> Callable[..., pd.DataFra
     def tell_not_measured(axes: Axes, **made: Any) -> pd.DataFrame:
         """List what is not measured (→ `missing, line`): what the graph left out, and what came out empty.
 
-        `made` are metrics by the last word of their dataset's name, and `policy_judgements` if there is a judge.
+        `made` are metrics by the last part of their dataset's name, those of the checked roles too, and
+        `policy_judgements` if there is a judge.
         """
         lines = dict(missing)
         for name, (what, line) in _EMPTY.items():
             if name in made and not made[name]:
                 lines[what] = line
+        lines |= _of_checks(made)
         if "policy_judgements" in made:
             lines |= _of_judge(made["policy_judgements"], list(axes.measured))
         if "elo_metrics" in made:
@@ -95,6 +105,19 @@ def tell_not_measured_of(missing: Mapping[str, str]) -> Callable[..., pd.DataFra
         return pd.DataFrame(list(lines.items()), columns=COLUMNS)
 
     return tell_not_measured
+
+
+def _of_checks(made: Mapping[str, Any]) -> dict[str, str]:
+    """Tell whose work is not to be trusted: below the bar of the check, and at work because the user insists."""
+    lines = {}
+    for role, main, work in _CHECKED:
+        figures = made.get(f"{role}_check_metrics", {})
+        if figures and not figures[f"check.{role}.passed"]["value"]:
+            lines[f"check.{role}"] = (
+                f"{work}: the {role} is below the bar of check_labeller, with {told(figures[f'check.{role}.{main}'])}, "
+                f"and works because check_labeller.insist is true; {_JUDGING}"
+            )
+    return lines
 
 
 def _of_judge(judgements: pd.DataFrame, axes: Sequence[str]) -> dict[str, str]:

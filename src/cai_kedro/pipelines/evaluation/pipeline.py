@@ -56,7 +56,7 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
     parts += _absolute_harmfulness(lineage, exam, made_before)
     made = {name for node in parts for name in node.outputs}
     return Pipeline(
-        [*parts, _summary(made), _not_measured(made, missing_of(lineage, exam))],
+        [*parts, _summary(made), _not_measured({*made, *made_before}, missing_of(lineage, exam))],
         namespace="evaluation",
         prefix_datasets_with_namespace=False,
     )
@@ -196,6 +196,8 @@ def _not_measured(made: set[str], missing: dict[str, str]) -> Node:
             "evaluation.harm_gaps_metrics",
             "evaluation.snapshot_elo_metrics",
             "evaluation.absolute_harmfulness_metrics",
+            "critic_check_metrics",
+            "labeller_check_metrics",
         )
         if name in made
     }
