@@ -115,6 +115,18 @@ def test_the_end_shows_table_time_memory_and_command() -> None:
     assert not any("report" in line for line in lines[5:]), "a run without a report names none"
 
 
+def test_the_end_says_what_is_not_measured() -> None:
+    lines: list[str] = []
+    hook = EndSummary(echo=lines.append)
+    hook.before_pipeline_run()
+    hook.after_dataset_saved("not_measured", pd.DataFrame({"missing": ["judge"], "line": ["no judge: give one"]}))
+    hook.after_pipeline_run(DataCatalog({}))
+    assert lines[0] == "not measured: no judge: give one"
+    hook.before_pipeline_run()
+    hook.after_pipeline_run(DataCatalog({}))
+    assert sum("not measured" in line for line in lines) == 1, "the next run begins anew"
+
+
 def test_durations_and_the_address_of_a_server() -> None:
     assert [duration(45.4), duration(60.0), duration(3725)] == ["45 s", "1 min 00 s", "62 min 05 s"]
     conf = {"server": {"mlflow_tracking_uri": "http://127.0.0.1:5000"}, "ui": {"host": "127.0.0.1"}}

@@ -105,6 +105,20 @@ def runs(
     return SimpleNamespace(client=client, parent=found["data_generation+sl_cai"], found=found)
 
 
+def test_what_is_not_measured_is_a_tag_and_a_table(
+    tracking: Tracking, run_with: Run, experiment: Experiment, tmp_path: Path
+) -> None:
+    table = pd.DataFrame({"missing": ["judge"], "line": ["no judge: give one"]})
+    node = Node(lambda seed: table, inputs="params:seed", outputs="not_measured", name="tell")
+    catalog = DataCatalog({"params:seed": MemoryDataset(0), "not_measured": MemoryDataset()})
+    run_with([tracking], Pipeline([node]), catalog, pipeline_names=["evaluation"])
+    client, experiment_id, _ = experiment
+    (run,) = client.search_runs([experiment_id])
+    assert run.data.tags["not_measured.judge"] == "no judge: give one"
+    path = client.download_artifacts(run.info.run_id, "tables/not_measured.csv", str(tmp_path))
+    assert Path(path).read_text().splitlines() == ["missing,line", "judge,no judge: give one"]
+
+
 def test_the_run_is_named_after_its_pipelines_and_finished(runs: Any) -> None:
     assert set(runs.found) == {"data_generation+sl_cai", "rl_cai.policy"}
     assert runs.parent.info.status == "FINISHED"

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from cai_kedro.reporting.figures.style import explained
+from cai_kedro.reporting.figures.style import explained, nothing
 from cai_kedro.reporting.page import (
     BLOCK,
     Transcripts,
@@ -115,6 +115,25 @@ def test_every_split_has_its_share_with_interval_and_count() -> None:
         "objects, combination n = 200 20 % [10, 30] 70 % [60, 80] "
         "objects, object n = 100 20 % [10, 30] 70 % [60, 80]"
     )
+
+
+def test_what_was_not_measured_stands_at_the_top_and_undrawn_figures_are_named() -> None:
+    drawn = explained(go.Figure(go.Scatter(x=[1], y=[2])), "F2 · Drawn", "p", "f")
+    page = build_page(
+        summary(), [nothing("F9 · Absent", "p", "no <labels>."), drawn], {}, {}, {}, ["no judge: give one", "<b>"]
+    )
+    body = page[page.index("<body>") : page.index('type="application/json"')]
+    assert body.index("Not measured") < body.index("What each policy became")
+    assert "<li>no judge: give one</li>\n<li>&lt;b&gt;</li>" in body
+    assert '<a href="#drawn-0">F2 · Drawn</a><br>Not drawn: F9 · Absent: no &lt;labels&gt;.' in body
+    assert body.count("<figure") == 1
+    assert "Not measured" not in _page([]).split("<main>")[1].split("<h2>Figures</h2>")[0]
+
+
+def test_without_policies_in_the_table_the_page_says_so() -> None:
+    page = build_page(summary()[:0], [], {}, {}, {})
+    assert "<p>No policy was rated or judged in this run.</p>" in page
+    assert "191 points" not in page
 
 
 def test_the_page_says_what_intervals_do_not_hold() -> None:
