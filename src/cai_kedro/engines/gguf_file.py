@@ -83,7 +83,7 @@ def _read(path: Path, layout: LayoutChoice) -> LanguageModel:
     place: dict[str, Any] = {"gguf_file": path.name, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **place)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path.parent, dtype="float32", output_loading_info=True, **place
         )
     except Exception as error:  # gguf and transformers raise what they like
@@ -91,6 +91,7 @@ def _read(path: Path, layout: LayoutChoice) -> LanguageModel:
             f"{path} cannot be read ({first_line(error)}); transformers knows Llama, Qwen, Gemma and some other "
             f"families in GGUF: give the model as a directory"
         ) from error
+    model, report = loaded
     check_report(path, report)
     # the values are plain float32 by now; with these entries the model would neither be saved nor trained
     model.hf_quantizer = None
