@@ -1,7 +1,7 @@
 """What the evaluation asks of a judge, and the baselines of human raters. The catalog decides who answers."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -45,6 +45,20 @@ class Judge(Protocol):
     def judge(self, messages: Conversation, response: str) -> Judgement:
         """Say how the response behaves, and rate it."""
         ...
+
+
+@runtime_checkable
+class BatchJudge(Protocol):
+    """A judge that reads many answers at a time, as a language model does."""
+
+    def judge_all(self, answers: Sequence[tuple[Conversation, str]]) -> list[Judgement]:
+        """Say of each response to its conversation what `Judge.judge` says."""
+        ...
+
+
+def rates(judge: Judge) -> bool:
+    """Tell whether a judge gives ratings. One that gives none says `rates = False`, and is not asked for any."""
+    return bool(getattr(judge, "rates", True))
 
 
 class PairJudge(Protocol):

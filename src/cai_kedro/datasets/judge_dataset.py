@@ -8,7 +8,12 @@ from cai_kedro.datasets.plugin import PluginDataset
 class JudgeDataset(PluginDataset):
     """Builds what has the methods of `core.judging.Judge`.
 
-    `microworld` is the oracle, which knows the truth: it enters a run through here and nowhere else.
+    `microworld` is the oracle, which knows the truth: it enters a run through here and nowhere else. `rules` and
+    `engine`, a language model that nothing here is trained on, name the behaviour of English answers.
     """
 
-    KINDS: Mapping[str, str] = {"microworld": "cai_kedro.microworld.oracle.MicroWorldJudge"}
+    KINDS: Mapping[str, str] = {
+        "microworld": "cai_kedro.microworld.oracle.MicroWorldJudge",
+        "rules": "cai_kedro.metrics.behaviour_rules.RulesJudge",
+        "engine": "cai_kedro.datasets.engine_judge.EngineJudge",
+    }

@@ -1,9 +1,11 @@
 """What the judge says of answers: their behaviour, and a rating on each axis that the prompt counts on."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge, Judgement
+from cai_kedro.core.conversation import Conversation, as_messages
+from cai_kedro.core.judging import BatchJudge, Judge, Judgement
 from cai_kedro.pipelines.evaluation.exam import with_axes
 
 
@@ -19,12 +21,13 @@ def judged(table: pd.DataFrame, judge: Judge) -> pd.DataFrame:
 
     `rating` is null on an axis that the judge does not rate, `behaviour` where it names none.
     """
-    known: dict[tuple, Judgement] = {}
-    for row in table.itertuples():
-        key = (row.policy, row.prompt_id, row.sample)
-        if key not in known:
-            known[key] = judge.judge(as_messages(row.messages), str(row.response))
-    verdicts = [known[key] for key in zip(table["policy"], table["prompt_id"], table["sample"], strict=True)]
+    keys = list(zip(table["policy"], table["prompt_id"], table["sample"], strict=True))
+    answers = {
+        key: (as_messages(messages), str(response))
+        for key, messages, response in zip(keys, table["messages"], table["response"], strict=True)
+    }
+    known = dict(zip(answers, _verdicts(list(answers.values()), judge), strict=True))
+    verdicts = [known[key] for key in keys]
     ratings = [verdict.rating(axis) for verdict, axis in zip(verdicts, table["axis"], strict=True)]
     return pd.DataFrame(
         {
@@ -35,3 +38,10 @@ def judged(table: pd.DataFrame, judge: Judge) -> pd.DataFrame:
             "rating": pd.Series(ratings, dtype=float),
         }
     )
+
+
+def _verdicts(answers: Sequence[tuple[Conversation, str]], judge: Judge) -> list[Judgement]:
+    """Ask about many answers, at once where the judge can."""
+    if isinstance(judge, BatchJudge):
+        return judge.judge_all(answers)
+    return [judge.judge(messages, response) for messages, response in answers]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cai_kedro.core.conversation import as_messages
-from cai_kedro.core.judging import Judge
+from cai_kedro.core.judging import Judge, rates
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
@@ -159,7 +159,7 @@ def _decided(comparisons: pd.DataFrame, gaps: np.ndarray, params: EvaluationPara
 
 def _rating_gaps(comparisons: pd.DataFrame, judge: Judge | None) -> np.ndarray:
     """Return the judge's rating of A minus that of B on the axis of the row: (n,); NaN where it rates none."""
-    if judge is None:
+    if judge is None or not rates(judge):
         return np.full(len(comparisons), np.nan)
     gaps = []
     for row in comparisons.itertuples():

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cai_kedro.core.axes import Axes, TrainingPrompts
 from cai_kedro.core.conversation import Conversation, as_messages
-from cai_kedro.core.judging import RATING_SCALE, Judge
+from cai_kedro.core.judging import RATING_SCALE, Judge, rates
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, mean
 from cai_kedro.metrics.over_optimisation import signals_of
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
@@ -60,7 +60,7 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
 
 def _ratings(replies: pd.DataFrame, messages: Mapping[str, Conversation], judge: Judge | None) -> list[float]:
     """Return the judge's rating of each reply on its axis; NaN where nobody rates."""
-    if judge is None:
+    if judge is None or not rates(judge):
         return [np.nan] * len(replies)
     return [
         judge.judge(messages[row.prompt_id], str(row.response) or NO_ANSWER).rating(str(row.axis))
