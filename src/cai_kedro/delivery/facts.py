@@ -18,9 +18,10 @@ from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.machine import machine_line
 from cai_kedro.engines.model_reference import REFERENCE_FILE, ModelReference
-from cai_kedro.reporting.summary import render_summary
+from cai_kedro.reporting.summary import referee_lines, render_summary
 
-SUMMARY, CONSTITUTION, MACHINE = "policy_summary", "constitution", "machine"
+SUMMARY, REFEREE, NOT_MEASURED = "policy_summary", "referee_metrics", "not_measured"
+CONSTITUTION, MACHINE = "constitution", "machine"
 
 
 def card_facts(  # noqa: PLR0913 - everything that a card is about
@@ -102,18 +103,27 @@ def _base(lineage: Lineage, catalog: CatalogProtocol, parameters: Mapping[str, A
 
 
 def _end_table(catalog: CatalogProtocol, version: str) -> tuple[str, str]:
-    """Return the table of a run's end, and else why there is none."""
-    again = "`kedro run --pipelines=evaluation,reporting` measures it"
+    """Return what a run's end shows of the policies, and else why there is nothing."""
+    again = "`kedro run --pipelines=evaluation,reporting` measures it; then export again."
     if SUMMARY not in catalog or not catalog.exists(SUMMARY):
-        return "", f"Not measured: the run was not evaluated. {again}; then export again."
-    dataset = catalog[SUMMARY]
-    measured = dataset.resolve_load_version() if isinstance(dataset, AbstractVersionedDataset) else None
-    if measured and version and str(measured) < version:  # versions are times, so they are in order
-        return (
-            "",
-            f"Not measured: the last evaluation ({measured}) is older than this model. {again}; then export again.",
-        )
-    return render_summary(catalog.load(SUMMARY)), ""
+        return "", f"Not measured: the run was not evaluated. {again}"
+    if _is_older(catalog, SUMMARY, version):
+        return "", f"Not measured: the last evaluation is older than this model. {again}"
+    parts = [render_summary(catalog.load(SUMMARY))]
+    for name, lines in (
+        (REFEREE, referee_lines),
+        (NOT_MEASURED, lambda table: [f"not measured: {line}" for line in table["line"]]),
+    ):
+        if name in catalog and catalog.exists(name) and not _is_older(catalog, name, version):
+            parts.append("\n".join(lines(catalog.load(name))))
+    return "\n\n".join(part for part in parts if part), ""
+
+
+def _is_older(catalog: CatalogProtocol, name: str, version: str) -> bool:
+    """Tell whether a table was made before a model; versions are times, so they are in order."""
+    dataset = catalog[name]
+    own = dataset.resolve_load_version() if isinstance(dataset, AbstractVersionedDataset) else None
+    return bool(own and version) and str(own) < version
 
 
 def _files(graph: Pipeline, catalog: CatalogProtocol, project: Path) -> Iterator[InputFile]:
