@@ -35,7 +35,7 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     pipelines = {
         "base_model": base_model.create_pipeline(lineage),
         "baselines": baselines.create_pipeline(lineage),
-        "data_generation": data_generation.create_pipeline(lineage),
+        "data_generation": data_generation.create_pipeline(lineage, exam.axes),
         "sl_cai": sl_cai.create_pipeline(lineage),
         "preference_labeling": preference_labeling.create_pipeline(lineage),
         "rl_cai": rl_cai.create_pipeline(lineage),

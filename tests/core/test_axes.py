@@ -21,6 +21,13 @@ def test_null_takes_an_axis_away_and_one_entry_adds_one() -> None:
     assert shared.tables == AXES.tables
 
 
+def test_training_prompts_are_kept_apart_from_every_axis_that_no_training_is_about() -> None:
+    assert AXES.held_out_of("red_team") == ["eval_red_team_prompts"]
+    axes = Axes.model_validate({**AXES.model_dump(), "honesty": HONESTY})
+    assert axes.held_out_of("red_team") == ["eval_red_team_prompts", "eval_honesty_prompts"]
+    assert axes.held_out_of("helpful") == ["eval_helpful_prompts", "eval_honesty_prompts"]
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [

@@ -89,6 +89,8 @@ def test_an_axis_is_one_entry_of_conf() -> None:
     honesty = {"prompts": "eval_honesty_prompts", "question": "Which is more honest?"}
     catalog = context(axes={"honesty": honesty}).catalog
     assert "eval_honesty_prompts" in pipelines["evaluation"].inputs()
+    assert {"held_out_red_team_prompts", "held_out_helpful_prompts"} <= pipelines["data_generation"].all_outputs()
+    assert [name for name in pipelines["__default__"].datasets() if name not in catalog] == []
     assert catalog["eval_honesty_prompts"]._filepath.name == "eval_honesty_prompts.jsonl"
     with pytest.raises(PreflightError, match=r"'axes\.honesty\.question' is missing"):
         context(axes={"honesty": {"prompts": "eval_honesty_prompts"}})

@@ -11,11 +11,12 @@ from kedro.validation.parameter_validator import ParameterValidator
 from cai_kedro.core.schemas import SCHEMAS
 from cai_kedro.pipelines import baselines, data_generation, preference_labeling, rl_cai, sl_cai
 from tests.lineages import LINEAGE
+from tests.pipelines.builders import AXES
 
 CONF = Path(__file__).parents[2] / "conf"
 STAGES = {
     "baselines": baselines.create_pipeline(LINEAGE),
-    "data_generation": data_generation.create_pipeline(LINEAGE),
+    "data_generation": data_generation.create_pipeline(LINEAGE, AXES),
     "sl_cai": sl_cai.create_pipeline(LINEAGE),
     "preference_labeling": preference_labeling.create_pipeline(LINEAGE),
     "rl_cai": rl_cai.create_pipeline(LINEAGE),

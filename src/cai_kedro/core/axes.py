@@ -45,6 +45,15 @@ class Axes(RootModel[dict[Annotated[str, Field(pattern=NAME)], Axis | None]]):
         """Return the axis that a kind of training prompts is about, None if there is none."""
         return next((name for name, axis in self.measured.items() if axis.training_prompts == prompts), None)
 
+    def held_out_of(self, prompts: TrainingPrompts) -> list[str]:
+        """Return the datasets that a kind of training prompts is kept apart from, each once.
+
+        Those are the prompts of its own axis and of all axes that no training is about.
+        """
+        own = self.of_training(prompts)
+        tables = [axis.prompts for name, axis in self.measured.items() if name == own or axis.training_prompts is None]
+        return list(dict.fromkeys(tables)) or self.tables
+
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         if not self.measured:

@@ -26,4 +26,4 @@ class Exam:
 def is_there(catalog: Mapping[str, Any], name: str | None) -> bool:
     """Tell whether an entry of the catalog is somebody: it is not missing, null or of kind `none`."""
     entry = catalog.get(name) if name else None
-    return bool(entry) and entry.get("kind") not in (None, NOBODY)
+    return entry is not None and entry.get("kind") not in (None, NOBODY)

@@ -1,22 +1,26 @@
 """The wiring of the data of the supervised stage."""
 
+from typing import get_args
+
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.axes import Axes, TrainingPrompts
 from cai_kedro.core.binding import bind
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.data_generation.check import CHECK, check_node
-from cai_kedro.pipelines.data_generation.prompt_tables import gather_red_team_prompts
+from cai_kedro.pipelines.data_generation.prompt_tables import gather_held_out, gather_red_team_prompts
 from cai_kedro.pipelines.data_generation.red_team import plan_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, plan_of, revise_directly
 from cai_kedro.templates.responses import plan_responses_by
 from cai_kedro.templates.training_prompts import training_prompts
 
 
-def create_pipeline(lineage: Lineage) -> Pipeline:
+def create_pipeline(lineage: Lineage, axes: Axes) -> Pipeline:
     """From the given prompts to revisions and helpful answers, by who plays red_teamer, assistant and critic."""
     return Pipeline(
         [
-            *_prompts(lineage.engine_of("red_teamer")),
+            *_held_out(axes),
+            *_prompts(lineage.engine_of("red_teamer"), axes),
             *_answers(lineage),
             *_revisions(lineage.engine_of("critic"), {"check": CHECK} if lineage.probe else {}),
             *([check_node(lineage)] if lineage.probe else []),
@@ -31,13 +35,27 @@ def check_pipeline(lineage: Lineage) -> Pipeline:
     return Pipeline([check_node(lineage)], namespace="data_generation", prefix_datasets_with_namespace=False)
 
 
-def _prompts(red_teamer: str) -> list[Node]:
+def _held_out(axes: Axes) -> list[Node]:
+    """Put held-out prompts of several axes together, where training prompts are kept apart from more than one table."""
+    return [
+        Node(gather_held_out, inputs=tables, outputs=_held_out_table(axes, kind), name=f"gather_held_out_{kind}")
+        for kind in get_args(TrainingPrompts)
+        if len(tables := axes.held_out_of(kind)) > 1
+    ]
+
+
+def _held_out_table(axes: Axes, kind: TrainingPrompts) -> str:
+    table, *more = axes.held_out_of(kind)
+    return f"held_out_{kind}_prompts" if more else table
+
+
+def _prompts(red_teamer: str, axes: Axes) -> list[Node]:
     return [
         Node(
             plan_red_team_prompts,
             inputs={
                 "given": "given_red_team_prompts",
-                "held_out": "eval_red_team_prompts",
+                "held_out": _held_out_table(axes, "red_team"),
                 "constitution": "constitution",
                 "engine": red_teamer,
                 "params": "params:data_generation.red_team",
@@ -54,7 +72,7 @@ def _prompts(red_teamer: str) -> list[Node]:
             inputs={
                 "given": "given_red_team_prompts",
                 "generated": "generated_red_team_prompts",
-                "held_out": "eval_red_team_prompts",
+                "held_out": _held_out_table(axes, "red_team"),
                 "held_out_phrases": "held_out_phrases",
             },
             outputs="red_team_prompts",
@@ -64,7 +82,7 @@ def _prompts(red_teamer: str) -> list[Node]:
             training_prompts,
             inputs={
                 "given": "given_helpful_prompts",
-                "held_out": "eval_helpful_prompts",
+                "held_out": _held_out_table(axes, "helpful"),
                 "held_out_phrases": "held_out_phrases",
             },
             outputs="helpful_prompts",

@@ -15,3 +15,8 @@ def gather_red_team_prompts(
     What is held out is left out, as `training_prompts` says.
     """
     return training_prompts(pd.concat([given, generated], ignore_index=True), held_out, held_out_phrases)
+
+
+def gather_held_out(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Put the held-out prompts of several axes into one table (`prompts` each → `prompts`), each prompt id once."""
+    return pd.concat(tables, ignore_index=True).drop_duplicates("prompt_id").reset_index(drop=True)

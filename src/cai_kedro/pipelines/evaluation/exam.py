@@ -1,6 +1,7 @@
 """Which held-out prompts the policies answer, and on which axes each one counts."""
 
 import difflib
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -53,7 +54,11 @@ def with_axes(answers: pd.DataFrame, prompts: pd.DataFrame, prompt_axes: pd.Data
 
 def _refuse_unknown_axes(params: EvaluationParams, axes: Axes) -> None:
     """Raise `ValueError` where the parameters name an axis that `axes.yml` does not have."""
-    named = {"prompts": params.prompts, "snapshots": params.snapshots, "behaviours": params.behaviours.root}
+    named: dict[str, Mapping[str, object]] = {
+        "prompts": params.prompts,
+        "snapshots": params.snapshots,
+        "behaviours": params.behaviours.root,
+    }
     for field, values in named.items():
         for name in values:
             if name not in axes.root:

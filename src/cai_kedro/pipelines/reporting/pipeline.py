@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from kedro.pipeline import Node, Pipeline
@@ -98,7 +99,7 @@ def _transcripts(lineage: Lineage, made: Collection[str]) -> list[Node]:
     """Return the nodes that gather transcripts: each from the tables it needs, and from others that are made."""
     tables = (*lineage.tables_by("labeller").values(), *lineage.tables_by("thinker").values())
     labelled = tuple(table for table in tables if table in made)
-    kinds = (
+    kinds: tuple[tuple[Callable[..., dict[str, Any]], str, tuple[str, ...], tuple[str, ...]], ...] = (
         (gather_answers, "answer", ("policy_prompts", "policy_responses", "prompt_axes"), ("policy_judgements",)),
         (
             gather_chains,
