@@ -55,6 +55,6 @@ def test_a_model_goes_from_nothing_to_the_report(tmp_path: Path, family: str) ->
     done = kedro_run(project, "--env=hub", f"--params={','.join(['model=models/mine', *_flat(SMALL)])}")
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     report = (project / "data" / "hub" / "08_reporting" / "report.html").read_text(encoding="utf-8")
-    for told in ("no judge", "no referee"):
+    for told in ("no referee", "no people"):
         assert told in done.stdout, "the end of a run says what was not measured"
         assert told in report
