@@ -60,13 +60,17 @@ def test_the_directory_answers(exported: Path) -> None:
     assert len(said["generated_text"].split()) > 2
 
 
-def test_mlflow_has_the_directory_under_an_alias_and_the_run_that_made_it(project: Path, exported: Path) -> None:
+def test_mlflow_has_the_directory_under_an_alias_and_the_run_that_made_it(
+    project: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = f"sqlite:///{project}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
     version = client.get_model_version_by_alias("cai_kedro-rl_cai", "smoke")
     run = client.get_run(version.run_id)
     assert run.data.tags["saved.rl_cai.policy.model"] == version_of(project, "rl_cai.policy") == version.tags["version"]
-    copy = Path(artifacts.download_artifacts("models:/cai_kedro-rl_cai@smoke", tracking_uri=uri))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    copy = Path(artifacts.download_artifacts("models:/cai_kedro-rl_cai@smoke"))
+    assert copy.is_relative_to(project), "a project that was copied keeps its files to itself"
     assert {file.name for file in copy.iterdir()} == {file.name for file in exported.iterdir()}
     assert (copy / "model.safetensors").read_bytes() == (exported / "model.safetensors").read_bytes()
 

@@ -1,6 +1,7 @@
 """The place where MLflow keeps runs: found, checked before anything is run, and made by one process at a time."""
 
 import fcntl
+import logging
 import os
 import socket
 import sqlite3
@@ -13,6 +14,8 @@ from urllib.request import url2pathname
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+logger = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 #: Seconds until a database or a server that does not answer is told as a fault.
@@ -136,6 +139,23 @@ def _tables_fault(connection: sqlite3.Connection, what: str) -> str | None:
             part = f"the column {missing[0]!r} of its table {name!r}" if columns else f"its table {name!r}"
             return f"{what} is not whole, {part} is missing; {_ADVICE}"
     return None
+
+
+def experiment_of(settings: Any, project: Path) -> tuple["MlflowClient", str]:
+    """Return a client and the id of the project's experiment, made if need be; its files lie in the project.
+
+    `settings` are those of mlflow.yml. Raises `MlflowException` where the store cannot be opened.
+    """
+    uri, experiment = settings.server.mlflow_tracking_uri, settings.tracking.experiment
+    given = experiment.create_experiment_kwargs.artifact_location
+    artifacts = project / given if given and "://" not in given else given
+    client, experiment_id = open_experiment(uri, experiment.name, artifacts)
+    if isinstance(artifacts, Path) and (elsewhere := move_artifacts(uri, experiment_id, artifacts, project)):
+        logger.warning(
+            "the experiment %r kept its files in %s; from now on runs keep theirs in %s",
+            experiment.name, elsewhere, artifacts,
+        )  # fmt: skip
+    return client, experiment_id
 
 
 def open_experiment(uri: str, name: str, artifacts: Path | str | None) -> tuple["MlflowClient", str]:

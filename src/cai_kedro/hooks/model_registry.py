@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cai_kedro.hooks.mlflow_store import database_path, open_experiment, store_fault
+from cai_kedro.hooks.mlflow_store import database_path, experiment_of, store_fault
 
 logger = logging.getLogger(__name__)
 
@@ -58,21 +58,19 @@ def register(
 ) -> str:
     """Log a model directory as it is, register it as `<experiment>-<policy>` under an alias; return its address.
 
-    `mlflow.artifacts.download_artifacts(address)` gives the directory back. (MLflow 3.17's own flavour for transformers
-    cannot take a directory with transformers 5, and a pipeline it would take apart.) Raises what MLflow raises.
+    `mlflow.artifacts.download_artifacts(address)` gives the directory back, once the tracking URI is set. The flavour
+    of MLflow 3.17 for transformers cannot take a directory with transformers 5, and takes a pipeline apart. Raises what
+    MLflow raises.
     """
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-    uri, experiment = settings.server.mlflow_tracking_uri, settings.tracking.experiment
-    given = experiment.create_experiment_kwargs.artifact_location
-    artifacts = project / given if given and "://" not in given else given
-    client, experiment_id = open_experiment(uri, experiment.name, artifacts)
+    client, experiment_id = experiment_of(settings, project)
     logged = client.create_logged_model(
         experiment_id, name=policy, source_run_id=run_id, tags=dict(tags), model_type="text-generation"
     )
     client.log_model_artifacts(logged.model_id, str(directory))
     client.finalize_logged_model(logged.model_id, "READY")
-    name = f"{experiment.name}-{policy}"
+    name = f"{settings.tracking.experiment.name}-{policy}"
     try:
         client.create_registered_model(name)
     except MlflowException as error:

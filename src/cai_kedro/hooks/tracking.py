@@ -23,7 +23,7 @@ from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.csv_text import as_csv
 from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.mlflow_run import MlflowRun, sweep
-from cai_kedro.hooks.mlflow_store import absolute_uri, move_artifacts, open_experiment, store_fault
+from cai_kedro.hooks.mlflow_store import absolute_uri, experiment_of, store_fault
 from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
 from cai_kedro.hooks.provenance import machine_tags, run_tags, version_tags
 from cai_kedro.hooks.quiet import wanted_threads
@@ -145,21 +145,13 @@ class Tracking:
 
     def _opened(self, run_params: dict[str, Any]) -> MlflowRun:
         """Open the store, the experiment and a run; raises `PreflightError` where one of them cannot be opened."""
-        uri, experiment = self._settings.server.mlflow_tracking_uri, self._settings.tracking.experiment
-        project = Path(run_params["project_path"])
-        given = experiment.create_experiment_kwargs.artifact_location
-        artifacts = project / given if given and "://" not in given else given
+        uri = self._settings.server.mlflow_tracking_uri
         if fault := store_fault(uri):
             raise PreflightError(f"nothing was run: {fault}")
         try:
-            client, experiment_id = open_experiment(uri, experiment.name, artifacts)
+            client, experiment_id = experiment_of(self._settings, Path(run_params["project_path"]))
             for run_id in sweep(client, experiment_id):
                 logger.info("MLflow run %s was killed earlier and is now marked so", run_id)
-            if isinstance(artifacts, Path) and (elsewhere := move_artifacts(uri, experiment_id, artifacts, project)):
-                logger.warning(
-                    "the experiment %r kept its files in %s; from now on runs keep theirs in %s",
-                    experiment.name, elsewhere, artifacts,
-                )  # fmt: skip
             return MlflowRun(client, experiment_id, run_name(run_params), run_tags(run_params))
         except Exception as error:  # MLflow, SQLAlchemy, sqlite3 and requests raise their own
             logger.debug("MLflow cannot be opened", exc_info=True)
