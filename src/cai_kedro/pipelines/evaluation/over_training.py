@@ -82,7 +82,7 @@ def _after(replies: pd.DataFrame, kept: int, axis: str | None) -> Metrics:
         return {}
     width = RATING_SCALE[1]
     score, truth = (
-        part.pivot(index="prompt_id", columns="step", values=name)[[kept, last]].dropna()
+        part.pivot(index="prompt_id", columns="step", values=name).reindex(columns=[kept, last]).dropna()
         for part, name in ((replies, "pm_score"), (replies[replies["axis"] == axis], "rating"))
     )
     changes: Metrics = {"pm_score": mean(score[last] - score[kept])}
