@@ -625,6 +625,41 @@ def test_a_constitution_of_sentences(tmp_path: Path, seen: Seen, suffix: str) ->
     holds()
 
 
+REQUESTS = b'[{"critic": "Say what is harmful.", "revision": "Take it out."}, {"critic": "And what is rude?", '
+REQUESTS += b'"revision": "Be kind.", "name": "Manners", "question": "Which is kinder?"}]'
+
+
+@pytest.mark.parametrize(("suffix", "around"), [(".json", b"%s"), (".yml", b"%s")])
+def test_a_constitution_of_requests(tmp_path: Path, seen: Seen, suffix: str, around: bytes) -> None:
+    path = tmp_path / f"requests{suffix}"
+
+    @settings(max_examples=100, **STEADY)
+    @given(EDITS)
+    def holds(edits: list[tuple[int, int, bytes]]) -> None:
+        path.write_bytes(mutated(around % REQUESTS, edits))
+        constitution = seen.read(ConstitutionDataset(filepath=path).load, path)
+        if constitution is None:
+            return
+        text = path.read_bytes()
+        content = strict_yaml(text) if suffix == ".yml" else lf(json.loads(text.decode("utf-8-sig")))
+        listed = content if isinstance(content, list) else content["constitutions"]
+        for principle, entry in zip(constitution.critique_principles, listed, strict=True):
+            critic, revision = (
+                (entry.get(a) or entry.get(b)).strip()
+                for a, b in (("critic", "critique_request"), ("revision", "revision_request"))
+            )
+            assert critic.endswith(principle.critique_request) or principle.critique_request in critic
+            assert revision.endswith(principle.revision_request) or principle.revision_request in revision
+        asked = [entry["question"].strip() for entry in listed if "question" in entry]
+        assert asked == [
+            p.question
+            for p, entry in zip(constitution.preference_principles, listed, strict=True)
+            if "question" in entry
+        ]
+
+    holds()
+
+
 FOLDER = {
     "critique_principles.yml": b"- id: a\n  title: t\n  harms: [x]\n  critique_request: c\n  revision_request: r\n",
     "preference_principles.yml": b"- {id: b, title: t, harms: [], question: 'Which one?'}\n- id: c\n  title: u\n"
