@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from cai_kedro.engines.choices import choice_token_logprobs
 from cai_kedro.engines.family_probe import batch_rules
@@ -79,6 +79,14 @@ def test_choices_of_a_batch_are_those_of_plain_forward_passes(family: str) -> No
 def test_a_family_saves_what_it_can(family: str, rules: tuple[bool, bool, bool], dtype: torch.dtype) -> None:
     known = batch_rules(family_model(family, VOCABULARY).to(dtype))
     assert (known.padding, known.levels, known.prefix) == rules
+
+
+def test_rounding_that_adds_up_over_many_layers_is_no_fault_of_a_family() -> None:
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = LlamaConfig(vocab_size=300, num_hidden_layers=24, initializer_range=0.3, **small)
+    known = batch_rules(LlamaForCausalLM(config).eval().to(torch.bfloat16))
+    assert (known.padding, known.levels, known.prefix) == (True, True, True)
 
 
 def test_a_window_wider_than_the_probe_reads_is_found() -> None:
