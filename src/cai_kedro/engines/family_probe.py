@@ -22,8 +22,8 @@ from cai_kedro.engines.shared_prefix import LEAST_TOKENS, SharedPrefix, read_pre
 
 logger = logging.getLogger(__name__)
 
-#: What rounding may do: root mean square of the logits' error, in standard deviations of the logits. In 16 bits rounding
-#: adds up over layers: 0.03-0.08 in Llamas of 24 and 30; what a family cannot do is off by 0.18 and more in tiny models.
+#: What rounding may do: root mean square of the logits' error, in standard deviations of the logits. In 16 bits
+#: rounding adds up over layers: 0.03-0.08 in Llamas of 24 and 30; what a family cannot do is off by 0.18 and more.
 EXACT, EXACT_16_BIT = 0.001, 0.12
 #: Above this, no rounding explains that reading step by step gives something else than reading at once.
 WRONG = 0.5
