@@ -249,7 +249,7 @@ def check_answers(row: dict[str, Any], messages: Any, chosen: str, rejected: str
 #: A line or an entry; what is wrong with a file as a whole; a literal that stands in it; a file of a model.
 PLACE = re.compile(
     r"\blines? \d|\brows? \d|entry \d|is empty|holds no|there is no|expected|"
-    r"the number|the key or id|model directory|weights|\w\.json"
+    r"the number|the key or id|of a key|model directory|weights|\w\.json"
 )
 
 
@@ -629,7 +629,7 @@ REQUESTS = b'[{"critic": "Say what is harmful.", "revision": "Take it out."}, {"
 REQUESTS += b'"revision": "Be kind.", "name": "Manners", "question": "Which is kinder?"}]'
 
 
-@pytest.mark.parametrize(("suffix", "around"), [(".json", b"%s"), (".yml", b"%s")])
+@pytest.mark.parametrize(("suffix", "around"), [(".json", b"%s"), (".json", b'{"constitutions": %s}'), (".yml", b"%s")])
 def test_a_constitution_of_requests(tmp_path: Path, seen: Seen, suffix: str, around: bytes) -> None:
     path = tmp_path / f"requests{suffix}"
 

@@ -61,6 +61,7 @@ def rates(judge: Judge) -> bool:
     return bool(getattr(judge, "rates", True))
 
 
+@runtime_checkable
 class PairJudge(Protocol):
     """Decides head-to-heads one by one."""
 

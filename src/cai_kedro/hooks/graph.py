@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kedro.config import AbstractConfigLoader
 from kedro.framework import project
@@ -63,6 +63,7 @@ class Graph:
         """
         try:
             context.config_loader["parameters"]
+            context.config_loader["catalog"]
         except Exception:  # OmegaConf and Kedro raise what they like
             return
         known = _known_of(context.config_loader)
@@ -97,10 +98,11 @@ def _given_faults(given: Mapping[str, str], project_path: Path) -> Iterator[str]
 
 def _forget_pipelines() -> None:
     """Have Kedro call the registry again; what a run asked for stays asked for."""
-    if project.PACKAGE_NAME is None:
+    package = cast("str | None", project.PACKAGE_NAME)  # None before Kedro has configured a project
+    if package is None:
         return
     requested = pipelines._requested_pipelines
-    pipelines.configure(f"{project.PACKAGE_NAME}.pipeline_registry")
+    pipelines.configure(f"{package}.pipeline_registry")
     pipelines.set_requested(requested)
 
 

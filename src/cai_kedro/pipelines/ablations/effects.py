@@ -55,12 +55,18 @@ def judged(answers: pd.DataFrame, judge: Judge) -> pd.DataFrame:
 
 
 def elo_of_variants(
-    answers: pd.DataFrame, objective: str, reference: str, judge: PairJudge, params: AblationParams, seed: int
+    answers: pd.DataFrame, objective: str, reference: str, judge: Judge, params: AblationParams, seed: int
 ) -> dict[str, Estimate]:
     """Let every two variants meet at every prompt that both answered, and rate them with the reference at 0.
 
-    `answers` has `variant`, `prompt_id`, `messages`, `response`, one answer each. Equal answers tie.
+    `answers` has `variant`, `prompt_id`, `messages`, `response`, one answer each. Equal answers tie. Raises `ValueError`
+    for a judge that does not compare two answers.
     """
+    if not isinstance(judge, PairJudge):
+        raise ValueError(
+            f"the ablations need a judge that compares two answers as well, and {type(judge).__name__} does not. Name "
+            f"another `judge` in the catalog"
+        )
     rows = []
     for (prompt_id,), met in answers.groupby(["prompt_id"], sort=True):
         messages = as_messages(met["messages"].iloc[0])
