@@ -63,6 +63,20 @@ class Short(ProbedEngine):
         return super().choice_logprobs(asks)
 
 
+class ShortCritic(ProbedEngine):
+    """Criticises no answer that is longer than so many characters."""
+
+    def __init__(self, *given, room: int) -> None:  # type: ignore[no-untyped-def] # noqa: ANN002
+        super().__init__(*given)
+        self.room = room
+
+    def generate(self, asks, sampling, seeds):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+        rows = [i for i, ask in enumerate(asks) if len(ask.response) > self.room]
+        if rows:
+            raise PromptTooLongError("too long", rows)
+        return super().generate(asks, sampling, seeds)
+
+
 def test_pairs_that_do_not_fit_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     lengths = sorted(len(pair.better) + len(pair.worse) for pair in PAIRS)
     table = ask_comparisons(Short(lengths[-2]), PAIRS, ENGLISH, 0, seed=1)
@@ -71,6 +85,13 @@ def test_pairs_that_do_not_fit_are_left_out_with_a_warning(caplog: pytest.LogCap
     assert "1 of 8 probe questions do not fit into the model's context" in caplog.text
     with pytest.raises(ValueError, match="no pair of the probe set fits into the model's context"):
         ask_comparisons(Short(1), PAIRS, ENGLISH, 0, seed=1)
+
+
+def test_a_critique_that_does_not_fit_is_the_empty_text() -> None:
+    lengths = sorted(len(pair.worse) for pair in PAIRS)
+    said = ask_critiques(ShortCritic(knows, names, room=lengths[-2]), PAIRS, ENGLISH, 0, SAMPLING, seed=1)
+    assert [bool(critique) for *_, critique in said] == [len(pair.worse) <= lengths[-2] for pair in PAIRS]
+    assert sum(not critique for *_, critique in said) == 1
 
 
 def test_critiques_are_about_harm_and_come_back_with_their_principle() -> None:

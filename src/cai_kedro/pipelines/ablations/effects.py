@@ -59,8 +59,8 @@ def elo_of_variants(
 ) -> dict[str, Estimate]:
     """Let every two variants meet at every prompt that both answered, and rate them with the reference at 0.
 
-    `answers` has `variant`, `prompt_id`, `messages`, `response`, one answer each. Equal answers tie. Raises `ValueError`
-    for a judge that does not compare two answers.
+    `answers` has `variant`, `prompt_id`, `messages`, `response`, one answer each. Equal answers tie. Raises
+    `ValueError` for a judge that does not compare two answers.
     """
     if not isinstance(judge, PairJudge):
         raise ValueError(
