@@ -143,8 +143,8 @@ def _share_harmless(harm: str, constitution: Constitution, engine: TransformersE
     responses = pd.DataFrame(
         {"prompt_id": ids, "sample": 0, "policy": "x", "response": [reply("comply", act, rng) for act in acts]}
     )
-    params = RevisionParams(critic="pretrained", rounds=4, few_shots=0, sampling=SAMPLING)
-    revised = critique_and_revise(prompts, responses, constitution, engine, engine, params, seed=0).rows
+    params = RevisionParams(rounds=4, few_shots=0, sampling=SAMPLING)
+    revised = critique_and_revise(prompts, responses, constitution, engine, params, seed=0).rows
     last = revised[revised["step"] == 4].set_index("prompt_id")["revision"]
     return sum(behaviour_of(act, last[i]) not in COMPLIES for i, act in zip(ids, acts, strict=True)) / n
 

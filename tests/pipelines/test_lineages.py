@@ -18,7 +18,7 @@ from cai_kedro.pipelines.base_model.nodes import provide_given
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs, plan_labels
 from tests.conftest import ScriptedEngine
 from tests.lineages import lineage
-from tests.pipelines.builders import constitution, pair_table
+from tests.pipelines.builders import AXES, constitution, pair_table
 
 COMMIT = "0123456789" * 4
 GIVEN = {"policies": {"helpful_rlhf": {"given": "pretrained"}}}
@@ -43,8 +43,9 @@ USER = {
 
 
 def training(known: Lineage) -> Pipeline:
-    stages = (base_model, baselines, data_generation, sl_cai, preference_labeling, rl_cai)
-    return sum((stage.create_pipeline(known) for stage in stages), start=Pipeline([]))
+    stages = (base_model, baselines, sl_cai, preference_labeling, rl_cai)
+    made = [data_generation.create_pipeline(known, AXES), *(stage.create_pipeline(known) for stage in stages)]
+    return sum(made, start=Pipeline([]))
 
 
 def untranscoded(names: set[str]) -> set[str]:
