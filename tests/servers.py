@@ -50,10 +50,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def transformers_serve() -> Iterator[str]:
-    """`transformers serve` with the shipped micro LM; gives its base URL."""
+def transformers_serve(*arguments: str) -> Iterator[str]:
+    """`transformers serve` with arguments, by default the shipped micro LM; gives its base URL."""
     port = free_port()
-    command = [sys.executable, "-c", SERVE, "serve", str(shipped_directory()), "--device", "cpu"]
+    command = [sys.executable, "-c", SERVE, "serve", *(arguments or [str(shipped_directory())]), "--device", "cpu"]
     with _process([*command, "--host", "127.0.0.1", "--port", str(port)], f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}/v1"
 

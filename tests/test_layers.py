@@ -54,6 +54,24 @@ def test_layers_do_not_go_in_circles(pipeline: Pipeline, layers: dict[str, str])
         assert before[stage] <= {*STAGES[:place], *BESIDE}, stage
 
 
+def test_the_layers_of_all_pipelines_together_do_not_go_in_circles(pipeline: Pipeline) -> None:
+    """kedro-viz shows also what runs on request; one circle there, and it shows no layers at all."""
+    catalog = KedroSession.create(PROJECT, env="base").load_context().catalog
+    before: dict[str, set[str]] = {}
+
+    def layer(name: str, otherwise: str) -> str:
+        return catalog[name].metadata["kedro-viz"]["layer"] if name in catalog else otherwise
+
+    for node in {node.name: node for each in pipelines.values() for node in each.nodes}.values():
+        # what stays in memory has no entry: it stands where its node does
+        own = node.namespace or node.name
+        sources = {layer(name, own) for name in node.inputs if not is_parameter(name)}
+        for target in node.outputs:
+            before.setdefault(layer(target, own), set()).update(sources - {layer(target, own)})
+    assert {"ablations", "evaluation"} <= set(before)
+    list(TopologicalSorter(before).static_order())  # raises CycleError
+
+
 def test_every_stage_is_one_box(pipeline: Pipeline) -> None:
     boxes = {node.namespace for node in pipeline.nodes}
     assert boxes == {"base_model", *STAGES[2:], *BESIDE}

@@ -5,19 +5,25 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from kedro.io import DataCatalog, MemoryDataset, Version
 from kedro.pipeline import Pipeline, node
 
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.datasets.csv_dataset import CsvDataset
-from cai_kedro.delivery.facts import NOT_MEASURED, SUMMARY, _end_table, _versions
+from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
+from cai_kedro.delivery.facts import NOT_MEASURED, SUMMARY, _end_table, _how, _origin, _versions
 from cai_kedro.delivery.model_card import CardFacts, InputFile, model_card
+from cai_kedro.engines.model_reference import ModelReference
+from cai_kedro.microworld.shipped import shipped_directory
+from tests.project_copy import PROJECT
 
 FACTS = CardFacts(
     policy="rl_cai",
     env="base",
     made="2026-01-02T00.00.00.000Z",
     how="It was trained.",
-    base="`org/name` at commit `abc`",
+    origin="`org/name` at commit `abc`",
     parameters=1234567,
     weights_sha256="w" * 64,
     layout="hh",
@@ -57,6 +63,42 @@ def test_a_card_without_a_record_says_so() -> None:
     assert "| command | not recorded |" in card
     assert "## How it did\n\nNot measured." in card
     assert "stop strings" not in card
+
+
+def test_a_model_that_was_not_trained_is_not_said_to_be() -> None:
+    card = model_card(replace(FACTS, how=""))
+    assert "1,234,567 parameters, `org/name` at commit `abc`." in card
+    assert "this one it did not train" in card
+    assert "was trained by" not in card
+    assert "## What the run was made of" in card
+
+
+def lineage(**policies: dict[str, object] | None) -> Lineage:
+    """The policies of conf/base with some changed."""
+    file = PROJECT / "conf" / "base" / "parameters_lineage.yml"
+    told = yaml.safe_load(file.read_text())["lineage"]
+    return Lineage.model_validate({**told, "policies": {**told["policies"], **policies}})
+
+
+def test_where_a_model_is_from(tmp_path: Path) -> None:
+    reference = ModelCheckpointDataset(filepath=str(tmp_path / "helpful_rlhf"), version=Version(None, None))
+    reference.save(ModelReference(path=str(shipped_directory())))
+    catalog = DataCatalog({"helpful_rlhf.model@checkpoint": reference})
+    own = lineage(helpful_rlhf={"given": "/home/me/secret/assistant"})
+    gguf = {"source": "gguf", "gguf": "/home/me/secret/small.Q4_1.gguf"}
+    for policy in ("pretrained", "sl_cai", "rl_cai"):
+        assert _origin(policy, own, catalog, gguf) == "that of the GGUF file `small.Q4_1.gguf`"
+    assert _origin("helpful_rlhf", own, catalog, gguf) == f"that of the directory `{shipped_directory().name}`"
+    assert _origin("hh_rlhf", own, catalog, {"source": "shipped"}).startswith("the micro LM that comes with")
+    as_base = lineage(helpful_rlhf={"given": "pretrained"})
+    assert _origin("helpful_rlhf", as_base, catalog, gguf) == "that of the GGUF file `small.Q4_1.gguf`"
+
+
+def test_how_a_model_was_trained_if_it_was() -> None:
+    usual, own = lineage(), lineage(helpful_rlhf={"given": "pretrained"}, sl_cai={"given": "/a/model.gguf"})
+    assert _how("pretrained", usual) == _how("helpful_rlhf", own) == _how("sl_cai", own) == ""
+    assert _how("sl_cai", usual).startswith("It was fine-tuned from `pretrained` on revised answers")
+    assert "from the comparisons `ai`, `human_helpfulness`, `sl_helpfulness`" in _how("rl_cai", usual)
 
 
 def summary() -> pd.DataFrame:

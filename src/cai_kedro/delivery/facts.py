@@ -11,7 +11,7 @@ from kedro.pipeline import Pipeline
 
 from cai_kedro.core.asks import Reply
 from cai_kedro.core.conversation import user
-from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage import BASE_MODEL, Lineage
 from cai_kedro.delivery.model_card import CardFacts, InputFile
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.eos import eos_ids
@@ -53,7 +53,7 @@ def card_facts(  # noqa: PLR0913 - everything that a card is about
         env=env,
         made=version,
         how=_how(policy, lineage),
-        base=_base(lineage, catalog, parameters),
+        origin=_origin(policy, lineage, catalog, parameters["base_model"]),
         parameters=lm.model.num_parameters(),
         weights_sha256=catalog.load(f"{lineage.model_of(policy)}@digest"),
         layout=lm.layout.kind,
@@ -75,31 +75,44 @@ def card_facts(  # noqa: PLR0913 - everything that a card is about
 
 
 def _how(policy: str, lineage: Lineage) -> str:
-    entry = lineage.present[policy]
+    """Return how the run trained a policy, nothing for one that it did not train."""
+    name = lineage.stands_for(policy)
+    entry = lineage.present[name]
     if entry.given is not None:
-        return f"It was given to the run (`{entry.given}`), which did not train it."
-    if policy == lineage.supervised:
+        return ""
+    if name == lineage.supervised:
         return f"It was fine-tuned from `{entry.start}` on revised answers (§3 of the paper)."
-    sources = ", ".join(f"`{name}`" for name in lineage.sources_of(policy))
+    sources = ", ".join(f"`{source}`" for source in lineage.sources_of(name))
     return (
         f"It was trained from `{entry.start}` by reinforcement learning against a preference model (§4), "
         f"which learned from the comparisons {sources}."
     )
 
 
-def _base(lineage: Lineage, catalog: CatalogProtocol, parameters: Mapping[str, Any]) -> str:
-    source = parameters["base_model"]["source"]
-    if source == "shipped":
-        return "the micro LM that comes with `cai_kedro`, which knows an invented language and nothing of the world"
-    dataset: Any = catalog[f"{lineage.model_of(lineage.base)}@checkpoint"]
+def _origin(policy: str, lineage: Lineage, catalog: CatalogProtocol, base_model: Mapping[str, Any]) -> str:
+    """Return where a given policy's model is from, and of a trained one the pretrained model's."""
+    given = lineage.present[lineage.stands_for(policy)].given
+    model, file = lineage.model_of(policy), str(given)
+    if given is None or given == BASE_MODEL:
+        model, file = lineage.model_of(lineage.base), str(base_model.get("gguf"))
+        if base_model["source"] == "shipped":
+            return "the micro LM that comes with `cai_kedro`, which knows an invented language and nothing of the world"
+    if file.endswith(".gguf"):  # its weights were de-quantised into the run's own directory
+        return f"that of the GGUF file `{_last(file)}`"
+    dataset: Any = catalog[f"{model}@checkpoint"]
     try:
-        file = Path(dataset._get_load_path()) / REFERENCE_FILE
-        reference = ModelReference.model_validate_json(file.read_text(encoding="utf-8"))
+        text = (Path(dataset._get_load_path()) / REFERENCE_FILE).read_text(encoding="utf-8")
+        reference = ModelReference.model_validate_json(text)
     except (OSError, ValueError, DatasetError):
-        return f"made by the run itself (`base_model.source: {source}`)"
+        return f"one that the run made itself (`base_model.source: {base_model['source']}`)"
     if reference.repo:
         return f"`{reference.repo}` at commit `{reference.revision}`"
-    return f"the directory `{Path(str(reference.path)).name}`"  # the rest of the path is nobody's business
+    return f"that of the directory `{_last(str(reference.path))}`"
+
+
+def _last(path: str) -> str:
+    """Return the last part of a path; the rest is nobody's business."""
+    return Path(path).name
 
 
 def _end_table(catalog: CatalogProtocol, version: str) -> tuple[str, str]:

@@ -17,13 +17,16 @@ class InputFile:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """All that a card tells. Texts that are not known are empty, and the card says so."""
+    """All that a card tells. Texts that are not known are empty, and the card says so.
+
+    `how` is empty for a model that the run did not train. `origin`: where that model is from, else the pretrained one.
+    """
 
     policy: str
     env: str
     made: str
     how: str
-    base: str
+    origin: str
     parameters: int
     weights_sha256: str
     layout: str
@@ -53,7 +56,7 @@ def model_card(facts: CardFacts) -> str:
                 f"# {facts.policy}",
                 _what(facts),
                 _use(facts),
-                f"## What it was made of\n\n{_made_of(facts)}",
+                f"## What {'it' if facts.how else 'the run'} was made of\n\n{_made_of(facts)}",
                 f"## How it did\n\n{_table(facts)}",
                 f"## Limits\n{_LIMITS}",
             )
@@ -87,10 +90,16 @@ _NOT_RECORDED = (
 
 
 def _what(facts: CardFacts) -> str:
+    size = f"A language model of {facts.parameters:,} parameters"
+    method = "*Constitutional AI: Harmlessness from AI Feedback* (Bai et al. 2022, arXiv:2212.08073)"
+    if not facts.how:
+        return (
+            f"{size}, {facts.origin}. A run of `cai_kedro` {__version__} after {method} measured it beside the "
+            f"policies that it trained; this one it did not train."
+        )
     return (
-        f"A language model of {facts.parameters:,} parameters that was trained by `cai_kedro` {__version__} after "
-        f"*Constitutional AI: Harmlessness from AI Feedback* (Bai et al. 2022, arXiv:2212.08073). {facts.how} "
-        f"The pretrained model: {facts.base}."
+        f"{size} that was trained by `cai_kedro` {__version__} after {method}. {facts.how} "
+        f"The pretrained model: {facts.origin}."
     )
 
 

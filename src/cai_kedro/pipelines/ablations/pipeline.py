@@ -115,7 +115,7 @@ def _principles(nodes: Mapping[str, Node]) -> list[Node]:
             again(
                 nodes["data_generation.critique_and_revise"],
                 f"revise_under_{k}_principles",
-                [f"under_{k}_principles_revisions"],
+                [f"ablations.under_{k}_principles_revisions"],
                 {"constitution": constitution, "initial_responses": "ablations.first_responses"},
             ),
         ]
@@ -125,7 +125,7 @@ def _principles(nodes: Mapping[str, Node]) -> list[Node]:
         "preference_model": "rl_cai.preference.model@checkpoint",
         "params": _PARAMS,
         "seed": _SEED,
-        **{f"revisions_{k}": f"under_{k}_principles_revisions" for k in revisions.PRINCIPLES},
+        **{f"revisions_{k}": f"ablations.under_{k}_principles_revisions" for k in revisions.PRINCIPLES},
     }
     return [
         *made,
@@ -167,25 +167,25 @@ def _sl_rows(nodes: Mapping[str, Node]) -> list[Node]:
     made = []
     changes: dict[str, Change] = {"last": _last, "as_many": _as_many}
     for variant, change in changes.items():
-        model = f"sl_cai_{variant}.model"
+        model = f"ablations.sl_cai_{variant}.model"
         made += [
             again(
                 nodes["sl_cai.build_sl_rows"],
                 f"build_rows_{variant}",
-                [f"sl_{variant}_rows"],
+                [f"ablations.sl_{variant}_rows"],
                 {},
                 change,
             ),
             again(
                 nodes["sl_cai.fine_tune"],
                 f"fine_tune_on_{variant}",
-                [f"{model}@checkpoint", f"sl_cai_{variant}.training_curves"],
-                {"sl_rows": f"sl_{variant}_rows"},
+                [f"{model}@checkpoint", f"ablations.sl_cai_{variant}_curves"],
+                {"sl_rows": f"ablations.sl_{variant}_rows"},
             ),
             again(
                 nodes["evaluation.answer_as_sl_cai"],
                 f"answer_as_{variant}",
-                [f"sl_cai_{variant}_eval_responses"],
+                [f"ablations.sl_cai_{variant}_eval_responses"],
                 {"sl_cai.model@engine": f"{model}@engine"},
             ),
         ]
@@ -193,8 +193,8 @@ def _sl_rows(nodes: Mapping[str, Node]) -> list[Node]:
         "policy_prompts",
         "eval_red_team_prompts",
         "policy_responses",
-        "sl_cai_last_eval_responses",
-        "sl_cai_as_many_eval_responses",
+        "ablations.sl_cai_last_eval_responses",
+        "ablations.sl_cai_as_many_eval_responses",
         "judge",
         _PARAMS,
         _SEED,
