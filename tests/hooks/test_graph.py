@@ -1,6 +1,8 @@
 """Each session gets the graph of its conf, its environment and its `--params`."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,13 @@ def test_parameters_of_a_stage_that_is_not_needed_are_no_fault() -> None:
     assert pipelines["baselines"].nodes == []
     with pytest.raises(PreflightError, match=r"'baselines.human_pairs.prompts' is unknown"):
         context(baselines={"human_pairs": {"prompts": 3}})
+
+
+def test_hooks_are_imported_without_torch() -> None:
+    """It takes seconds, and so would every command that needs no graph."""
+    code = "import sys, cai_kedro.hooks; print(sorted({'torch', 'transformers', 'trl'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_kedro_lists_the_pipelines_without_a_context() -> None:

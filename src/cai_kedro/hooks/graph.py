@@ -24,7 +24,6 @@ from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.lineage_checks import check_entries_of_catalog, check_referee
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.parameters import type_faults
-from cai_kedro.templates.rlhf.parameters import ArmParams
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +148,8 @@ def _lineage_of(loader: AbstractConfigLoader) -> Lineage:
 
 def lineage_faults(block: Mapping[str, Any]) -> Iterator[str]:
     """Tell what is wrong with the block `lineage` of the parameters, the differences of its arms included."""
+    from cai_kedro.templates.rlhf.parameters import ArmParams  # noqa: PLC0415 - imports torch
+
     faults = list(type_faults("lineage", block, Lineage))
     yield from faults
     for name, policy in () if faults else Lineage.model_validate(block).named.items():
