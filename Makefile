@@ -71,7 +71,7 @@ wheel-test: wheel  ## install the wheel into a fresh environment, make a project
 	$(PYTHON) -m venv $$TRIED/venv && \
 	$$TRIED/venv/bin/python -m pip install --quiet --no-compile -c constraints.txt torch==2.13.0 && \
 	$$TRIED/venv/bin/python -m pip install --quiet --no-compile -c constraints.txt dist/cai_kedro-*.whl && \
-	cd $$TRIED && unset PYTHONPATH && export PATH=$$TRIED/venv/bin:$$PATH PYTHONWARNINGS=ignore && \
+	cd $$TRIED && unset PYTHONPATH && export PATH=$$TRIED/venv/bin:$$PATH PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 && \
 	cai-kedro init my-study && cd my-study && kedro run --env=smoke && test -s data/smoke/08_reporting/report.html
 
 clean:  ## forget the environment and every result, keep the raw prompts
