@@ -68,7 +68,7 @@ def test_a_card_without_a_record_says_so() -> None:
 def test_a_model_that_was_not_trained_is_not_said_to_be() -> None:
     card = model_card(replace(FACTS, how=""))
     assert "1,234,567 parameters, `org/name` at commit `abc`." in card
-    assert "this one it did not train" in card
+    assert "which did not train it." in card
     assert "was trained by" not in card
     assert "## What the run was made of" in card
 

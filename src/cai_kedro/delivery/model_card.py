@@ -94,8 +94,8 @@ def _what(facts: CardFacts) -> str:
     method = "*Constitutional AI: Harmlessness from AI Feedback* (Bai et al. 2022, arXiv:2212.08073)"
     if not facts.how:
         return (
-            f"{size}, {facts.origin}. A run of `cai_kedro` {__version__} after {method} measured it beside the "
-            f"policies that it trained; this one it did not train."
+            f"{size}, {facts.origin}. It was given to a run of `cai_kedro` {__version__} after {method}, which did not "
+            f"train it."
         )
     return (
         f"{size} that was trained by `cai_kedro` {__version__} after {method}. {facts.how} "
