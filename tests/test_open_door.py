@@ -116,6 +116,7 @@ def test_a_strangers_gguf_file_takes_the_first_stages(tmp_path: Path, tiny_lm: L
     from tests.gguf_file import write_byte_level  # noqa: PLC0415 - needs gguf
 
     file = tmp_path / "stranger.gguf"
+    tiny_lm.model.config.max_position_embeddings = 16384  # a byte is a token, and a critique shows worked examples
     write_byte_level(tiny_lm, file, CHATML)
     data, _ = _stages(tmp_path, file, f"--pipelines={FIRST_STAGES}")
     assert set(pd.read_parquet(_newest(data, "sl_rows.parquet"))["source"]) == {"revision", "helpful"}
