@@ -18,8 +18,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     bootstrap_project(PROJECT)
 
 
-def refused(project: Path, *command: str) -> str:
-    result = CliRunner().invoke(cli, [*command, "--env=smoke"], obj=bootstrap_project(project))
+def refused(project: Path, *command: str, env: str = "smoke") -> str:
+    result = CliRunner().invoke(cli, [*command, f"--env={env}"], obj=bootstrap_project(project))
     assert result.exit_code == 1, result.output
     return result.output
 
@@ -53,3 +53,9 @@ def test_a_folder_with_something_in_it(project: Path, tmp_path: Path) -> None:
 def test_parameters_stand_in_the_command_that_is_named(project: Path, tmp_path: Path) -> None:
     out = refused(project, "export", "sl_cai", str(tmp_path / "out"), "--params=seed=1,rlhf.rl.rollouts=3")
     assert "`kedro run --env=smoke --params=seed=1,rlhf.rl.rollouts=3 --to-outputs=sl_cai.model@checkpoint`" in out
+
+
+@pytest.mark.parametrize("command", [("export", "sl_cai", "out"), ("chat", "sl_cai")])
+def test_the_model_of_the_run_is_asked_for_in_one_line(project: Path, command: tuple[str, ...]) -> None:
+    (line,) = [line for line in refused(project, *command, env="hub").splitlines() if line.startswith("Error: ")]
+    assert "give --params=model=<a directory, a .gguf file, or organisation/name@revision of the hub>" in line

@@ -36,7 +36,7 @@ class Preflight:
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Check conf and the parameters, before Kedro does with a long traceback."""
-        if not _starts_a_run():
+        if not _reads_parameters():
             return
         registered = dict(pipelines)
         requested = getattr(pipelines, "_requested_pipelines", None)
@@ -75,10 +75,10 @@ def _dials(loader: AbstractConfigLoader) -> Mapping[str, Any]:
         return {}
 
 
-def _starts_a_run() -> bool:
+def _reads_parameters() -> bool:
     """Commands such as `kedro mlflow ui` need no parameters; a notebook has no command."""
     command = click.get_current_context(silent=True)
-    return command is None or command.info_name in ("run", "estimate", "check-labeller")
+    return command is None or command.info_name in ("run", "estimate", "check-labeller", "export", "chat")
 
 
 def _base_model_faults(pipeline: Pipeline, catalog: CatalogProtocol, project: Path) -> list[str]:
