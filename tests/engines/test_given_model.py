@@ -62,11 +62,14 @@ def test_a_branch_becomes_its_commit(
     [
         ("models-mine", r"which is no directory \(looked in .*\), no file ….gguf and no organisation/name of the hub"),
         ("a/b/c", "which is no directory"),
+        ("~nobody_of_that_name/mine", "starts in a home directory that is not known"),
+        ("models/mine", r"There is 'mine, v=1', but a comma ends a value of --params"),
         ("org/name", r"model is 'org/name': there is no such directory .* the hub cannot say which commit it is"),
     ],
 )
 def test_what_is_nowhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, told: str) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "models" / "mine, v=1").mkdir(parents=True)
     with pytest.raises(ValueError, match=told):
         base_model_of(given, tmp_path)
 

@@ -63,6 +63,13 @@ def test_the_papers_rows() -> None:
     assert (units["rl"], units["eval_responses"]) == (18, 15)  # the paper does not say
 
 
+def test_the_paper_asks_no_people_where_the_run_asks_none() -> None:
+    without = paper_sizes(SIZES, {"rl_cai": ("ai", "sl_helpfulness")}, lists_per_prompt=1.0, epochs=(1, 1)).units()
+    assert (without["human_helpful_pairs"], without["human_red_team_pairs"]) == (0, 0)
+    with_people = paper_sizes(SIZES, ARMS, lists_per_prompt=1.0, epochs=(1, 1)).units()
+    assert (with_people["human_helpful_pairs"], with_people["human_red_team_pairs"]) == (135_296, 42_496)
+
+
 def test_load_of_rows() -> None:
     load = load_of(cost(), rows=500)
     assert (load.calls, load.prompt_tokens, load.shared_tokens, load.written_tokens) == (1000, 500_000, 375_000, 60_000)

@@ -154,6 +154,13 @@ def test_evasion_counts_all_splits() -> None:
     assert "hh_rlhf 94 % [92, 96], rl_cai 0 % [0, 1] (n = 600 answers each)" in _found(figure)
 
 
+def test_nothing_is_said_of_boilerplate_where_the_judge_names_none() -> None:
+    named = {name: value for name, value in BEHAVIOUR.items() if not name.endswith(".boilerplate")}
+    figure = draw_evasion(named)
+    assert [bar.name for bar in figure.data] == ["evasive"]
+    assert "boilerplate" not in _found(figure) + figure.layout.meta["title"]
+
+
 def test_behaviours_are_a_grid_of_shares_and_policies() -> None:
     (grid,) = draw_behaviours(BEHAVIOUR).data
     assert (list(grid.x), list(grid.y)) == (["hh_rlhf", "rl_cai"], ["evasive", "boilerplate"])

@@ -92,14 +92,23 @@ def test_shares_by_split_have_a_table_of_their_own() -> None:
     )
     lines = render_summary(table).split("\n")
     assert [line.split() for line in lines[4:11]] == [
-        ["rl_cai", "90", "%"],
+        ["rl_cai", "90", "%", "[86,", "93]"],
         [],
         ["share,", "held-out", "prompts", "sl_cai", "rl_cai"],
         [],
-        ["─" * 51],
-        ["objects,", "act", "n", "=", "200", "61", "%", "–"],
-        ["objects,", "object", "n", "=", "100", "40", "%", "70", "%"],
+        ["─" * 65],
+        ["objects,", "act", "n", "=", "200", "61", "%", "[55,", "66]", "–"],
+        ["objects,", "object", "n", "=", "100", "40", "%", "[30,", "50]", "70", "%", "[60,", "78]"],
     ]
+
+
+def test_shares_have_their_intervals_where_nobody_is_rated() -> None:
+    share, rating = (
+        _row("rl_cai", "complies", 0.5, 0.3, 0.7, 20),
+        _row("rl_cai", "harmlessness_elo", 9.0, 2.0, 16.0, 20),
+    )
+    assert render_summary(pd.DataFrame([share])).split("\n")[3].split() == ["rl_cai", "50", "%", "[30,", "70]"]
+    assert "50 % [30, 70]" not in render_summary(pd.DataFrame([share, rating]))
 
 
 def test_without_intervals_nothing_is_said_of_them() -> None:

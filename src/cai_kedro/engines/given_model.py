@@ -26,20 +26,45 @@ def base_model_of(given: str, project: Path) -> dict[str, str | None]:
     """
     if given.endswith(".gguf"):
         return _parts("gguf", gguf=given)
-    if (project / Path(given).expanduser()).is_dir():
+    place = project / _from_home(given)
+    if place.is_dir():
         return _parts("path", path=given)
     match = _REPO.fullmatch(given)
     if match is None:
         raise ValueError(
             f"model is {given!r}, which is no directory (looked in {project}), no file ….gguf and no "
-            f"organisation/name of the hub, with @revision or without; correct it"
+            f"organisation/name of the hub, with @revision or without; correct it{_cut_at_a_comma(place)}"
         )
     revision = match["revision"]
     if revision and _COMMIT.fullmatch(revision):
         return _parts("hub", repo=match["repo"], revision=revision)
+    if cut := _cut_at_a_comma(place):
+        raise ValueError(f"model is {given!r}, which is no directory (looked in {project}){cut}")
     commit = _commit(match["repo"], revision, project)
     logger.info("the model %s is %s at the commit %s", given, match["repo"], commit)
     return _parts("hub", repo=match["repo"], revision=commit)
+
+
+def _from_home(given: str) -> Path:
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:  # `~name`, and no such user here
+        raise ValueError(
+            f"model is {given!r}, which starts in a home directory that is not known; write the path in full"
+        ) from error
+
+
+def _cut_at_a_comma(place: Path) -> str:
+    """Tell of a directory of which `--params` took the part before a comma for all of it."""
+    if not place.parent.is_dir():
+        return ""
+    longer = sorted(each.name for each in place.parent.iterdir() if each.name.startswith(f"{place.name},"))
+    if not longer:
+        return ""
+    return (
+        f". There is {longer[0]!r}, but a comma ends a value of --params: name this one as `model` in the "
+        f"parameters.yml of the environment"
+    )
 
 
 def _parts(source: str, **given: str) -> dict[str, str | None]:

@@ -81,19 +81,20 @@ def paper_sizes(
     for the helpful prompts, with two answers each (§3.2).
     """
     helpful_responses = 2 * PAPER_HELPFUL_COMPARISONS
-    comparisons = [PAPER_COMPARISONS.get(source, 0) for sources in arms.values() for source in sources]
+    learned = [source for sources in arms.values() for source in sources]
+    on_red_team = {"human_red_team_helpfulness", "human_harmlessness"} & {*learned}
     return replace(
         configured,
         red_team_lists=math.ceil(PAPER_RED_TEAM_GENERATED * lists_per_prompt),
         initial_responses=PAPER_RED_TEAM,
         helpful_responses=helpful_responses,
         rounds=PAPER_ROUNDS,
-        human_helpful_pairs=PAPER_HELPFUL_COMPARISONS,
-        human_red_team_pairs=PAPER_RED_TEAM_GIVEN,
+        human_helpful_pairs=PAPER_HELPFUL_COMPARISONS if "human_helpfulness" in learned else 0,
+        human_red_team_pairs=PAPER_RED_TEAM_GIVEN if on_red_team else 0,
         harmlessness_pairs=PAPER_RED_TEAM,
         sl_helpful_pairs=0,
         fine_tuning_rows=epochs[0] * (PAPER_RED_TEAM * PAPER_ROUNDS + helpful_responses),
-        comparisons=epochs[1] * sum(comparisons),
+        comparisons=epochs[1] * sum(PAPER_COMPARISONS.get(source, 0) for source in learned),
     )
 
 

@@ -37,9 +37,10 @@ def render_summary(table: pd.DataFrame) -> str:
     """Write the long table `policy, metric, value, low, high, n` as text, policies in their order of appearance.
 
     A column is there for each metric that some policy has: Elo figures with their 95 % interval, shares (0 to 1) as
-    percentages; the second line says on how many observations a column rests, a range where the policies differ. What a
-    policy lacks is a dash. Below stand shares by split and the neighbours of each ranking, if there are any, and what
-    the intervals do not hold. Raises `ValueError` where a column is missing or a figure stands twice.
+    percentages, with their interval where no policy is rated; the second line says on how many observations a column
+    rests, a range where the policies differ. What a policy lacks is a dash. Below stand shares by split and the
+    neighbours of each ranking, if there are any, and what the intervals do not hold. Raises `ValueError` where a
+    column is missing or a figure stands twice.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
@@ -53,12 +54,14 @@ def render_summary(table: pd.DataFrame) -> str:
     cells = table.set_index(["policy", "metric"])
     policies = list(dict.fromkeys(table["policy"]))
     columns = [["policy", "", *policies]]
+    # beside ratings the line would get too long; where nobody rates, the shares are what the run has to tell
+    write_share = _share if any(map(ELO.fullmatch, columns_of(table))) else _share_within
     for metric in columns_of(table):
-        write = _elo if ELO.fullmatch(metric) else _share
+        write = _elo if ELO.fullmatch(metric) else write_share
         rows = [cells.loc[(policy, metric)] if (policy, metric) in cells.index else None for policy in policies]
         cells_of = (NOTHING if row is None else write(row) for row in rows)
         columns.append([heading_of(metric), _observations(rows), *cells_of])
-    below = [each for each in (split_columns(table, _share), neighbour_columns(table)) if each]
+    below = [each for each in (split_columns(table, write_share), neighbour_columns(table)) if each]
     bounds = table[["low", "high"]].astype(float)
     notes = [ONE_TRAINING] if (bounds["low"] < bounds["high"]).any() else []
     return "\n\n".join([_align(columns), *map(_align, below), *map(_fold, notes)])
@@ -158,6 +161,12 @@ def _elo(row: pd.Series) -> str:
 
 def _share(row: pd.Series) -> str:
     return NOTHING if pd.isna(row["value"]) else f"{_whole(100 * row['value'])} %"
+
+
+def _share_within(row: pd.Series) -> str:
+    if pd.isna(row["value"]) or pd.isna(row["low"]) or pd.isna(row["high"]):
+        return _share(row)
+    return f"{_share(row)} [{_whole(100 * row['low'])}, {_whole(100 * row['high'])}]"
 
 
 def _whole(value: float) -> str:

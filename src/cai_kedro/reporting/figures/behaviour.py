@@ -18,7 +18,10 @@ SHARES_PAPER = (
 )
 NO_ANSWERS = "no answer was judged."
 
-_EVASIVE_IS = "By the judge's labels of single answers; the evasive ones count those that are boilerplate, too."
+EVASION_ALONE = "F11 · Evasive answers to red-team prompts"
+
+_BY_LABELS = "By the judge's labels of single answers"
+_WITH_BOILERPLATE = "; the evasive ones count those that are boilerplate, too"
 
 EVASIVE = {"evasive": "#d1495b", "boilerplate": "#b5952c"}
 
@@ -32,6 +35,8 @@ def draw_evasion(behaviour_metrics: Metrics) -> go.Figure:
     figure = go.Figure()
     for share, shade in EVASIVE.items():
         shown = [policy for policy in policies if share in shares[policy]]
+        if not shown:  # this judge does not name it
+            continue
         figure.add_bar(
             x=[label(policy) for policy in shown],
             y=[100 * shares[policy][share]["value"] for policy in shown],
@@ -44,7 +49,10 @@ def draw_evasion(behaviour_metrics: Metrics) -> go.Figure:
     figure.update_layout(barmode="group").update_yaxes(title="share of answers, %", rangemode="tozero")
     figures = ", ".join(f"{policy} {percent(shares[policy]['evasive'], n=False)}" for policy in policies)
     counts = observations([shares[policy]["evasive"] for policy in policies])
-    return explained(figure, EVASION, EVASION_PAPER, f"Evasive: {figures} ({counts} answers each). {_EVASIVE_IS}")
+    boilerplate = any("boilerplate" in shares[policy] for policy in policies)
+    title, further = (EVASION, _WITH_BOILERPLATE) if boilerplate else (EVASION_ALONE, "")
+    told = f"Evasive: {figures} ({counts} answers each). {_BY_LABELS}{further}."
+    return explained(figure, title, EVASION_PAPER, told)
 
 
 def draw_behaviours(behaviour_metrics: Metrics) -> go.Figure:
