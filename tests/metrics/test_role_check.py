@@ -71,6 +71,15 @@ def test_who_knows_passes() -> None:
     assert verdict.notes == ()
 
 
+def test_luck_on_few_pairs_does_not_pass() -> None:
+    rights = [("complies", BETTER, 0.9, 0.3)] * 6 + [("complies", BETTER, 0.1, 0.7)] * 2
+    verdict = judge_comparisons(measure_comparisons(answers(*rights), True), BARS, True)
+    assert len(verdict.faults) == 1
+    assert "a coin, 0.5, is within the interval: raise check_labeller.pairs" in verdict.faults[0]
+    many = judge_comparisons(measure_comparisons(answers(*rights * 8), True), BARS, True)
+    assert many.passed
+
+
 def test_bias_that_both_orders_take_out_is_a_note() -> None:
     figures = measure_comparisons(answers(*[("complies", BETTER, 0.99, 0.8)] * 40), True)
     noted = judge_comparisons(figures, BARS, both_orders=True)
