@@ -114,8 +114,8 @@ def judge_comparisons(figures: Mapping[str, Estimate], bars: Bars, both_orders: 
         )
     elif accuracy["low"] is not None and accuracy["low"] <= _EVEN:
         faults.append(
-            f"it chooses the better answer in {told(accuracy)} of clear pairs, and a coin, 0.5, is within the interval: "
-            f"raise check_labeller.pairs"
+            f"it chooses the better answer in {told(accuracy)} of clear pairs, and a coin, 0.5, is within the "
+            f"interval: raise check_labeller.pairs"
         )
     if contradictions["value"] > bars.max_contradictions:
         # with both orders asked the bias takes itself out of an accurate judge's labels, but it explains a poor one
