@@ -84,8 +84,8 @@ def test_where_a_model_is_from(tmp_path: Path) -> None:
     reference = ModelCheckpointDataset(filepath=str(tmp_path / "helpful_rlhf"), version=Version(None, None))
     reference.save(ModelReference(path=str(shipped_directory())))
     catalog = DataCatalog({"helpful_rlhf.model@checkpoint": reference})
-    own = lineage(helpful_rlhf={"given": "/home/me/secret/assistant"})
-    gguf = {"source": "gguf", "gguf": "/home/me/secret/small.Q4_1.gguf"}
+    own = lineage(helpful_rlhf={"given": str(tmp_path / "secret" / "assistant")})
+    gguf = {"source": "gguf", "gguf": str(tmp_path / "secret" / "small.Q4_1.gguf")}
     for policy in ("pretrained", "sl_cai", "rl_cai"):
         assert _origin(policy, own, catalog, gguf) == "that of the GGUF file `small.Q4_1.gguf`"
     assert _origin("helpful_rlhf", own, catalog, gguf) == f"that of the directory `{shipped_directory().name}`"

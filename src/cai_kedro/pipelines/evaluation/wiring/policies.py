@@ -1,0 +1,77 @@
+"""Every policy answers the held-out prompts, and a referee meets the answers: Elo."""
+
+from kedro.pipeline import Node
+
+from cai_kedro.core.axes import Axes
+from cai_kedro.core.binding import bind
+from cai_kedro.core.lineage import Lineage
+from cai_kedro.pipelines.evaluation.answers import answer_as, gather_responses
+from cai_kedro.pipelines.evaluation.exam import gather_eval_prompts
+from cai_kedro.pipelines.evaluation.head_to_heads import admit_referee_of, decide_head_to_heads
+from cai_kedro.pipelines.evaluation.ratings import compare_neighbours, rate_policies
+from cai_kedro.pipelines.evaluation.wiring.names import AXES, PARAMS, SEED
+
+
+def answers(lineage: Lineage, axes: Axes) -> list[Node]:
+    """Return the nodes of the answers; the prompts are those of all axes."""
+    return [
+        Node(
+            gather_eval_prompts,
+            inputs={"params": PARAMS, "axes": AXES, "seed": SEED, **{table: table for table in axes.tables}},
+            outputs=["policy_prompts", "prompt_axes"],
+            name="gather_eval_prompts",
+        ),
+        *(
+            Node(
+                answer_as(policy),
+                inputs=["policy_prompts", f"{model}@engine", PARAMS, SEED, "params:shards"],
+                outputs=f"{policy}_eval_responses",
+                name=f"answer_as_{policy}",
+                tags="sampling",
+            )
+            for policy, model in lineage.evaluated.items()
+        ),
+        Node(
+            gather_responses,
+            inputs=[f"{policy}_eval_responses" for policy in lineage.evaluated],
+            outputs="policy_responses",
+            name="gather_responses",
+        ),
+    ]
+
+
+def elo(lineage: Lineage, referee: str) -> list[Node]:
+    """Return the nodes from the answers to the Elo ratings of the policies."""
+    return [
+        Node(
+            admit_referee_of(tuple(lineage.teachers)),
+            inputs=[referee, PARAMS, *(f"{model}@digest" for model in lineage.teachers.values())],
+            outputs="referee_metrics",
+            name="admit_referee",
+        ),
+        Node(
+            decide_head_to_heads,
+            inputs={
+                "responses": "policy_responses",
+                "prompts": "policy_prompts",
+                "prompt_axes": "prompt_axes",
+                "referee": referee,
+                "axes": AXES,
+                "seed": SEED,
+            },
+            outputs="policy_head_to_heads",
+            name="decide_head_to_heads",
+        ),
+        Node(
+            bind(rate_policies, reference=lineage.zero),
+            inputs=["policy_head_to_heads", "policy_prompts", PARAMS, SEED, "referee_metrics"],
+            outputs="elo_metrics",
+            name="rate_policies",
+        ),
+        Node(
+            bind(compare_neighbours, reference=lineage.zero),
+            inputs=["policy_head_to_heads", PARAMS, SEED, "referee_metrics"],
+            outputs="elo_gap_metrics",
+            name="compare_neighbours",
+        ),
+    ]
