@@ -155,7 +155,8 @@ def test_parameters_are_one_per_leaf_and_hold_no_secret(runs: Any) -> None:
 
 def test_tags_say_what_ran_and_which_versions(runs: Any) -> None:
     tags = runs.parent.data.tags
-    assert tags["mlflow.source.name"] == "kedro run --pipelines=data_generation,sl_cai --env=smoke"
+    command = "kedro run --pipelines=data_generation,sl_cai --env=smoke '--params=token=<secret>'"
+    assert tags["mlflow.source.name"] == command
     assert tags["saved.policy_summary"] == "2026-01-02T03.04.05.678Z"
     assert tags["constitution.sha256"] == _constitution().sha256
     assert {PID: tags[PID], STARTED: tags[STARTED], HOST: tags[HOST]} == process_tags()

@@ -1,6 +1,7 @@
 """Where a run comes from: the process, the commit, the versions of what it read and wrote."""
 
 import os
+import shlex
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from kedro.io import AbstractVersionedDataset, CatalogProtocol, DatasetError
 
+from cai_kedro.hooks.parameters import flatten, is_secret
 from cai_kedro.hooks.run_names import artifact, pipeline_names
 
 HOST, PID, STARTED = "process.host", "process.pid", "process.started"
@@ -62,7 +64,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def command(run_params: Mapping[str, Any]) -> str:
-    """Return the command of a run, without `--params`, which may hold secrets and are logged one by one."""
+    """Return the command of a run as a shell takes it; of a parameter that may be a secret only the name."""
     options = {
         "pipelines": run_params.get("pipeline_names"),
         "env": run_params.get("env"),
@@ -79,7 +81,19 @@ def command(run_params: Mapping[str, Any]) -> str:
     words = [f"--{name}={','.join(value)}" for name, value in given.items()]
     if run_params.get("only_missing_outputs"):
         words.append("--only-missing-outputs")
-    return " ".join(["kedro run", *words])
+    chosen = flatten(run_params.get("runtime_params") or {})
+    if chosen:
+        words.append(f"--params={','.join(f'{path}={_as_typed(path, value)}' for path, value in chosen.items())}")
+    return shlex.join(["kedro", "run", *words])
+
+
+def _as_typed(path: str, value: Any) -> str:
+    """Return the value of a parameter as `--params` takes it."""
+    if is_secret(path, value):
+        return "<secret>"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
 
 
 def run_tags(run_params: Mapping[str, Any]) -> dict[str, str]:
