@@ -79,6 +79,19 @@ def test_a_given_policy_is_a_model_of_the_catalog(place: str) -> None:
     assert "human_red_team_helpfulness" not in given.sources, "nobody is asked for comparisons for it"
 
 
+def test_a_given_model_may_have_a_layout_of_its_own() -> None:
+    elsewhere = policies(helpful_rlhf={"given": "models/mine", "layout": "hh"})
+    assert elsewhere.given_layouts == {"helpful_rlhf.model": "hh"}
+    assert policies(helpful_rlhf={"given": "models/mine"}).given_layouts == {"helpful_rlhf.model": "auto"}
+    for entry in ({"given": "pretrained", "layout": "chat"}, {"layout": "chat"}):
+        with pytest.raises(
+            ValidationError, match="'helpful_rlhf' has the layout 'chat', but it is .* base_model.layout"
+        ):
+            policies(helpful_rlhf=entry)
+    with pytest.raises(ValidationError, match="'auto', 'hh' or 'chat'"):
+        policies(helpful_rlhf={"given": "models/mine", "layout": "chatml"})
+
+
 def test_a_given_policy_of_the_supervised_stage_is_still_the_one_whose_answers_are_compared() -> None:
     given = policies(sl_cai={"given": "models/sl"})
     assert (given.supervised, given.revised) == (None, "sl_cai")

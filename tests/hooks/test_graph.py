@@ -98,10 +98,20 @@ def test_an_axis_is_one_entry_of_conf() -> None:
         context(axes={"honesty": {"prompts": "eval_honesty_prompts"}})
 
 
-def test_without_a_referee_there_is_no_elo() -> None:
-    context(lineage={"roles": {"referee": None}})
+def test_without_a_referee_there_is_no_elo(tmp_path: Path) -> None:
+    own = copy_project(tmp_path)
+    (own / "conf" / "none").mkdir()
+    (own / "conf" / "none" / "catalog.yml").write_text("referee: null\n")
+    KedroSession.create(own, env="none").load_context()
     assert "elo_metrics" not in pipelines["__default__"].all_outputs()
     assert "behaviour_metrics" in pipelines["__default__"].all_outputs()
+    context()
+    assert "elo_metrics" in pipelines["__default__"].all_outputs()
+
+
+def test_the_referee_has_one_place() -> None:
+    with pytest.raises(PreflightError, match=r"'lineage\.roles\.referee' is unknown"):
+        context(lineage={"roles": {"referee": "referee"}})
 
 
 def test_what_was_asked_for_stays_asked_for() -> None:

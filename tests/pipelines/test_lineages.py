@@ -87,9 +87,9 @@ def test_a_model_that_is_given_is_not_trained() -> None:
 
 
 def test_where_a_given_model_lies() -> None:
-    assert provide_given(f"a/b@{COMMIT}") == ModelReference(repo="a/b", revision=COMMIT)
-    assert provide_given("models/x") == ModelReference(path="models/x")
-    assert isinstance(provide_given("models/x.gguf"), GGUFFile)
+    assert provide_given(f"a/b@{COMMIT}", "auto") == ModelReference(repo="a/b", revision=COMMIT)
+    assert provide_given("models/x", "hh") == ModelReference(path="models/x", layout="hh")
+    assert provide_given("models/x.gguf", "chat") == GGUFFile("models/x.gguf", "chat")
 
 
 def _constitution() -> Constitution:

@@ -12,10 +12,7 @@ NOBODY = "none"
 
 @dataclass(frozen=True)
 class Exam:
-    """The axes, and which entries of the catalog are there: who judges answers, decides head-to-heads, rates as people.
-
-    The lineage says which entry the referee is; `referee` is false where that one stands for nobody.
-    """
+    """The axes, and which entries of the catalog are there: who judges answers, who decides, who rates as people."""
 
     axes: Axes
     judge: bool = True

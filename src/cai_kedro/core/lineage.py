@@ -11,9 +11,11 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.core.comparison_sources import SOURCES, Maker, table_of
+from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage_checks import (
     check_circles,
     check_entries,
+    check_layout,
     check_names,
     check_reference,
     check_roles,
@@ -34,6 +36,7 @@ class Policy(BaseModel):
         default=None,
         description="base_model, another policy, a directory, or repository@commit; then nothing is trained",
     )
+    layout: LayoutChoice = Field(default="auto", description="how a given model is asked, as base_model.layout")
     start: str | None = Field(default=None, description="the policy that training starts from")
     algorithm: Literal["sft", "rl", "ppo", "rloo", "grpo"] = Field(
         default="rl", description="sft: on revisions; rl: what rlhf.rl.algorithm says, against an own preference model"
@@ -46,7 +49,10 @@ class Policy(BaseModel):
 
 
 class Roles(BaseModel):
-    """Which model plays which role: a policy, a directory, repository@commit, or an entry of the catalog."""
+    """Which model plays which role of the training: a policy, a directory, repository@commit, an entry of the catalog.
+
+    Who decides in the evaluation is no role of it: the entries `referee` and `judge` of the catalog.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,12 +61,11 @@ class Roles(BaseModel):
     red_teamer: str = Field(description="writes red-team prompts")
     labeller: str | None = Field(description="compares answers; null: nobody does")
     thinker: str | None = Field(description="compares answers after a chain of thought; null: nobody does")
-    referee: str | None = Field(description="decides head-to-heads: a data set of the catalog; null: nobody does")
 
     @property
     def engines(self) -> dict[str, str]:
-        """Return role → who plays it, for the roles that generate or compare in the training."""
-        return {name: who for name, who in self.model_dump(exclude={"referee"}).items() if who is not None}
+        """Return role → who plays it, without those that nobody plays."""
+        return {name: who for name, who in self.model_dump().items() if who is not None}
 
 
 class Lineage(BaseModel):
@@ -80,6 +85,8 @@ class Lineage(BaseModel):
     def _fits_together(self) -> Self:
         check_names(self.named)
         check_entries(self.named, self.policies)
+        for name, policy in self.named.items():
+            check_layout(name, policy.given, policy.layout)
         check_roles(self.roles.engines, self.named, self.left_out)
         check_reference(self.reference, self.present)
         check_circles(self._needs)
@@ -250,6 +257,12 @@ class Lineage(BaseModel):
         own = {model: given for model, given in policies.items() if is_hub_model(given) or is_path(given)}
         played = {f"{role}.model": who for role, who in self.roles.engines.items() if who not in self.present}
         return own | {model: who for model, who in played.items() if is_hub_model(who) or is_path(who)}
+
+    @property
+    def given_layouts(self) -> dict[str, LayoutChoice]:
+        """The layout that each given model is asked in: model in the catalog → layout; `auto` for a role's model."""
+        own = {self.model_of(name): policy.layout for name, policy in self.present.items() if policy.given}
+        return {model: own.get(model, "auto") for model in self.given_models}
 
     @property
     def catalog_roles(self) -> dict[str, str]:

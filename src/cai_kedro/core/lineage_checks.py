@@ -132,12 +132,13 @@ def check_entries_of_catalog(roles: Mapping[str, str], policies: Collection[str]
             )
 
 
-def check_referee(referee: str | None, entries: Collection[str]) -> None:
-    """Check that the referee is an entry of the catalog; null: there is none, and no Elo."""
-    if referee is not None and referee not in entries:
+def check_layout(name: str, given: str | None, layout: str) -> None:
+    """Check that a layout is named for a model that lies elsewhere: others are asked as what they come from."""
+    if layout != "auto" and not (is_hub_model(given) or is_path(given)):
+        origin = "trained from another policy" if given is None else f"{given!r}"
         raise ValueError(
-            f"the role 'referee' names {referee!r}, which is no entry of the catalog; {_near(referee, entries)} For a "
-            f"model, make an entry of the kind engine (docs/guides/judging.md)"
+            f"the policy {name!r} has the layout {layout!r}, but it is {origin} and keeps that one's layout; take the "
+            f"key away, and set base_model.layout for the pretrained model"
         )
 
 

@@ -46,6 +46,11 @@ class EngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
         """Whether there is a model directory to look into: a server has its own."""
         return self._kind.reads_files
 
+    @property
+    def server(self) -> tuple[str, ...] | None:
+        """Address and name of a model on a server, None of any other one."""
+        return self._kind.server
+
     def load(self) -> TextEngine:
         """Return an engine; raises `DatasetError` that says what a directory, or what this machine, misses."""
         try:

@@ -42,6 +42,11 @@ class EngineKind(ABC):
         """Ask for a little, without a model; return what is wrong, None if nothing is. Raises as `load` does."""
         return None
 
+    @property
+    def server(self) -> tuple[str, ...] | None:
+        """Address and name of a model on a server, None of any other one."""
+        return None
+
 
 class Transformers(EngineKind):
     """In this process, on transformers: the fields of `engines.loading.LocalSettings`."""
@@ -154,6 +159,11 @@ class Server(EngineKind):
         except ServerError as error:
             return str(error)
         return None
+
+    @property
+    def server(self) -> tuple[str, ...] | None:
+        """Address and name of the model."""
+        return self._settings.address, self._settings.model
 
     def described(self) -> dict[str, Any]:
         """Return where the model is."""

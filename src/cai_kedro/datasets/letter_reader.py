@@ -46,6 +46,11 @@ class LetterReader:
         """Return the digest of the weights; None of a server, which tells nobody what it reads."""
         return None if self._directory is None else weights_digest(self._directory)
 
+    @property
+    def server(self) -> tuple[str, ...] | None:
+        """Address and name of a model on a server, None of any other one."""
+        return self._kind.server
+
     def check(self) -> str | None:
         """Ask a server or a cluster for a little; return what is wrong with it, None if nothing is."""
         return self._kind.check()

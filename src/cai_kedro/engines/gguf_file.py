@@ -9,8 +9,9 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.layout_files import LayoutChoice, layout_of
+from cai_kedro.engines.layout_files import layout_of
 from cai_kedro.engines.model_files import check_model_directory, load_language_model, save_language_model
 from cai_kedro.engines.weight_files import check_report, first_line
 

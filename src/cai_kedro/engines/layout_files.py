@@ -3,22 +3,19 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import Message, as_prompt, assistant, system, user
-from cai_kedro.core.layouts.base import Layout, LayoutKind
+from cai_kedro.core.layouts.base import Layout, LayoutChoice, LayoutKind
 from cai_kedro.core.layouts.chat import ChatLayout, Template
 from cai_kedro.core.layouts.hh import HH
 from cai_kedro.core.strict_files import json_object
 from cai_kedro.engines.text_ids import control_pattern
 
 LAYOUT_FILE = "layout.json"
-
-#: `auto`: chat where the tokenizer has a chat template of its own, else hh.
-LayoutChoice = Literal["auto", "hh", "chat"]
 
 _TRIED = [user("Say it."), assistant("So."), user("And?")]
 _LAST_WORD = "Well."

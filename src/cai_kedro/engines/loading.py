@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.precision import AUTO_DEVICE, DType
 from cai_kedro.engines.transformers_engine import TransformersEngine

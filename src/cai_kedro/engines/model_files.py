@@ -20,10 +20,10 @@ from transformers import (
 )
 
 from cai_kedro.core.finite import check_weights
-from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.base import Layout, LayoutChoice
 from cai_kedro.core.strict_files import json_object
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.layout_files import LayoutChoice, layout_of, read_layout, write_layout
+from cai_kedro.engines.layout_files import layout_of, read_layout, write_layout
 from cai_kedro.engines.tokenizer_files import fit_embeddings, forget_padding_beyond, read_tokenizer
 from cai_kedro.engines.weight_files import (
     INDEX,

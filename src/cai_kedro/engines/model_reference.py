@@ -6,8 +6,8 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_files import check_model_directory, load_language_model
 from cai_kedro.engines.weight_files import first_line
 
@@ -55,6 +55,15 @@ class ModelReference(BaseModel):
         Raises `ValueError` where the hub cannot give it.
         """
         return _from_home(self.path) if self.path is not None else self._fetch(_HUB_FILES)
+
+    def on_this_machine(self) -> Path | None:
+        """Return the directory without looking into it, None for a model of the hub that was not fetched yet."""
+        if self.repo is None:
+            return self.locate()
+        try:
+            return Path(snapshot_download(self.repo, revision=self.revision, local_files_only=True))
+        except OSError:  # a FileNotFoundError
+            return None
 
     def check(self) -> None:
         """Check a directory, or fetch all but the weights from the hub; raises `ValueError` if that cannot be."""

@@ -7,9 +7,8 @@ from typing import Self
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from cai_kedro.core.asks import Ask, common
-from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.base import Layout, LayoutChoice
 from cai_kedro.engines.base import PromptTooLongError
-from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_files import load_tokenizer
 from cai_kedro.engines.text_ids import text_ids, written_ids
 

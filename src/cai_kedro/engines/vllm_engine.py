@@ -12,11 +12,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.asks import Ask, n_choices
-from cai_kedro.core.layouts.base import Layout
+from cai_kedro.core.layouts.base import Layout, LayoutChoice
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.fingerprint import directory_fingerprint
-from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.prompt_ids import PromptIds
 
 

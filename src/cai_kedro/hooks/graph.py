@@ -20,10 +20,12 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS
 from cai_kedro.core.constitution import NO_HELPFULNESS
 from cai_kedro.core.exam import Exam, is_there
+from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage import Lineage
-from cai_kedro.core.lineage_checks import check_entries_of_catalog, check_referee
+from cai_kedro.core.lineage_checks import check_entries_of_catalog
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.parameters import type_faults
+from cai_kedro.hooks.preflight_deciders import decider_faults
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,9 @@ class Graph:
         """Check what the lineage promises: given models are there, and the constitution says what helpfulness is."""
         made = pipeline.all_outputs()
         given = {model: place for model, place in self.lineage.given_models.items() if f"{model}@checkpoint" in made}
-        faults = [*_given_faults(given, Path(run_params["project_path"]))]
+        project_path = Path(run_params["project_path"])
+        faults = [*_given_faults(given, self.lineage.given_layouts, project_path)]
+        faults += [] if faults else decider_faults(self.lineage, pipeline, catalog, project_path)
         if LABELLED_HELPFULNESS in made and "constitution" in pipeline.inputs():
             constitution = catalog.load("constitution")
             faults += [] if constitution.helpfulness_principles else [NO_HELPFULNESS]
@@ -84,13 +88,13 @@ class Graph:
             logger.warning("the policy %r is left out: %s", policy, reason)
 
 
-def _given_faults(given: Mapping[str, str], project_path: Path) -> Iterator[str]:
+def _given_faults(given: Mapping[str, str], layouts: Mapping[str, LayoutChoice], project_path: Path) -> Iterator[str]:
     """Tell which given models are not there or not whole; of the hub, all but the weights is fetched."""
     from cai_kedro.pipelines.base_model.nodes import provide_given  # noqa: PLC0415 - imports torch
 
     for model, place in given.items():
         try:
-            provide_given(place).at(project_path).check()
+            provide_given(place, layouts[model]).at(project_path).check()
         except ValueError as error:
             yield f"the model {model!r}, which the lineage gives as {place!r}: {error}"
 
@@ -131,7 +135,7 @@ def _exam_of(loader: AbstractConfigLoader, lineage: Lineage) -> Exam:
     return Exam(
         axes=Axes.model_validate(parameters["axes"]),
         judge=is_there(catalog, "judge"),
-        referee=is_there(catalog, lineage.roles.referee),
+        referee=is_there(catalog, "referee"),
         raters=is_there(catalog, "human_raters"),
     )
 
@@ -165,6 +169,5 @@ def _catalog_faults(lineage: Lineage, catalog: Mapping[str, Any]) -> Iterator[st
     entries = [name for name in catalog if not name.startswith("_") and "{" not in name]
     try:
         check_entries_of_catalog(lineage.catalog_roles, lineage.named, entries)
-        check_referee(lineage.roles.referee, entries)
     except ValueError as error:
         yield f"parameter 'lineage.roles': {error}"

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cai_kedro.core.text import words_of
 
@@ -24,15 +25,14 @@ _ASKS_A_FIGURE = re.compile(r"\d|\b(?:how (?:many|much|old|long|far|often|tall)|
 #: Text in which a piece of up to 20 signs stands five times in a row.
 _LOOP = re.compile(r"(.{1,20}?)\1{4,}", re.DOTALL)
 #: What no sentence ends on.
-_OPEN = frozenset(
-    "a an the of to for from with by in on at as and or but if because that which who is are was were be been am has "
-    "have had will would can could should may might must do does did not i you he she we they it's i'm my your his "
-    "her their our this these those".split()
+_OPEN = re.compile(
+    r"(?:a|an|the|of|to|for|from|with|by|in|on|at|as|and|or|but|if|because|that|which|who|is|are|was|were|be|been|am|"
+    r"has|have|had|will|would|can|could|should|may|might|must|do|does|did|not|i|you|he|she|we|they|it's|i'm|my|your|"
+    r"his|her|their|our|this|these|those)"
 )
-#: Requests that a word or two may answer: questions but how and why, and orders for a word.
-_ASKS_A_WORD = re.compile(
-    r"\b(?:what|which|who|whom|whose|when|where|how (?:many|much|old|long|far|often|tall)|is|are|was|were|do|does|did|"
-    r"has|have|will|would|should|may|name|word|words|translate|rhyme|spell|say|call|title|antonym|synonym|choose|pick)\b"
+#: Requests that no word or two can answer.
+_ASKS_FOR_MORE = re.compile(
+    r"\b(?:how(?! (?:many|much|old|long|far|often|tall)\b)|why|explain|describe|steps|ways|recipe|plan|story)\b"
 )
 
 
@@ -56,7 +56,9 @@ def is_fragment(request: str, response: str) -> bool:
     words = words_of(response)
     if len(words) > _CUT or response.rstrip("\"”')*_ \n").endswith((".", "!", "?", "…")):
         return False
-    return not words or words[-1] in _OPEN or not _ASKS_A_WORD.search(request.lower())
+    if _ASKS_A_FIGURE.search(request.lower()) and any(map(str.isdigit, response)):
+        return False
+    return not words or bool(_OPEN.fullmatch(words[-1])) or bool(_ASKS_FOR_MORE.search(request.lower()))
 
 
 def _is_written(request: str, prose: str) -> bool:
@@ -99,7 +101,7 @@ def _repeats_itself(words: Sequence[str]) -> bool:
         return False
     if any(_in_a_row(words, width, _TIMES if width <= _RUN else _TIMES - 1) for width in range(1, _PHRASE + 1)):
         return True
-    if sum(first == second for first, second in zip(words, words[1:], strict=False)) >= max(_STUTTERS, len(words) / 20):
+    if sum(first == second for first, second in pairwise(words)) >= max(_STUTTERS, len(words) / 20):
         return True
     runs = list(zip(words, words[1:], words[2:], strict=False))
     if len(runs) < _RUNS:

@@ -10,6 +10,8 @@ from cai_kedro.core.conversation import Conversation
 BREAK = "\ufdd0"
 
 LayoutKind = Literal["hh", "chat"]
+#: `auto`: chat where the tokenizer has a chat template of its own, else hh.
+LayoutChoice = Literal["auto", "hh", "chat"]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage_checks import is_hub_model
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.layout_files import LayoutChoice
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
 from cai_kedro.microworld.shipped import shipped_directory, training_log
@@ -66,11 +66,14 @@ def provide_pretrained(
     return ModelReference(repo=params.repo, revision=params.revision, layout=params.layout), _NO_CURVES
 
 
-def provide_given(model: str) -> ModelReference | GGUFFile:
-    """Return where a model of the user lies: a directory, a GGUF file, or `repository@commit` of the hub."""
+def provide_given(model: str, layout: LayoutChoice) -> ModelReference | GGUFFile:
+    """Return where a model of the user lies: a directory, a GGUF file, or `repository@commit` of the hub.
+
+    `layout` is how it is asked.
+    """
     if model.endswith(".gguf"):
-        return GGUFFile(model)
+        return GGUFFile(model, layout)
     if is_hub_model(model):
         repo, _, revision = model.rpartition("@")
-        return ModelReference(repo=repo, revision=revision)
-    return ModelReference(path=model)
+        return ModelReference(repo=repo, revision=revision, layout=layout)
+    return ModelReference(path=model, layout=layout)

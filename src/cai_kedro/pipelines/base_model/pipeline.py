@@ -20,7 +20,7 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
             ),
             *(
                 Node(
-                    bind(provide_given, model=given),
+                    bind(provide_given, model=given, layout=lineage.given_layouts[model]),
                     inputs=None,
                     outputs=f"{model}@checkpoint",
                     name=f"provide_{model.removesuffix('.model')}",

@@ -59,10 +59,10 @@ def missing_of(lineage: Lineage, exam: Exam) -> dict[str, str]:
             "no judge: behaviour, reasons of refusals, harmlessness of revisions and along RL, and whether labels and "
             f"preference models are right, are not measured; give one as `judge` in the catalog, {_JUDGING}"
         )
-    if not (lineage.roles.referee and exam.referee):
+    if not exam.referee:
         lines["referee"] = (
-            "no referee: Elo of the policies and along RL is not measured; give one as `referee` in the catalog and "
-            f"name it under lineage.roles, {_JUDGING}"
+            "no referee: Elo of the policies and along RL is not measured; give one as `referee` in the catalog, "
+            f"{_JUDGING}"
         )
     if not (lineage.has_people and exam.raters):
         lines["people"] = (

@@ -23,9 +23,9 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
         *labels.labels(lineage, exam, made_before),
         *behaviour.revisions(lineage, exam, made_before),
     ]
-    if lineage.roles.referee and exam.referee:
-        parts += policies.elo(lineage, lineage.roles.referee)
-        parts += training.snapshot_elo(lineage, lineage.roles.referee)
+    if exam.referee:
+        parts += policies.elo(lineage)
+        parts += training.snapshot_elo(lineage)
     if exam.judge:
         parts += [
             *behaviour.behaviour(exam.axes),

@@ -40,12 +40,12 @@ def answers(lineage: Lineage, axes: Axes) -> list[Node]:
     ]
 
 
-def elo(lineage: Lineage, referee: str) -> list[Node]:
+def elo(lineage: Lineage) -> list[Node]:
     """Return the nodes from the answers to the Elo ratings of the policies."""
     return [
         Node(
             admit_referee_of(tuple(lineage.teachers)),
-            inputs=[referee, PARAMS, *(f"{model}@digest" for model in lineage.teachers.values())],
+            inputs=["referee", PARAMS, *(f"{model}@digest" for model in lineage.teachers.values())],
             outputs="referee_metrics",
             name="admit_referee",
         ),
@@ -55,7 +55,7 @@ def elo(lineage: Lineage, referee: str) -> list[Node]:
                 "responses": "policy_responses",
                 "prompts": "policy_prompts",
                 "prompt_axes": "prompt_axes",
-                "referee": referee,
+                "referee": "referee",
                 "axes": AXES,
                 "seed": SEED,
             },

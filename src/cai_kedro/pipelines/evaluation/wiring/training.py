@@ -56,7 +56,7 @@ def snapshot_judgements(arms: Sequence[str]) -> list[Node]:
     return [node] if arms else []
 
 
-def snapshot_elo(lineage: Lineage, referee: str) -> list[Node]:
+def snapshot_elo(lineage: Lineage) -> list[Node]:
     """Return the nodes of the Elo ratings along RL."""
     if not lineage.arms:
         return []
@@ -73,7 +73,7 @@ def snapshot_elo(lineage: Lineage, referee: str) -> list[Node]:
                 "responses": "evaluation.met_along_responses",
                 "prompts": "snapshot_prompts",
                 "prompt_axes": "prompt_axes",
-                "referee": referee,
+                "referee": "referee",
                 "axes": AXES,
                 "seed": SEED,
             },
