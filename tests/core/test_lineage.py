@@ -85,7 +85,7 @@ def test_a_given_model_may_have_a_layout_of_its_own() -> None:
     assert policies(helpful_rlhf={"given": "models/mine"}).given_layouts == {"helpful_rlhf.model": "auto"}
     for entry in ({"given": "pretrained", "layout": "chat"}, {"layout": "chat"}):
         with pytest.raises(
-            ValidationError, match="'helpful_rlhf' has the layout 'chat', but it is .* base_model.layout"
+            ValidationError, match=r"'helpful_rlhf' has the layout 'chat', but it is .* base_model\.layout"
         ):
             policies(helpful_rlhf=entry)
     with pytest.raises(ValidationError, match="'auto', 'hh' or 'chat'"):
