@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from cai_kedro.core.asks import Critique, Worked
@@ -15,7 +16,7 @@ from cai_kedro.judging.probe import QUESTIONS, ProbePair
 
 logger = logging.getLogger(__name__)
 
-#: Sets of worked examples; pairs that share one share the start of their prompts, which is then read once.
+#: Sets of worked examples: what one draw of them does to a model is not taken for the model.
 _SETS = 4
 
 
@@ -46,17 +47,30 @@ def ask_comparisons(
         )
         for pair, place, polarity in asked
     ]
-    preferences = compare(engine, cases, both_orders=True)
+    p_first, p_second = _set_by_set(engine, cases, [place % _SETS for _, place, _ in asked])
     table = pd.DataFrame(
         {
             "item_id": [pair.id for pair, *_ in asked],
             "kind": [pair.kind for pair, *_ in asked],
             "asks_for": [wanted[polarity] for *_, polarity in asked],
-            "p_first": preferences.a_first.astype(float),
-            "p_second": 1 - preferences.a_second.astype(float),
+            "p_first": p_first,
+            "p_second": p_second,
         }
     )
     return _that_fit(table, few_shots)
+
+
+def _set_by_set(engine: TextEngine, cases: Sequence[Case], sets: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Ask those together that share their worked examples, in both orders; return P(A), (cases,) each.
+
+    All prompts of a call then begin alike, and an engine reads what they begin with once.
+    """
+    p = np.full((2, len(cases)), np.nan)
+    for of_set in sorted(set(sets)):
+        places = [place for place, each in enumerate(sets) if each == of_set]
+        preferences = compare(engine, [cases[place] for place in places], both_orders=True)
+        p[:, places] = preferences.a_first, 1 - preferences.a_second
+    return p[0], p[1]
 
 
 def _examples(constitution: Constitution, n: int, seed: int, of_set: int) -> tuple[Worked, ...]:

@@ -79,7 +79,7 @@ def train_ppo(
     return RLResult(
         policy=policy,
         snapshots={
-            step: replace(policy, model=with_weights(policy.model, weights))
+            step: policy if step == params.rollouts else replace(policy, model=with_weights(policy.model, weights))
             for step, weights in trainer.snapshots.items()
         },
         curves=check_table("curves", pd.DataFrame(trainer.progress.curve_rows, columns=["step", "metric", "value"])),
@@ -277,9 +277,12 @@ class PPOTrainer(FiniteTraining):
         self.progress.curve_rows += [(done, metric, value) for metric, value in figures.items()]
         self.figures = {}
         if done % self.params.snapshot_every == 0:
-            self.snapshots[done] = weights_of(self.actor_critic.policy)
+            last = done == self.params.rollouts
+            # the last one is the policy itself, whose copy is only for a longer run that goes on from here
+            weights = weights_of(self.actor_critic.policy) if self.run_dir or not last else {}
+            self.snapshots[done] = {} if last else weights
             if self.run_dir:
-                save_weights(self.snapshots[done], self.run_dir / SNAPSHOTS / f"{done}.safetensors")
+                save_weights(weights, self.run_dir / SNAPSHOTS / f"{done}.safetensors")
         return figures
 
 

@@ -91,7 +91,7 @@ class RLParams(BaseModel):
 class RLResult:
     """The trained policy, snapshots along the way (rollouts done -> model, on the CPU) and the training curves.
 
-    In the curves `step` is the number of rollouts done.
+    In the curves `step` is the number of rollouts done. PPO's snapshot after the last rollout is the policy itself.
     """
 
     policy: LanguageModel

@@ -104,7 +104,8 @@ def chosen_logprobs(logits: Tensor, reply_ids: Tensor, mask: Tensor) -> Tensor:
 def entropies(logits: Tensor, mask: Tensor) -> Tensor:
     """Return the entropy of the distribution that each reply token was drawn from, (n, R) in nats, 0 on padding."""
     logprobs = logits.log_softmax(-1)
-    return _unpacked(-(logprobs.exp() * logprobs).sum(-1), mask)
+    # in place: with a large vocabulary each such tensor is as large as all the activations of a small model
+    return _unpacked(-logprobs.exp().mul_(logprobs).sum(-1), mask)
 
 
 def _unpacked(values: Tensor, mask: Tensor) -> Tensor:
