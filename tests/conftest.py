@@ -1,6 +1,9 @@
-"""What many tests share: a tiny random causal LM with a byte-level tokenizer, and a scripted engine."""
+"""What many tests share: a tiny random causal LM with a byte-level tokenizer, a scripted engine, one finished run."""
 
 import copy
+import fcntl
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -104,10 +107,23 @@ def scripted_engine() -> type[ScriptedEngine]:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder in which `kedro run --env=smoke` has run once, its terminal output in `terminal.txt`.
 
-    Read only: a test that runs something in it takes a copy.
+    Read only: a test that runs something in it takes a copy. With `pytest -n` the first process that needs the run
+    makes it, and the others wait for it.
     """
-    project = copy_project(tmp_path_factory.mktemp("finished_run"))
-    done = kedro_run(project, "--env=smoke")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all processes of this session, and of no other session
+    project, finished = folder / "finished_run", folder / "finished_run.done"
+    with (folder / "finished_run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            shutil.rmtree(project, ignore_errors=True)  # of a process that failed at it
+            _run_smoke(project)
+            finished.touch()
+    return project
+
+
+def _run_smoke(project: Path) -> None:
+    done = kedro_run(copy_project(project), "--env=smoke")
     (project / "terminal.txt").write_text(done.stdout)
     assert done.returncode == 0, f"the whole run failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return project

@@ -22,7 +22,7 @@ WITHOUT_IMPORT = {
     "lm-eval": "the command `lm_eval` reads lm_eval_tasks",
 }
 #: Commands, and what notebooks run on.
-TOOLS = {"build", "import-linter", "ipykernel", "mypy", "pytest-cov", "ruff"}
+TOOLS = {"build", "import-linter", "ipykernel", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
 #: Imported by tests and benchmarks that are left out where it is not installed, because it is large or rarely wanted.
 OPTIONAL = {"distilabel", "llama-cpp-python"}
 #: Other names of distributions that need not be installed here; packages_distributions knows the installed ones.
