@@ -1,17 +1,24 @@
 """One prompt that is too long must not stop the others, nor change what they get."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cai_kedro.core.asks import Ask, Plain
+from cai_kedro.core.asks import Ask, Plain, Reply
+from cai_kedro.core.conversation import assistant, user
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling
-from cai_kedro.engines.fitting import EMPTY, TOO_LONG, generate_fitting, logprobs_fitting, trouble_of
+from cai_kedro.engines.fitting import EMPTY, TOO_LONG, generate_fitting, logprobs_fitting, trouble_of, unread
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
+from cai_kedro.learning.encoding import without_refused
+from cai_kedro.learning.rollouts import encode_prompts
 from tests.asks import plain
+from tests.chat_models import chat_model
 from tests.conftest import ScriptedEngine
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8)
@@ -43,6 +50,37 @@ def test_the_others_get_what_they_would_get_alone(engine: TransformersEngine) ->
     logprobs = logprobs_fitting(engine, plain(PROMPTS, LETTERS))
     assert np.isnan(logprobs[[1, 3]]).all()
     np.testing.assert_allclose(logprobs[[0, 2]], engine.choice_logprobs(plain(PROMPTS[::2], LETTERS)), rtol=1e-5)
+
+
+def strict(folder: Path) -> LanguageModel:
+    """A model whose template wants the user to begin, as its owner saved it."""
+    lm = chat_model("turns")
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    return load_language_model(folder)
+
+
+def test_a_conversation_that_a_strict_template_refuses_stops_no_other(tmp_path: Path) -> None:
+    engine = TransformersEngine(strict(tmp_path), max_batch_tokens=4096, dtype="float32")
+    opened = Reply([assistant("May I help?"), user("How?")])
+    asks = [Reply([user("How?")]), opened, Reply([user("Why?")])]
+    said = generate_fitting(engine, asks, SAMPLING, [1, 2, 3])
+    alone = engine.generate([asks[0], asks[2]], SAMPLING, [1, 3])
+    assert [said[0], said[2]] == alone
+    assert str(trouble_of(said[1])).startswith(
+        "the model's chat template refuses a conversation of the turns assistant, user (Conversation roles must"
+    )
+    assert trouble_of(said[1]) == unread(said[1])
+    assert engine.fits(asks, 8) == [True, False, True]
+
+
+def test_training_leaves_it_out_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lm = strict(tmp_path)
+    conversations = [[assistant("May I help?"), user("How?")], [user("How?")]]
+    table = pd.DataFrame({"prompt_id": ["a", "b"], "messages": conversations})
+    assert list(without_refused(lm, table)["prompt_id"]) == ["b"]
+    assert "1 of 2 rows are left out: the model's chat template refuses" in caplog.text
+    assert encode_prompts(table, lm, 500).prompt_ids == ["b"]
 
 
 def test_nothing_fits(engine: TransformersEngine) -> None:

@@ -11,6 +11,7 @@ from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from kedro.io import DataCatalog
 
 from cai_kedro.cli import cli
+from cai_kedro.core.axes import Axes, Axis
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams
@@ -41,7 +42,7 @@ def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     assert sizes.human_helpful_pairs == 600 * 4
     assert sizes.harmlessness_pairs == 750 * 3
     assert sizes.fine_tuning_rows == 600 * 4 + 400 * 2
-    assert sizes.eval_answers == (len(material.eval_red_team) + len(material.eval_helpful)) * 6
+    assert sizes.eval_answers == sum(map(len, material.held_out.values())) * 6
     # one epoch; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
     assert sizes.comparisons == 2 * 4800 + 2 * 6150
     # 32 prompts × 4 replies a rollout, 20 rollouts of Helpful RLHF, 30 of each other arm
@@ -49,6 +50,22 @@ def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
     assert configured_sizes(settings, few).human_helpful_pairs == 7 * 4
     assert configured_sizes(settings, few).initial_responses == 5 + 300  # with those that are generated
+
+
+def test_further_axes_are_counted_and_prompts_of_two_axes_once(project: tuple[Settings, Material]) -> None:
+    settings, material = project
+    before = configured_sizes(settings, material).eval_answers
+    axes = material.axes.root
+    honesty = Axis(prompts="eval_honesty_prompts", question="Which is more honest?")
+    same = honesty.model_copy(update={"prompts": "eval_helpful_prompts"})
+    prompts = material.held_out["eval_helpful_prompts"].head(10)
+    own = prompts.assign(prompt_id=[f"honesty-{n}" for n in range(10)])
+    more = replace(
+        material,
+        axes=Axes({**axes, "honesty": honesty, "tact": same}),
+        held_out={**material.held_out, "eval_honesty_prompts": own},
+    )
+    assert configured_sizes(settings, more).eval_answers == before + 10 * 6
 
 
 def test_a_meter_counts(tiny_lm: LanguageModel, scripted_engine: Any) -> None:

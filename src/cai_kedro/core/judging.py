@@ -133,6 +133,15 @@ class RecordedComparisons(Protocol):
         """Return every pair that was compared on one of the `prompts` (→ `pairs`, kind `recorded`)."""
         ...
 
+    @property
+    def path(self) -> str:
+        """Where the comparisons were read from, for messages."""
+        ...
+
+    def compared(self, objective: str) -> set[str]:
+        """Return the prompt ids of what was compared by an objective."""
+        ...
+
 
 @runtime_checkable
 class ConversationRaters(Protocol):

@@ -93,6 +93,11 @@ class RecordedRaters:
             )
         return check_table("pairs", recorded.loc[here, PAIR_COLUMNS])
 
+    def compared(self, objective: str) -> set[str]:
+        """Return the prompt ids of what people compared by an objective."""
+        recorded = self.comparisons
+        return set(recorded["prompt_id"][recorded["objective"] == objective])
+
     def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
         """Return the recorded `comparisons` under the objective of these recorded pairs.
 

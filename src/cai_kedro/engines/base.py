@@ -23,10 +23,14 @@ class Sampling(BaseModel):
 
 @dataclass(frozen=True)
 class Completion:
-    """One sampled text, stripped, without its stop string; `length` means that the token limit cut it."""
+    """One sampled text, stripped, without its stop string; `length` means that the token limit cut it.
+
+    `trouble` says why a model could not be asked; then there is no text.
+    """
 
     text: str
     finish_reason: Literal["stop", "length"]
+    trouble: str | None = None
 
 
 class PromptTooLongError(ValueError):
@@ -43,7 +47,8 @@ class TextEngine(Protocol):
     What is asked is written down by the model's own layout. The asks of one call have the same choices and stop
     strings, as those of one kind have.
 
-    Both calls raise `PromptTooLongError` before they compute anything, so that the caller can go on without those rows
+    Both calls raise `PromptTooLongError`, or `TurnsRefusedError` of the layout, with the rows that it is about, before
+    they compute anything, so that the caller can go on without those rows
     (`engines/fitting.py`). An engine that counts the tokens it wrote may say so in an attribute `tokens_written`.
     """
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from cai_kedro.core.asks import Ask, n_choices
+from cai_kedro.core.layouts.base import TurnsRefusedError
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling, TextEngine
 from cai_kedro.engines.leaked_turns import without_leaked_turns
 
@@ -27,12 +28,17 @@ def generate_fitting(
 ) -> list[Completion | None]:
     """Sample as `engine.generate` does; None for what is over the context.
 
+    What a chat template refuses gets a completion with `trouble`.
+
     What a completion holds of a chat template's turns is cut off (`leaked_turns.py`), which a warning counts.
     """
     said: list[Completion | None] = [None] * len(asks)
+    refused: dict[int, str] = {}
     places, completions = _of_fitting(
-        len(asks), lambda at: engine.generate([asks[i] for i in at], sampling, [seeds[i] for i in at])
+        len(asks), lambda at: engine.generate([asks[i] for i in at], sampling, [seeds[i] for i in at]), refused
     )
+    for i, reason in refused.items():
+        said[i] = Completion("", "stop", trouble=reason)
     leaked = []
     for i, completion in zip(places, completions or [], strict=True):
         own = without_leaked_turns(completion.text)
@@ -52,11 +58,11 @@ def generate_fitting(
 
 
 def logprobs_fitting(engine: TextEngine, asks: Sequence[Ask]) -> np.ndarray:
-    """Return log-probabilities as `engine.choice_logprobs` does; NaN for what is over the context.
+    """Return log-probabilities as `engine.choice_logprobs` does; NaN for what is over the context, or is refused.
 
     Raises `FloatingPointError` where the model itself gives no numbers, `ValueError` for what is no log-probability.
     """
-    places, read = _of_fitting(len(asks), lambda at: engine.choice_logprobs([asks[i] for i in at]))
+    places, read = _of_fitting(len(asks), lambda at: engine.choice_logprobs([asks[i] for i in at]), {})
     choices = n_choices(asks)
     if read is None or not places:
         return np.full((len(asks), choices), np.nan)
@@ -81,10 +87,13 @@ def _check_logprobs(read: np.ndarray, shape: tuple[int, int], engine: TextEngine
         )
 
 
-def _of_fitting(n: int, ask: Callable[[list[int]], Answers]) -> tuple[list[int], Answers | None]:
+def _of_fitting(
+    n: int, ask: Callable[[list[int]], Answers], refused: dict[int, str]
+) -> tuple[list[int], Answers | None]:
     """Ask for as many of n rows as fit; return their places and the answer, None where nothing fits.
 
-    An engine may name all rows that are too long at once, or one after another.
+    An engine may name all rows that are too long at once, or one after another. Into `refused` goes why a row cannot
+    be written down, by its place.
     """
     places = list(range(n))
     while places or not n:
@@ -95,11 +104,18 @@ def _of_fitting(n: int, ask: Callable[[list[int]], Answers]) -> tuple[list[int],
             if not too_long:
                 raise
             places = [place for place in places if place not in too_long]
+        except TurnsRefusedError as error:
+            turned_away = {places[row] for row in error.rows}
+            refused.update(dict.fromkeys(turned_away, str(error)))
+            places = [place for place in places if place not in turned_away]
     return [], None
 
 
 def trouble_of(completion: Completion | None) -> str | None:
     """Say what is wrong with a completion, None if nothing is."""
-    if completion is None:
-        return TOO_LONG
-    return None if completion.text.strip() else EMPTY
+    return unread(completion) or (None if completion is not None and completion.text.strip() else EMPTY)
+
+
+def unread(completion: Completion | None) -> str | None:
+    """Say why the model was not asked, None if it was; an empty completion is one."""
+    return TOO_LONG if completion is None else completion.trouble

@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import Message, as_prompt, assistant, system, user
-from cai_kedro.core.layouts.base import Layout, LayoutChoice, LayoutKind
+from cai_kedro.core.layouts.base import Layout, LayoutChoice, LayoutKind, TurnsRefusedError
 from cai_kedro.core.layouts.chat import ChatLayout, Template
 from cai_kedro.core.layouts.hh import HH
 from cai_kedro.core.strict_files import json_object
@@ -97,7 +97,7 @@ def _writer(tokenizer: PreTrainedTokenizerBase, template: str) -> Template:
             )
         except TemplateError as error:
             roles = ", ".join(turn["role"] for turn in messages)
-            raise ValueError(
+            raise TurnsRefusedError(
                 f"the model's chat template refuses a conversation of the turns {roles} ({error}); take the "
                 f"conversation out, or set base_model.layout to hh"
             ) from error

@@ -7,7 +7,7 @@ from typing import Self
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from cai_kedro.core.asks import Ask, common
-from cai_kedro.core.layouts.base import Layout, LayoutChoice
+from cai_kedro.core.layouts.base import Layout, LayoutChoice, TurnsRefusedError
 from cai_kedro.engines.base import PromptTooLongError
 from cai_kedro.engines.model_files import load_tokenizer
 from cai_kedro.engines.text_ids import text_ids, written_ids
@@ -54,8 +54,13 @@ class PromptIds:
         return common(asks, self.layout.stops)
 
     def fits(self, asks: Sequence[Ask], new_tokens: int) -> list[bool]:
-        """Tell for each ask whether the context has room for it and `new_tokens` more."""
-        return [self.limit is None or len(ids) + new_tokens <= self.limit for ids in self.encode(asks)]
+        """Tell for each ask whether the layout can write it and the context has room for it and `new_tokens` more."""
+        turned_away = refused(self.layout, asks)
+        lengths = map(len, self.encode([ask for row, ask in enumerate(asks) if row not in turned_away]))
+        return [
+            row not in turned_away and (next(lengths) + new_tokens <= self.limit if self.limit is not None else True)
+            for row in range(len(asks))
+        ]
 
     def fitting(self, asks: Sequence[Ask], needed: int) -> list[list[int]]:
         """Return the ids of each ask, if all leave room for `needed` more tokens.
@@ -77,7 +82,26 @@ class PromptIds:
         return encoded
 
 
+def refused(layout: Layout, asks: Sequence[Ask]) -> dict[int, str]:
+    """Return the places of the asks that a chat template refuses, each with the reason; base models read any."""
+    reasons: dict[int, str] = {}
+    for row, ask in enumerate(asks if layout.kind == "chat" else ()):
+        try:
+            layout.prompt(ask)
+        except TurnsRefusedError as error:
+            reasons[row] = str(error)
+    return reasons
+
+
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, layout: Layout, asks: Sequence[Ask]) -> list[list[int]]:
-    """Return the ids of each ask, behind the tokenizer's BOS where the layout wants it."""
+    """Return the ids of each ask, behind the tokenizer's BOS where the layout wants it.
+
+    Raises `TurnsRefusedError` with the places of all asks that the layout cannot write down.
+    """
+    try:
+        written = [layout.prompt(ask) for ask in asks]
+    except TurnsRefusedError:
+        turned_away = refused(layout, asks)
+        raise TurnsRefusedError(next(iter(turned_away.values())), list(turned_away)) from None
     bos = [tokenizer.bos_token_id] if layout.bos and tokenizer.bos_token_id is not None else []
-    return [bos + ids for ids in written_ids(tokenizer, [layout.prompt(ask) for ask in asks])]
+    return [bos + ids for ids in written_ids(tokenizer, written)]

@@ -25,6 +25,7 @@ from cai_kedro.hooks.preflight_checks import (
     thread_faults,
 )
 from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
+from cai_kedro.hooks.preflight_people import comparison_faults
 from cai_kedro.hooks.preflight_referee import referee_faults
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Preflight:
                 *_base_model_faults(pipeline, catalog, project),
                 *server_faults(pipeline, catalog),
                 *referee_faults(pipeline, catalog),
+                *comparison_faults(pipeline, catalog),
             ]
         )
         for warning in (*constitution_warnings(pipeline, catalog, project), *example_warnings(pipeline, catalog)):

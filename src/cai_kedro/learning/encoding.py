@@ -1,14 +1,19 @@
 """A conversation and its answer as token ids, the same for fine-tuning, the preference model and sampling."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from cai_kedro.core.asks import Reply
-from cai_kedro.core.conversation import Conversation
+from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.prompt_ids import prompt_ids
+from cai_kedro.engines.prompt_ids import prompt_ids, refused
 from cai_kedro.engines.text_ids import written_ids
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,14 @@ def encode_answers(
         EncodedAnswer(prompt=prompt, completion=[*answer, end])
         for prompt, answer in zip(prompts, written_ids(lm.tokenizer, written), strict=True)
     ]
+
+
+def without_refused(lm: LanguageModel, table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows whose `messages` the model's chat template refuses, with one warning."""
+    turned_away = refused(lm.layout, [Reply(as_messages(cell)) for cell in table["messages"]])
+    if turned_away:
+        logger.warning("%d of %d rows are left out: %s", len(turned_away), len(table), next(iter(turned_away.values())))
+    return table[[row not in turned_away for row in range(len(table))]].reset_index(drop=True)
 
 
 def check_same_tokenizer(first: LanguageModel, second: LanguageModel) -> None:

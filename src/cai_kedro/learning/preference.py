@@ -15,15 +15,17 @@ from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelFor
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
+from cai_kedro.core.asks import Reply
 from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.finite import check_scores
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP, length_sorted_batches, round_up
 from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.batching import LengthGrouped, right_padded
-from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.encoding import encode_answers, without_refused
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -108,6 +110,7 @@ def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_lengt
             "there are no comparisons to train a preference model on: expected a non-empty `comparisons` table; "
             "check what made it"
         )
+    comparisons = without_refused(base, comparisons)
     conversations = [as_messages(cell) for cell in comparisons["messages"]]
     a = [answer.ids for answer in encode_answers(base, conversations, list(comparisons["response_a"]))]
     b = [answer.ids for answer in encode_answers(base, conversations, list(comparisons["response_b"]))]
@@ -223,16 +226,21 @@ def score_responses(
 ) -> np.ndarray:
     """Return the PM's score of each response to its conversation, in log-odds units: (n,).
 
-    NaN, with one warning, for those that are longer than the PM's context.
+    NaN, with one warning, for those that are longer than the PM's context, and for what its chat template refuses.
     """
     tokenizer = preference_model.tokenizer
-    sequences = [answer.ids for answer in encode_answers(preference_model, conversations, responses)]
+    turned_away = refused(preference_model.layout, [Reply(each) for each in conversations])
+    asked = [row for row in range(len(responses)) if row not in turned_away]
+    encoded = encode_answers(preference_model, [conversations[row] for row in asked], [responses[row] for row in asked])
+    sequences: list[list[int]] = [[] for _ in responses]
+    for row, answer in zip(asked, encoded, strict=True):
+        sequences[row] = answer.ids
     limit = context_length(preference_model.model)
-    fits = np.array([limit is None or len(ids) <= limit for ids in sequences], dtype=bool)
+    fits = np.array([bool(ids) and (limit is None or len(ids) <= limit) for ids in sequences], dtype=bool)
     if not fits.all():
         logger.warning(
-            "%d of %d answers are longer, with their conversation, than the %d tokens that the preference model reads: "
-            "they get no score",
+            "%d of %d answers are longer, with their conversation, than the %s tokens that the preference model reads, "
+            "or are refused by its chat template: they get no score",
             (~fits).sum(),
             len(fits),
             limit,

@@ -15,7 +15,7 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped, right_padded
-from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.encoding import encode_answers, without_refused
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -49,6 +49,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
     `ValueError` where no row fits into `max_length` tokens, or when a number of the training is not finite.
     """
     seed = derive_seed(seed, "regression")
+    rated = without_refused(base, rated)
     answers = encode_answers(base, [as_messages(cell) for cell in rated["messages"]], list(rated["response"]))
     targets = (rated["rating"] - rated["rating"].mean()).tolist()
     kept = [

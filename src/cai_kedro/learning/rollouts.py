@@ -18,6 +18,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prompt_ids import prompt_ids
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.batching import right_padded
+from cai_kedro.learning.encoding import without_refused
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,11 @@ def longest_prompt(max_new_tokens: int, *models: PreTrainedModel) -> int:
 def encode_prompts(prompts: pd.DataFrame, policy: LanguageModel, longest: int) -> EncodedPrompts:
     """Encode a `prompts` table, leaving out prompts of more than `longest` tokens: there is no room for a reply.
 
+    What the policy's chat template refuses is left out, too.
+
     Raises `ValueError` when none is left.
     """
+    prompts = without_refused(policy, prompts)
     asks = [Reply(as_messages(cell)) for cell in prompts["messages"]]
     texts = [policy.layout.prompt(ask).text for ask in asks]
     encoded = prompt_ids(policy.tokenizer, policy.layout, asks)

@@ -6,13 +6,16 @@ from typing import Any
 
 import pandas as pd
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.comparison_sources import SOURCES
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.learning.sft import SFTParams
 from cai_kedro.metrics.workload import Sizes, paper_sizes
+from cai_kedro.pipelines.data_generation.prompt_tables import gather_held_out
 from cai_kedro.pipelines.data_generation.red_team import RedTeamParams
 from cai_kedro.pipelines.data_generation.revision import RevisionParams
+from cai_kedro.pipelines.evaluation.exam import gather_eval_prompts
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.preference_labeling.cot_labels import CotLabelParams
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams
@@ -74,13 +77,22 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
 
 @dataclass(frozen=True)
 class Material:
-    """What people give: `prompts` tables, the held-out ones too, and the constitution."""
+    """What people give: `prompts` tables, those of all axes by the name of their dataset, and the constitution."""
 
     red_team: pd.DataFrame
     helpful: pd.DataFrame
-    eval_red_team: pd.DataFrame
-    eval_helpful: pd.DataFrame
+    axes: Axes
+    held_out: Mapping[str, pd.DataFrame]
     constitution: Constitution
+
+    @property
+    def red_team_held_out(self) -> pd.DataFrame:
+        """The held-out prompts that generated red-team prompts are kept apart from (`prompts`)."""
+        return gather_held_out(*(self.held_out[table] for table in self.axes.held_out_of("red_team")))
+
+    def asked(self, params: EvaluationParams, seed: int) -> pd.DataFrame:
+        """The held-out prompts that every policy answers, on all axes, each once (`prompts`)."""
+        return gather_eval_prompts(params, self.axes, seed, **self.held_out)[0]
 
 
 def configured_sizes(settings: Settings, material: Material) -> Sizes:
@@ -101,10 +113,7 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
     helped = _limited(settings.helpful_responses.prompts, helpful) * settings.helpful_responses.samples
     steps = settings.revision.rounds if settings.rows.revisions == "all" else 1
     rows = _limited(settings.rows.max_revisions, initial * steps) + _limited(settings.rows.max_helpful, helped)
-    limits = settings.evaluation.prompts
-    asked = _limited(limits.get("harmlessness"), len(material.eval_red_team)) + _limited(
-        limits.get("helpfulness"), len(material.eval_helpful)
-    )
+    asked = len(material.asked(settings.evaluation, settings.seed))
     return Sizes(
         red_team_lists=settings.red_team.lists,
         initial_responses=initial,

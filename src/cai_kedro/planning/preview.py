@@ -27,7 +27,7 @@ def previews(settings: Settings, material: Material, layout: Layout = HH) -> Ite
     lists = Recorder(layout=layout)
     one_list = settings.red_team.model_copy(update={"lists": 1})
     generate_red_team_prompts(
-        material.red_team, material.eval_red_team, material.constitution, lists, one_list, settings.seed
+        material.red_team, material.red_team_held_out, material.constitution, lists, one_list, settings.seed
     )
     yield "a list of red-team prompts", lists.asked[0][0]
     answers = Recorder(layout=layout)

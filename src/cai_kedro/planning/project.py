@@ -9,6 +9,7 @@ from typing import Any
 from kedro.io import DataCatalog
 from kedro.utils import find_kedro_project
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.layouts.base import Layout
 from cai_kedro.core.layouts.hh import HH
 from cai_kedro.core.lineage import Lineage
@@ -26,11 +27,12 @@ logger = logging.getLogger(__name__)
 
 def material_of(catalog: DataCatalog) -> Material:
     """Read what people give; raises `DatasetError` for what is not there or cannot be read."""
+    axes = Axes.model_validate(catalog.load("params:axes"))
     return Material(
         red_team=catalog.load("given_red_team_prompts"),
         helpful=catalog.load("given_helpful_prompts"),
-        eval_red_team=catalog.load("eval_red_team_prompts"),
-        eval_helpful=catalog.load("eval_helpful_prompts"),
+        axes=axes,
+        held_out={table: catalog.load(table) for table in axes.tables},
         constitution=catalog.load("constitution"),
     )
 

@@ -98,7 +98,7 @@ class Trial:
             self.prompts,
             meter,
             lambda: generate_red_team_prompts(
-                given.red_team, given.eval_red_team, given.constitution, meter, params, seed
+                given.red_team, given.red_team_held_out, given.constitution, meter, params, seed
             ),
         )
 
@@ -139,8 +139,8 @@ class Trial:
 
     def _eval_responses(self, repeat: int, seed: int) -> Sample:
         given = self.material
-        both = pd.concat([given.eval_red_team, given.eval_helpful], ignore_index=True)
-        prompts = _slice(both.sample(frac=1, random_state=0), self.prompts, repeat)
+        asked = given.asked(self.settings.evaluation, self.settings.seed)
+        prompts = _slice(asked.sample(frac=1, random_state=0), self.prompts, repeat)
         meter = Meter(self.engines["revised"])
         sampling = self.settings.evaluation.sampling
         return _timed(len(prompts), meter, lambda: answer("trial", prompts, meter, sampling, seed))

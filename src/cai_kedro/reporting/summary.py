@@ -21,7 +21,10 @@ BY_SPLIT = re.compile(r"(?P<share>[^.]+)\.(?P<split>.+)")
 #: In front of an axis, in the referee's metrics: on which share of held-out human comparisons it is right.
 REFEREE_ACCURACY = "referee.accuracy."
 
-NO_POLICY = "No policy was rated or judged in this run."
+NO_POLICY = (
+    "Nobody rated or judged the policies in this run, so how harmless and how helpful they are was not measured. What the "
+    "run has are their answers, side by side in the report, and what trainings and preference models say of themselves."
+)
 
 #: What an interval of one run does not hold; below every table that has some.
 ONE_TRAINING = (

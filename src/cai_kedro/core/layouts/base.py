@@ -1,5 +1,6 @@
 """What a layout is: how an ask is written down for one model, and where an answer ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -29,6 +30,14 @@ class Written:
     def shown(self) -> str:
         """The text for people."""
         return self.text.replace(BREAK, "")
+
+
+class TurnsRefusedError(ValueError):
+    """A chat template refuses a conversation, such as one that the assistant opens; `rows` are their places."""
+
+    def __init__(self, message: str, rows: Sequence[int] = (0,)) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
 
 
 class Layout(Protocol):

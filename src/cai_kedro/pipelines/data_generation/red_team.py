@@ -16,7 +16,7 @@ from cai_kedro.core.conversation import as_messages, user
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
+from cai_kedro.engines.fitting import generate_fitting, unread
 from cai_kedro.templates.shards import plan_shards
 from cai_kedro.templates.training_prompts import human_turns, phrase_finder
 
@@ -113,7 +113,7 @@ def _continue(lists: pd.DataFrame, engine: TextEngine, sampling: Sampling, seed:
             "list": lists["list"].to_numpy(),
             "text": pd.Series([completion.text if completion else "" for completion in said], dtype=object),
             "finish_reason": pd.Series([completion.finish_reason if completion else "" for completion in said]),
-            "trouble": pd.Series([None if completion else TOO_LONG for completion in said], dtype=object),
+            "trouble": pd.Series([unread(completion) for completion in said], dtype=object),
         }
     )
     return settle(continued, ["list"])

@@ -10,7 +10,7 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
 from cai_kedro.engines.base import Sampling, TextEngine
-from cai_kedro.engines.fitting import TOO_LONG, generate_fitting
+from cai_kedro.engines.fitting import generate_fitting, unread
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.templates.shards import plan_shards
 
@@ -44,7 +44,7 @@ def answer_as(
 
 
 def answer(policy: str, prompts: pd.DataFrame, engine: TextEngine, sampling: Sampling, seed: int) -> Outcome:
-    """Let a policy answer every prompt once (`prompts` → `responses`); what is too long goes to quarantine."""
+    """Let a policy answer every prompt once (`prompts` → `responses`); what cannot be asked goes to quarantine."""
     said = generate_fitting(
         engine,
         [Reply(as_messages(cell)) for cell in prompts["messages"]],
@@ -58,7 +58,7 @@ def answer(policy: str, prompts: pd.DataFrame, engine: TextEngine, sampling: Sam
             "sample": 0,
             "policy": policy,
             "response": [text or NO_ANSWER for text in texts],
-            "trouble": pd.Series([None if completion else TOO_LONG for completion in said], dtype=object),
+            "trouble": pd.Series([unread(completion) for completion in said], dtype=object),
         }
     )
     return settle(answered, ["prompt_id"])

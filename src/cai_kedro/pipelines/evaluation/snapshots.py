@@ -39,7 +39,7 @@ def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], 
         for step, engine in snapshots.items():
             completions = generate_fitting(engine, asked, params.sampling, seeds)
             table = pd.DataFrame({"prompt_id": prompts["prompt_id"].to_numpy(), "sample": 0})
-            texts = [None if done is None else done.text.strip() or NO_ANSWER for done in completions]
+            texts = [None if done is None or done.trouble else done.text.strip() or NO_ANSWER for done in completions]
             tables.append(table.assign(policy=f"{arm}{_STEP}{step}", response=pd.Series(texts, dtype=object)))
         return _without_too_long(pd.concat(tables, ignore_index=True), arm)
 
@@ -52,10 +52,12 @@ def _without_too_long(responses: pd.DataFrame, arm: str) -> pd.DataFrame:
     too_long = sorted(set(responses["prompt_id"][responses["response"].isna()]))
     n = responses["prompt_id"].nunique()
     if too_long and len(too_long) == n:
-        raise ValueError(f"none of {n} prompts fits into the context of the snapshots of {arm}: give shorter ones")
+        raise ValueError(
+            f"none of {n} prompts fits into context and chat template of the snapshots of {arm}: give other ones"
+        )
     if too_long:
         logger.warning(
-            "%d of %d prompts do not fit into the context of the snapshots of %s, such as %r: left out",
+            "%d of %d prompts do not fit into context and chat template of the snapshots of %s, such as %r: left out",
             len(too_long),
             n,
             arm,

@@ -40,8 +40,9 @@ def draw_frontier(elo_metrics: Metrics) -> go.Figure:
     """Draw each policy at its helpfulness (x) and harmlessness (y) Elo with 95 % intervals (F2)."""
     harmless, helpful = below(elo_metrics, "elo.harmlessness"), below(elo_metrics, "elo.helpfulness")
     policies = in_order([policy for policy in harmless if policy in helpful])
+    further = [axis for axis in axes_in(elo_metrics, "elo") if axis not in ("harmlessness", "helpfulness")]
     if not policies:
-        return nothing(FRONTIER, FRONTIER_PAPER, NO_RATINGS)
+        return nothing(FRONTIER, FRONTIER_PAPER, f"{NO_RATINGS}{_elsewhere(further)}")
     front = pareto_front({policy: (helpful[policy]["value"], harmless[policy]["value"]) for policy in policies})
     figure = go.Figure(
         go.Scatter(
@@ -66,7 +67,8 @@ def draw_frontier(elo_metrics: Metrics) -> go.Figure:
             f"<br>helpfulness {told(helpful[policy])}<extra></extra>",
         )
     figure.update_xaxes(title="helpfulness Elo").update_yaxes(title="harmlessness Elo")
-    return explained(figure, FRONTIER, FRONTIER_PAPER, _found_on_front(front, policies, harmless, helpful), height=460)
+    found = _found_on_front(front, policies, harmless, helpful) + _elsewhere(further)
+    return explained(figure, FRONTIER, FRONTIER_PAPER, found, height=460)
 
 
 def draw_ratings(elo_metrics: Metrics, elo_gap_metrics: Metrics) -> go.Figure:
@@ -95,6 +97,11 @@ def draw_ratings(elo_metrics: Metrics, elo_gap_metrics: Metrics) -> go.Figure:
         if rated
     )
     return explained(figure, RATINGS, RATINGS_PAPER, found)
+
+
+def _elsewhere(further: Sequence[str]) -> str:
+    """Say that the frontier is that of the paper's two axes, where a run has others."""
+    return f" This figure has the paper's two axes alone; {listed(further)} stands in F3." if further else ""
 
 
 def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
