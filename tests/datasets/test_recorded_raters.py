@@ -27,7 +27,7 @@ def recorded(path: Path, *rows: dict[str, Any]) -> RecordedRaters:
 
 def prompts(*conversations: str | list[Message]) -> pd.DataFrame:
     messages = [[user(given)] if isinstance(given, str) else given for given in conversations]
-    return pd.DataFrame({"prompt_id": [prompt_id_of(given) for given in messages]})
+    return pd.DataFrame({"prompt_id": [prompt_id_of(given) for given in messages], "messages": messages})
 
 
 def whole(chosen: str, rejected: str, **more: str) -> dict[str, str]:
@@ -50,6 +50,16 @@ def test_every_comparison_on_the_prompts_is_used_as_recorded(tmp_path: Path, cap
     assert sorted(better_of(comparisons)) == sorted(row["chosen"] for row in many)
     assert set(comparisons["p_a_better"]) == {0.0, 1.0}  # chosen stands on either side
     assert len(raters.compare(pairs, "harmlessness", 0)) == 1
+
+
+def test_prompts_with_ids_of_their_own_are_known_by_the_conversation(tmp_path: Path) -> None:
+    raters = recorded(tmp_path / "r.jsonl", ROW, {**ROW, "prompt": "Why?"})
+    asked = prompts("How?", "Where?").assign(prompt_id=["ours-1", "ours-2"])
+    assert raters.compared("helpfulness", asked) == (2, 1)
+    assert raters.compared("harmlessness", asked) == (0, 0)
+    pairs = raters.recorded_pairs(asked)
+    assert set(pairs["prompt_id"]) == {"ours-1"}
+    assert set(raters.compare(pairs, "helpfulness", 0)["prompt_id"]) == {"ours-1"}
 
 
 def test_no_recorded_comparison_on_the_prompts(tmp_path: Path) -> None:

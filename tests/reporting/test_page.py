@@ -132,7 +132,7 @@ def test_what_was_not_measured_stands_at_the_top_and_undrawn_figures_are_named()
 
 def test_without_policies_in_the_table_the_page_says_so() -> None:
     page = build_page(summary()[:0], [], {}, {}, {})
-    assert "<p>No policy was rated or judged in this run.</p>" in page
+    assert "<p>Nobody rated or judged the policies in this run, so how harmless" in page
     assert "191 points" not in page
 
 

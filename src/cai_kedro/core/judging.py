@@ -138,8 +138,8 @@ class RecordedComparisons(Protocol):
         """Where the comparisons were read from, for messages."""
         ...
 
-    def compared(self, objective: str) -> set[str]:
-        """Return the prompt ids of what was compared by an objective."""
+    def compared(self, objective: str, prompts: pd.DataFrame) -> tuple[int, int]:
+        """Return how many conversations were compared by an objective, and how many of them are among `prompts`."""
         ...
 
 

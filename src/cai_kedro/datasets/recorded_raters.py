@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from kedro.io import DatasetError
 
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.schemas import PAIR_COLUMNS, SCHEMAS, check_table
 from cai_kedro.datasets.comparison_rows import ComparisonSource, comparisons_of
 from cai_kedro.datasets.prompt_rows import answer_of, conversation_of, id_of, number_of, prompt_id_of
@@ -73,8 +74,8 @@ class RecordedRaters:
 
         Raises `ValueError` if there is none.
         """
-        recorded = self.comparisons
-        here = recorded["prompt_id"].isin(set(prompts["prompt_id"]))
+        recorded = self._on(prompts)
+        here = recorded["prompt_id"].notna()
         if not here.any():
             raise ValueError(
                 f"{self.path} has no comparison on any of the {prompts['prompt_id'].nunique()} prompts of this table; "
@@ -88,15 +89,30 @@ class RecordedRaters:
                 (~here).sum(),
                 len(recorded),
                 prompts["prompt_id"].nunique(),
-                recorded.loc[~here, "prompt_id"].iloc[0],
+                self.comparisons.loc[~here, "prompt_id"].iloc[0],
                 here.sum(),
             )
         return check_table("pairs", recorded.loc[here, PAIR_COLUMNS])
 
-    def compared(self, objective: str) -> set[str]:
-        """Return the prompt ids of what people compared by an objective."""
-        recorded = self.comparisons
-        return set(recorded["prompt_id"][recorded["objective"] == objective])
+    def compared(self, objective: str, prompts: pd.DataFrame) -> tuple[int, int]:
+        """Return how many conversations people compared by an objective, and how many of them are among `prompts`."""
+        here = self._on(prompts)
+        wanted = here["objective"] == objective
+        return self.comparisons["prompt_id"][wanted].nunique(), here["prompt_id"][wanted].nunique()
+
+    def _on(self, prompts: pd.DataFrame) -> pd.DataFrame:
+        """Return the recorded `comparisons` with the ids of these prompts, None for those that are on none of them.
+
+        A comparison is on a prompt of its id, else on one with the same conversation: most files know no ids of ours.
+        """
+        recorded, ids = self.comparisons, set(prompts["prompt_id"])
+        said = map(prompt_id_of, map(as_messages, prompts["messages"]))
+        by_text = dict(zip(said, prompts["prompt_id"], strict=True))
+        found = [
+            name if name in ids else by_text.get(prompt_id_of(as_messages(cell)))
+            for name, cell in zip(recorded["prompt_id"], recorded["messages"], strict=True)
+        ]
+        return recorded.assign(prompt_id=pd.Series(found, index=recorded.index, dtype=object))
 
     def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
         """Return the recorded `comparisons` under the objective of these recorded pairs.
@@ -104,15 +120,15 @@ class RecordedRaters:
         Raises `ValueError` if there is none. The seed decides nothing: nothing is drawn.
         """
         recorded = self.comparisons
-        of_pairs = recorded["pair_id"].isin(set(pairs["pair_id"]))
-        wanted = recorded[of_pairs & (recorded["objective"] == objective)]
+        asked = dict(zip(pairs["pair_id"], pairs["prompt_id"], strict=True))
+        wanted = recorded[recorded["pair_id"].isin(asked) & (recorded["objective"] == objective)]
         if wanted.empty:
             raise ValueError(
                 f"{self.path} has no comparison under {objective} of the {len(pairs)} pairs on these prompts; record "
                 f"some, or give the prompts file the conversations of the comparisons"
             )
         logger.info("%d recorded comparisons under %s are used as they are", len(wanted), objective)
-        return wanted.reset_index(drop=True)
+        return wanted.assign(prompt_id=wanted["pair_id"].map(asked)).reset_index(drop=True)
 
     def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
         """Return the recorded `ratings`, whatever answers were asked about; none without a file of ratings."""

@@ -22,8 +22,8 @@ BY_SPLIT = re.compile(r"(?P<share>[^.]+)\.(?P<split>.+)")
 REFEREE_ACCURACY = "referee.accuracy."
 
 NO_POLICY = (
-    "Nobody rated or judged the policies in this run, so how harmless and how helpful they are was not measured. What the "
-    "run has are their answers, side by side in the report, and what trainings and preference models say of themselves."
+    "Nobody rated or judged the policies in this run, so how harmless and how helpful they are was not measured. What "
+    "the run has are their answers, side by side in the report, and what trainings and preference models tell."
 )
 
 #: What an interval of one run does not hold; below every table that has some.
@@ -53,7 +53,7 @@ def render_summary(table: pd.DataFrame) -> str:
         raise ValueError(f"the policy summary has {tuple(twice.iloc[0][['policy', 'metric']])} twice; one row each")
 
     if table.empty:
-        return NO_POLICY
+        return _fold(NO_POLICY)
     cells = table.set_index(["policy", "metric"])
     policies = list(dict.fromkeys(table["policy"]))
     columns = [["policy", "", *policies]]
