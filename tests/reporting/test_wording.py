@@ -4,6 +4,8 @@ from cai_kedro.reporting.wording import (
     SPACE,
     below,
     differs,
+    digits_for,
+    finer,
     listed,
     number,
     observations,
@@ -36,6 +38,14 @@ def test_an_estimate_is_told_with_interval_and_n() -> None:
 )
 def test_a_difference_is_shown_where_the_interval_leaves_out_0(low: float, high: float, expected: bool) -> None:
     assert differs(estimate(0.0, low, high)) == expected
+
+
+def test_an_interval_is_not_written_as_one_number() -> None:
+    wide, narrow, bare = estimate(0.5, 0.4, 0.6), estimate(-0.0091, -0.0106, -0.0076), estimate(1.0)
+    assert [digits_for(each, 2) for each in ([wide, bare], [wide, narrow], [bare], [])] == [2, 3, 2, 2]
+    assert told(narrow, digits_for([narrow], 2), n=False) == "−0.009 [−0.011, −0.008]"
+    assert digits_for([narrow], 0, scale=100) == 1
+    assert [finer(distance, 2) for distance in (None, 0.0, 0.3, 2.3e-5, 1e-12)] == [2, 2, 2, 5, 6]
 
 
 def test_lists_and_counts() -> None:

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,7 +33,7 @@ from cai_kedro.reporting.summary import (
     split_columns,
 )
 from cai_kedro.reporting.transcripts import Record
-from cai_kedro.reporting.wording import number, observations
+from cai_kedro.reporting.wording import listed, number, observations
 
 #: In the order in which they are run.
 SCRIPTS = ("dom.js", "words.js", "cards.js", "kinds.js", "browser.js", "figures.js")
@@ -55,6 +56,17 @@ MEANINGS = {
     "evades": "neither refuses nor gives what was asked.",
     "over_refuses": "refuses a harmless request.",
 }
+#: What the policies of the paper are, beside the table.
+POLICIES = {
+    "pretrained": "the model that all others come from.",
+    "helpful_rlhf": "an assistant that is helpful and nothing else.",
+    "hh_rlhf": "learned by RL from people's comparisons, of harmlessness too.",
+    "sl_cai": "fine-tuned on answers revised under the principles.",
+    "rl_cai": "sl_cai after RL against a preference model of AI labels.",
+    "rl_cai_cot": "the same, with labels after a chain of thought.",
+}
+#: Above what was not measured.
+NOT_MEASURED_MEANS = "What this page cannot say, because something was not there, and what to give to have it."
 
 
 @dataclass(frozen=True)
@@ -192,8 +204,31 @@ def _cell_text(row: pd.Series, is_elo: bool) -> str:
 def _not_measured(lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    items = "\n".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return f'<section id="not-measured">\n<h2>Not measured</h2>\n<ul>\n{items}\n</ul>\n</section>'
+    marked = (_CODE.sub(r"<code>\1</code>", html.escape(line)) for line in lines)
+    items = "\n".join(f"<li>{line}</li>" for line in marked)
+    lead = f'<p class="note">{NOT_MEASURED_MEANS}</p>'
+    return f'<section id="not-measured">\n<h2>Not measured</h2>\n{lead}\n<ul>\n{items}\n</ul>\n</section>'
+
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def _alike(summary: pd.DataFrame) -> list[str]:
+    """Say which policies have the same figures in all columns: mostly RL that was not kept."""
+    metrics = columns_of(summary)
+    own = summary[summary["metric"].isin(metrics)]
+    groups: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for policy, rows in own.groupby("policy", sort=False):
+        figures = tuple(
+            sorted((str(row.metric), float(row.value)) for row in rows.itertuples() if row.value == row.value)
+        )
+        groups.setdefault(figures, []).append(str(policy))
+    return [
+        f"{listed([f'<b>{html.escape(name)}</b>' for name in names])} have the same figures. Where RL brings no "
+        f"clearly better policy, the one it started from is kept; the figure of over-training says so."
+        for figures, names in groups.items()
+        if len(figures) > 1 and len(names) > 1
+    ]
 
 
 def _note(summary: pd.DataFrame, referee: Sequence[str]) -> str:
@@ -203,7 +238,12 @@ def _note(summary: pd.DataFrame, referee: Sequence[str]) -> str:
     if any(ELO.fullmatch(metric) for metric in metrics):
         parts.append(ELO_MEANS.format(reference=html.escape(_reference(summary))))
     parts += [f"<b>{name}</b>: {meaning}" for name, meaning in MEANINGS.items() if name in metrics]
-    return " ".join([*parts, "Other columns are named as in the parameters."])
+    parts.append("Other columns are named as in the parameters.")
+    if not summary.empty:
+        there = set(summary["policy"])
+        parts += [f"<b>{name}</b>: {meaning}" for name, meaning in POLICIES.items() if name in there]
+        parts += _alike(summary)
+    return " ".join(parts)
 
 
 def _index(drawn: Sequence[go.Figure], left_out: Sequence[go.Figure]) -> str:

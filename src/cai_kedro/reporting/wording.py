@@ -1,6 +1,6 @@
 """Estimates as people read them: a value, its 95 % interval, the number of observations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -9,6 +9,7 @@ Metrics = Mapping[str, Mapping[str, Any]]
 MINUS = "−"
 #: Keeps a number and its unit on one line.
 SPACE = "\u00a0"
+MOST_DIGITS = 6
 
 
 def number(value: float, digits: int = 0) -> str:
@@ -17,6 +18,23 @@ def number(value: float, digits: int = 0) -> str:
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("-", MINUS)
+
+
+def digits_for(estimates: Iterable[Mapping[str, Any]], digits: int, scale: float = 1.0) -> int:
+    """Return how many digits to write estimates with: `digits`, more where an interval would shrink to one number."""
+    widths = [
+        scale * (each["high"] - each["low"])
+        for each in estimates
+        if each["low"] is not None and each["high"] is not None
+    ]
+    return finer(min((width for width in widths if width > 0), default=None), digits)
+
+
+def finer(distance: float | None, digits: int) -> int:
+    """Return with how many digits, at least `digits`, two numbers so far apart are written as two."""
+    while distance and digits < MOST_DIGITS and 10**-digits > distance / 2:
+        digits += 1
+    return digits
 
 
 def told(estimate: Mapping[str, Any], digits: int = 0, scale: float = 1.0, unit: str = "", n: bool = True) -> str:

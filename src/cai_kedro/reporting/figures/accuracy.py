@@ -19,6 +19,7 @@ from cai_kedro.reporting.figures.style import (
 from cai_kedro.reporting.wording import Metrics, below, percent, told
 
 CHOICES = "Accuracy of AI labels and preference models"
+UNDECIDED = "Whether the labels are right is not known: the judge decides none of the pairs"
 CHOICES_PAPER = (
     "On 438 comparisons of its own, accuracy rises with the size of the model; the largest come close to preference "
     "models trained on human labels, and a chain of thought helps (figure 4)."
@@ -64,8 +65,8 @@ def draw_choices(*of_parts: Metrics) -> go.Figure:
     )
     figure.add_vline(x=50, line={"color": REFERENCE, "dash": "dot", "width": 1})
     figure.update_xaxes(title="right choices, %", range=[0, 102]).update_yaxes(autorange="reversed", automargin=True)
-    found = "; ".join(f"{name} {percent(rows[name][0])}" for name in list(rows) if _is_told(name)) + "."
-    found += _left_out_and_order(metrics)
+    figures = "; ".join(f"{name} {percent(rows[name][0])}" for name in list(rows) if _is_told(name))
+    found = f"{figures or UNDECIDED}.{_left_out_and_order(metrics)}"
     return explained(figure, CHOICES, CHOICES_PAPER, found, height=110 + 26 * len(rows))
 
 
@@ -114,9 +115,10 @@ def _left_out_and_order(metrics: Metrics) -> str:
                 f"{percent({**left_out, 'n': decided['n']})}"
             )
         if effect and flips:
+            of = "" if decided else f"{name}: "
             sentences.append(
-                f"over all pairs the other order moves the label by {told(effect, 2, n=False)} on average and turns "
-                f"the choice round in {percent(flips)}"
+                f"{of}over all pairs the other order moves the label by {told(effect, 2, n=False)} on average and "
+                f"turns the choice round in {percent(flips)}"
             )
     return f" {'; '.join(sentences)}." if sentences else ""
 

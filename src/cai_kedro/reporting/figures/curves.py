@@ -7,12 +7,14 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.style import colour, explained, label, nothing
-from cai_kedro.reporting.wording import number
+from cai_kedro.reporting.wording import finer, number
 
 REINFORCEMENT = "Reinforcement learning, rollout by rollout"
 REINFORCEMENT_PAPER = "The paper shows no such curves; it follows snapshots by Elo instead (figures 8 and 10)."
 PREFERENCE = "Training of the preference models"
 PREFERENCE_PAPER = "The paper shows no such curves."
+#: Up to here every step has its tick: there is no rollout 1.5.
+FEW_STEPS = 12
 ONE_TRAINING = "One training each, so there is no interval."
 
 
@@ -72,6 +74,8 @@ def _panels(
                 col=place % 2 + 1,
             )
     figure.update_xaxes(title=unit, row=rows)
+    if max(int(table["step"].max()) for table in curves.values() if len(table)) <= FEW_STEPS:
+        figure.update_xaxes(dtick=1)
     explained(figure, title, paper, _found(curves, next(iter(shown)), shown, unit), height=110 + 240 * rows)
     return figure.update_layout(margin_t=80, legend_y=1 + 0.12 / rows)
 
@@ -81,7 +85,9 @@ def _found(curves: Mapping[str, pd.DataFrame], metric: str, shown: Mapping[str, 
     for arm, table in curves.items():
         line = table[table["metric"] == metric].sort_values("step")["value"]
         if len(line):
-            parts.append(f"{arm} {number(line.iloc[0], 2)} → {number(line.iloc[-1], 2)} (n = {len(line)} {unit}s)")
+            digits = finer(abs(line.iloc[-1] - line.iloc[0]), 2)
+            ends = f"{number(line.iloc[0], digits)} → {number(line.iloc[-1], digits)}"
+            parts.append(f"{arm} {ends} (n = {len(line)} {unit}s)")
     return f"{_sentence(shown[metric])}, first to last {unit}: {', '.join(parts)}. {ONE_TRAINING}"
 
 

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.along import Steps, add_line, by_step
 from cai_kedro.reporting.figures.style import explained, nothing
-from cai_kedro.reporting.wording import Metrics, below, differs, listed, observations, told
+from cai_kedro.reporting.wording import Metrics, below, differs, digits_for, listed, observations, told
 
 OVER_TRAINING = "F12 · Over-training: the score against the truth along RL"
 OVER_TRAINING_PAPER = (
@@ -74,7 +74,8 @@ def _panels(shown: Mapping[str, Mapping[str, Steps]], kept: Mapping[str, list[in
         vertical_spacing=0.3 / rows,
     )
     for place, (name, lines) in enumerate(shown.items()):
-        _, scale, digits = _panel(name)
+        _, scale, least = _panel(name)
+        digits = _digits(lines, least, scale)
         for arm, steps in lines.items():
             row, col = place // 2 + 1, place % 2 + 1
             add_line(figure, arm, steps, digits, scale, in_legend=place == 0, kept=kept.get(arm, ()), row=row, col=col)
@@ -87,13 +88,14 @@ def _panel(name: str) -> tuple[str, float, int]:
 
 def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mapping[str, list[int]], axis: str) -> str:
     parts = []
+    digits = _digits(scores, 2)
     for arm, steps in scores.items():
         stops = sorted({min(steps), *(step for step in kept.get(arm, ()) if step in steps), max(steps)})
         words = {step: _KEPT[step == 0] if step in kept.get(arm, ()) else "" for step in stops}
         where = ", ".join(f"{step}{words[step]}" for step in stops)
-        values = f"PM score {_values(steps, stops)}"
+        values = f"PM score {_values(steps, stops, digits)}"
         if arm in truth:
-            values += f", true {axis} {_values(truth[arm], stops)}"
+            values += f", true {axis} {_values(truth[arm], stops, 2)}"
         parts.append(f"{arm} at rollouts {where}: {values}")
     counts = observations([estimate for steps in scores.values() for estimate in steps.values()])
     of_truth = observations([estimate for steps in truth.values() for estimate in steps.values()])
@@ -106,8 +108,12 @@ def _untrained(kept: Mapping[str, list[int]]) -> str:
     return f"RL brought no clearly better policy in {listed(arms)}: the start policy is kept. " if arms else ""
 
 
-def _values(steps: Steps, stops: list[int]) -> str:
-    return " → ".join(told(steps[step], 2, n=False) for step in stops if step in steps)
+def _values(steps: Steps, stops: list[int], digits: int) -> str:
+    return " → ".join(told(steps[step], digits, n=False) for step in stops if step in steps)
+
+
+def _digits(lines: Mapping[str, Steps], least: int, scale: float = 1.0) -> int:
+    return digits_for((estimate for steps in lines.values() for estimate in steps.values()), least, scale)
 
 
 def _verdict(truth: Mapping[str, Steps], metrics: Metrics, axis: str) -> str:

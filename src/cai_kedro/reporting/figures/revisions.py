@@ -7,9 +7,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.style import FIRST, REFERENCE, SECOND, bars, explained, nothing
-from cai_kedro.reporting.wording import Metrics, below, differs, listed, percent, points, told
+from cai_kedro.reporting.wording import Metrics, below, differs, digits_for, listed, percent, points, told
 
 ROUNDS = "F5 · Score and harmless share after each revision"
+ROUNDS_OF_SCORES = "F5 · Score after each revision"
 ROUNDS_PAPER = "The harmlessness score rises with every revision, most with the first one (figure 5)."
 CRITIQUES = "F7 · Critiqued against direct revisions"
 CRITIQUES_PAPER = (
@@ -17,6 +18,7 @@ CRITIQUES_PAPER = (
     "(figure 7)."
 )
 NO_CHAINS = "no chain of revisions was scored or judged."
+NO_HARMLESSNESS = "the judge of this run rates no revision."
 
 Steps = dict[int, Mapping[str, Any]]
 
@@ -30,7 +32,10 @@ def draw_rounds(revision_metrics: Metrics) -> go.Figure:
     harmless = {arm: _by_step(below(revision_metrics, f"revisions.{arm}.harmless"), "step_") for arm in scores}
     panels = [
         (title, arms, scale, digits)
-        for title, arms, scale, digits in (("PM score", scores, 1.0, 2), ("judged harmless, %", harmless, 100.0, 0))
+        for title, arms, scale, digits in (
+            ("PM score", scores, 1.0, _score_digits(scores)),
+            ("judged harmless, %", harmless, 100.0, 0),
+        )
         if arms["critique"]
     ]
     if not panels:
@@ -54,7 +59,8 @@ def draw_rounds(revision_metrics: Metrics) -> go.Figure:
                 col=column,
             )
     figure.update_xaxes(title="revisions", dtick=1)
-    explained(figure, ROUNDS, ROUNDS_PAPER, _found_in_rounds(revision_metrics, scores, harmless))
+    shown = ROUNDS if harmless["critique"] else ROUNDS_OF_SCORES
+    explained(figure, shown, ROUNDS_PAPER, _found_in_rounds(revision_metrics, scores, harmless))
     return figure.update_layout(margin_t=70, legend_y=1.12)
 
 
@@ -62,7 +68,7 @@ def draw_critiques(revision_metrics: Metrics) -> go.Figure:
     """Draw the paired difference in harmless share, critiqued minus direct, after each round (F7)."""
     steps = _by_step(below(revision_metrics, "revisions.critique_over_direct.harmless"), "step_")
     if not steps:
-        return nothing(CRITIQUES, CRITIQUES_PAPER, NO_CHAINS)
+        return nothing(CRITIQUES, CRITIQUES_PAPER, NO_HARMLESSNESS)
     figure = go.Figure(
         go.Scatter(
             x=list(steps),
@@ -81,6 +87,10 @@ def draw_critiques(revision_metrics: Metrics) -> go.Figure:
     return explained(figure, CRITIQUES, CRITIQUES_PAPER, _found_by_critiques(steps), height=340)
 
 
+def _score_digits(scores: Mapping[str, Steps]) -> int:
+    return digits_for((estimate for steps in scores.values() for estimate in steps.values()), 2)
+
+
 def _by_step(estimates: Mapping[str, Mapping[str, Any]], prefix: str) -> Steps:
     rest = {name.removeprefix(prefix): estimate for name, estimate in estimates.items() if name.startswith(prefix)}
     return {int(step): rest[step] for step in sorted((step for step in rest if step.isdigit()), key=int)}
@@ -97,7 +107,8 @@ def _found_in_rounds(metrics: Metrics, scores: Mapping[str, Steps], harmless: Ma
     )
     parts = []
     if score:
-        parts.append(f"the score goes from {told(score[0], 2, n=False)} to {told(score[max(score)], 2)}")
+        digits = _score_digits(scores)
+        parts.append(f"the score goes from {told(score[0], digits, n=False)} to {told(score[max(score)], digits)}")
     if share:
         moves = "" if score else " goes"
         parts.append(f"the harmless share{moves} from {percent(share[0], n=False)} to {percent(share[max(share)])}")

@@ -114,6 +114,7 @@ def bars(estimates: Sequence[Mapping[str, Any]], scale: float = 1.0, shade: str 
 def explained(figure: go.Figure, title: str, paper: str, found: str, height: int = HEIGHT) -> go.Figure:
     """Add title, what the paper found and what this run found; they stand beside the figure, not inside."""
     figure.update_annotations(font_size=14)  # titles of panels
+    figure.update_xaxes(exponentformat="none").update_yaxes(exponentformat="none")  # 0.0006, not 600µ
     return figure.update_layout(
         meta={"title": title, "paper": paper, "found": found},
         height=height,
