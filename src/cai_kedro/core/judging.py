@@ -96,6 +96,20 @@ def decides_new_answers(referee: PairJudge | Referee) -> bool:
 
 
 @runtime_checkable
+class KnownModel(Protocol):
+    """A judge or a referee that is a language model, and what it is known by."""
+
+    @property
+    def server(self) -> tuple[str, ...] | None:
+        """Address and name of a model on a server, None of any other one."""
+        ...
+
+    def digest(self) -> str | None:
+        """Return the digest of its weights, None of a server's."""
+        ...
+
+
+@runtime_checkable
 class MeasuredReferee(Protocol):
     """A referee that learned from people, and how often it agrees with those that it did not learn from."""
 

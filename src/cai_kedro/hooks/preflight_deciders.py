@@ -7,6 +7,7 @@ from typing import Any
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
+from cai_kedro.core.judging import KnownModel
 from cai_kedro.core.lineage import Lineage
 
 #: A model on a server by address and name, any other one by the digest of its weights.
@@ -45,11 +46,9 @@ def _of_decider(name: str, catalog: CatalogProtocol) -> Identity | None:
     # only objects that the catalog builds have kinds, and they are quick to build
     if not hasattr(catalog.get(name), "KINDS"):
         return None
-    from cai_kedro.datasets.letter_reader import LetterReader  # noqa: PLC0415 - imports torch
-
     try:
         reader: Any = catalog.load(name)
-        if not isinstance(reader, LetterReader):
+        if not isinstance(reader, KnownModel):
             return None
         digest = reader.digest()
         return reader.server if digest is None else (digest,)

@@ -99,7 +99,7 @@ def draw_ratings(elo_metrics: Metrics, elo_gap_metrics: Metrics) -> go.Figure:
     return explained(figure, RATINGS, RATINGS_PAPER, found)
 
 
-def _elsewhere(further: Sequence[str]) -> str:
+def _elsewhere(further: list[str]) -> str:
     """Say that the frontier is that of the paper's two axes, where a run has others."""
     return f" This figure has the paper's two axes alone; {listed(further)} stands in F3." if further else ""
 
