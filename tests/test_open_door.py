@@ -1,5 +1,6 @@
 """`kedro run --env=hub --params=model=<directory>` on strangers' checkpoints: from nothing to the report."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,9 @@ SMALL: dict[str, Any] = {
     },
 }
 FIRST_STAGES = "base_model,data_generation,sl_cai"
+#: CI takes three to the report; with this variable set all of them go (CONTRIBUTING.md).
+ALL_TO_THE_REPORT = bool(os.environ.get("CAI_KEDRO_ALL_CHECKPOINTS"))
+TO_THE_REPORT = sorted(CHECKPOINTS) if ALL_TO_THE_REPORT else ["qwen2", "gemma3", "gpt2"]
 
 
 def _project(folder: Path) -> Path:
@@ -100,9 +104,12 @@ def _newest(data: Path, name: str) -> Path:
     return max(file.glob("*")) / name
 
 
-@pytest.mark.parametrize("name", ["qwen2", "gemma3", "gpt2"])
+@pytest.mark.parametrize("name", TO_THE_REPORT)
 def test_a_strangers_model_goes_from_nothing_to_the_report(name: str, tmp_path: Path) -> None:
-    data, terminal = _run(tmp_path, CHECKPOINTS[name])
+    _check_report(*_run(tmp_path, CHECKPOINTS[name]))
+
+
+def _check_report(data: Path, terminal: str) -> None:
     page = (data / "08_reporting" / "report.html").read_text(encoding="utf-8")
     answers = pd.read_parquet(_newest(data, "policy_responses.parquet"))
     assert set(answers["policy"]) == {"pretrained", "sl_cai", "rl_cai", "rl_cai_cot"}, "the given one is pretrained"
@@ -118,12 +125,17 @@ def test_a_strangers_gguf_file_takes_the_first_stages(tmp_path: Path, tiny_lm: L
     file = tmp_path / "stranger.gguf"
     tiny_lm.model.config.max_position_embeddings = 16384  # a byte is a token, and a critique shows worked examples
     write_byte_level(tiny_lm, file, CHATML)
-    data, _ = _stages(tmp_path, file, f"--pipelines={FIRST_STAGES}")
-    assert set(pd.read_parquet(_newest(data, "sl_rows.parquet"))["source"]) == {"revision", "helpful"}
+    if ALL_TO_THE_REPORT:
+        _check_report(*_stages(tmp_path, file))
+    else:
+        _check_first_stages(_stages(tmp_path, file, f"--pipelines={FIRST_STAGES}")[0])
 
 
-@pytest.mark.parametrize("name", sorted(set(CHECKPOINTS) - {"qwen2", "gemma3", "gpt2"}))
+@pytest.mark.parametrize("name", sorted(set(CHECKPOINTS) - set(TO_THE_REPORT)))
 def test_the_first_stages_take_a_strangers_model(name: str, tmp_path: Path) -> None:
-    data, _ = _run(tmp_path, CHECKPOINTS[name], f"--pipelines={FIRST_STAGES}")
+    _check_first_stages(_run(tmp_path, CHECKPOINTS[name], f"--pipelines={FIRST_STAGES}")[0])
+
+
+def _check_first_stages(data: Path) -> None:
     rows = pd.read_parquet(_newest(data, "sl_rows.parquet"))
     assert set(rows["source"]) == {"revision", "helpful"}

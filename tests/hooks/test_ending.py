@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from cai_kedro.core.gates import GateClosed
 from cai_kedro.hooks.ending import orderly
 from cai_kedro.hooks.faults import PreflightError
 from tests.project_copy import copy_project, kedro_start
@@ -20,6 +21,7 @@ PRETRAINING = "base_model.source=micro,base_model.micro.steps=100000,base_model.
 #: As a stage that waits for a server in a thread.
 HANGING = """
 import atexit, threading, time
+from cai_kedro.core.gates import GateClosed
 from cai_kedro.hooks.ending import orderly
 atexit.register(lambda: print("closed", flush=True))
 threading.Thread(target=time.sleep, args=(60,)).start()
@@ -95,3 +97,13 @@ def test_signals_are_as_before_after_a_run() -> None:
     with orderly(lambda: None):
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_bar_that_is_not_passed_ends_a_run_with_a_sentence() -> None:
+    with (
+        pytest.raises(PreflightError, match=r"^the run ended in stage 6 of 75: check: the critic is below the bar$"),
+        orderly(lambda: "stage 6 of 75: check"),
+    ):
+        raise GateClosed("the critic is below\nthe bar")
+    with pytest.raises(ValueError, match="a fault of the program"), orderly(lambda: "stage 6 of 75: check"):
+        raise ValueError("a fault of the program")

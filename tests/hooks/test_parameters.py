@@ -96,6 +96,7 @@ def test_good_parameters_have_no_fault() -> None:
         ({"labels": {"clamp": [0.4]}}, "parameter 'labels.clamp.1' is missing"),
         ({"labels": {"clmp": [0.4, 0.6]}}, "parameter 'labels.clamp' is missing; did you mean 'labels.clmp'?"),
         ({"sede": 3}, "parameter 'sede' is unknown: no pipeline reads it; did you mean 'seed'?"),
+        ({"modell": "m"}, "parameter 'modell' is unknown: no pipeline reads it; did you mean 'model'?"),
         ({"rlfh.rl": 3}, "parameter 'rlfh.rl' is unknown: .* did you mean 'rlhf.rl'?"),
     ],
 )

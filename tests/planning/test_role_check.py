@@ -11,9 +11,10 @@ from kedro.framework.startup import bootstrap_project
 from cai_kedro.cli import cli
 from cai_kedro.core.constitution_readers import read_constitution
 from cai_kedro.planning.role_check import Roles
+from tests.checkpoints import gpt_neox
 from tests.lineages import lineage
 from tests.probe_engines import ProbedEngine, always_a, knows, knows_with_examples, names, says_nothing
-from tests.project_copy import PROJECT
+from tests.project_copy import PROJECT, copy_project, kedro
 
 ENGLISH = read_constitution(PROJECT / "conf" / "base" / "constitution" / "english")
 
@@ -103,3 +104,19 @@ def test_the_command_ends_with_1_below_the_bar() -> None:
     wrong = CliRunner().invoke(cli, ["check-labeller", "--params", "check_labeller.pairs=1"], obj=metadata)
     assert wrong.exit_code == 1
     assert "check_labeller.pairs" in wrong.output
+
+
+@pytest.mark.slow
+def test_a_model_that_a_role_names_is_asked_before_any_run_has_provided_it(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    gpt_neox(tmp_path / "judge")
+    small = "check_labeller.pairs=4,check_labeller.critiques=2,data_generation.revision.sampling.max_new_tokens=8"
+    params = f"--params={small},lineage.roles.labeller="
+    asked = kedro(project, "check-labeller", f"{params}{tmp_path / 'judge'}")
+    assert asked.returncode == 1, f"{asked.stdout}\n{asked.stderr}"
+    assert f"labeller: {tmp_path / 'judge'}" in asked.stdout
+    assert "labeller.model is not there yet" not in asked.stdout
+    missing = kedro(project, "check-labeller", f"{params}{tmp_path / 'nobody'}")
+    assert missing.returncode == 1
+    assert "nothing was checked: labeller: " in missing.stderr
+    assert str(tmp_path / "nobody") in missing.stderr

@@ -15,6 +15,7 @@ from kedro.config import MissingConfigException
 from kedro.io import DatasetError
 from omegaconf.errors import OmegaConfBaseException
 
+from cai_kedro.core.gates import GateClosed
 from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.terminal import prepare_terminal
 
@@ -37,7 +38,8 @@ def orderly(stage: Callable[[], str | None]) -> Iterator[None]:
     """Show how a run ended that was interrupted, or that never began.
 
     `stage` names the stage that is running, None before the first one. Raises `PreflightError` for wrong input before
-    the first stage; Ctrl-C and SIGTERM end the process with 130 and 143, as a shell expects it.
+    the first stage, and where a run does not pass a bar of its parameters; Ctrl-C and SIGTERM end the process with 130
+    and 143, as a shell expects it.
     """
     prepare_terminal()
     with _raised(signal.SIGINT, signal.SIGTERM):
@@ -45,6 +47,8 @@ def orderly(stage: Callable[[], str | None]) -> Iterator[None]:
             yield
         except KeyboardInterrupt as interrupt:
             _leave(getattr(interrupt, "number", signal.SIGINT), stage())
+        except GateClosed as gate:
+            raise PreflightError(f"the run ended in {stage()}: {_sentence(gate)}") from gate
         except _OF_INPUT as error:
             if stage() is not None:
                 raise

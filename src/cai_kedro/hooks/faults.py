@@ -8,7 +8,7 @@ from cai_kedro.core.text import visible
 
 
 class PreflightError(click.ClickException):
-    """What is wrong before a run, one line each. The command line shows the lines without a traceback."""
+    """What is wrong before a run, one line each, or which bar ended it. The command line shows no traceback of it."""
 
     def format_message(self) -> str:
         """Return the lines; control characters of what people wrote do not reach the terminal."""

@@ -125,7 +125,7 @@ def faults(
         if not is_used(path, used) and path in dials:
             yield f"parameter {path!r} is a dial of conf/*/globals.yml, which --params does not turn; set it there"
         elif not is_used(path, used):
-            yield f"parameter {path!r} is unknown: no pipeline reads it; {near(path, used, 'remove it')}"
+            yield f"parameter {path!r} is unknown: no pipeline reads it; {near(path, {*used, *OF_HOOKS}, 'remove it')}"
 
 
 _MISSING = object()

@@ -19,7 +19,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.loading import LocalSettings
 from cai_kedro.engines.model_files import load_tokenizer
 from cai_kedro.engines.model_reference import ModelReference
-from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
+from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_given, provide_pretrained
 from cai_kedro.planning.inputs import Material
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ def asked_by(lineage: Lineage) -> dict[str, str]:
 def models_of(catalog: DataCatalog, parameters: Mapping[str, Any], lineage: Lineage) -> Models:
     """Load the engines as the catalog configures them; the pretrained one stands in for a model not made yet.
 
-    Raises `ValueError` if there is no pretrained model, or if its files are not complete.
+    A model that the lineage names by directory, file or hub is read from there, whether or not a run provided it.
+    Raises `ValueError` if there is no pretrained model or no such model, or if its files are not complete.
     """
     asked = asked_by(lineage)
     load = _pretrained(catalog, parameters, asked["base"].replace("@engine", "@checkpoint"))
@@ -65,9 +66,13 @@ def models_of(catalog: DataCatalog, parameters: Mapping[str, Any], lineage: Line
     stand_ins = []
     for engine in asked.values():
         if engine not in loaded:
+            model = engine.removesuffix("@engine")
+            if model in lineage.given_models:
+                loaded[engine] = _engine(catalog, engine, _given(lineage, model))
+                continue
             made = catalog.exists(engine) or "@" not in engine  # a server's entry has no file
             loaded[engine] = catalog.load(engine) if made else own
-            stand_ins += [] if made else [engine.removesuffix("@engine")]
+            stand_ins += [] if made else [model]
     return Models({who: loaded[engine] for who, engine in asked.items()}, tuple(stand_ins), load)
 
 
@@ -76,13 +81,20 @@ def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any], checkpoint:
     if params.source != "micro":
         given, _ = provide_pretrained(params, parameters["seed"])
         assert isinstance(given, ModelReference | GGUFFile)
-        return _reader(given.at(find_kedro_project(Path.cwd()) or Path.cwd()))
+        return _reader(given)
     if not catalog.exists(checkpoint):
         raise ValueError(
             "base_model.source is `micro`, and no such model was trained yet; make it first with "
             "`kedro run --pipelines=base_model`, with the same --env"
         )
     return lambda: catalog.load(checkpoint)
+
+
+def _given(lineage: Lineage, model: str) -> Callable[[], LanguageModel]:
+    try:
+        return _reader(provide_given(lineage.given_models[model], lineage.given_layouts[model]))
+    except ValueError as error:
+        raise ValueError(f"{model.removesuffix('.model')}: {error}") from error
 
 
 def layout_to_show(parameters: Mapping[str, Any]) -> Layout:
@@ -99,6 +111,7 @@ def layout_to_show(parameters: Mapping[str, Any]) -> Layout:
 
 
 def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:
+    given = given.at(find_kedro_project(Path.cwd()) or Path.cwd())
     if isinstance(given, GGUFFile):
         given.check()
         return given.load

@@ -196,4 +196,5 @@ def _align(columns: Sequence[Sequence[str]]) -> str:
         for row in rows
     ]
     rule = "─" * len(lines[0])
-    return "\n".join([*(line.rstrip() for line in lines[:2]), rule, *(line.rstrip() for line in lines[2:])])
+    head = [line for line in map(str.rstrip, lines[:2]) if line]  # a table without units has no line for them
+    return "\n".join([*head, rule, *map(str.rstrip, lines[2:])])

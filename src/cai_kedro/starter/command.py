@@ -12,6 +12,8 @@ NEXT = """{folder} is a project now. What next:
   cd {folder}
   kedro run --env=smoke   every stage with next to nothing: does it run? A minute or two
   kedro run               the whole method on the micro world
+  kedro run --env=hub --params=model=<directory, .gguf file or organisation/name@revision>
+                          the same on a chat model of yours
   kedro estimate          what a run would cost
 
 README.md there says what the folders hold and how to give a model, prompts and principles of your own."""
@@ -33,7 +35,8 @@ def init(folder: Path) -> None:
         raise click.ClickException(f"nothing was made: {error}") from error
     except OSError as error:
         raise click.ClickException(
-            f"the project was not made: {error}; remove {folder} before you try again"
+            f"the project was not made: {error}"
+            + (f"; remove {folder} before you try again" if folder.exists() else "")
         ) from error
     click.echo(NEXT.format(folder=folder))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import Field
 
 from cai_kedro.core.constitution import Constitution
+from cai_kedro.core.gates import GateClosed
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.judging.probe import some_pairs
 from cai_kedro.judging.trial import ask_comparisons, ask_critiques
@@ -81,7 +82,7 @@ def try_critic(
 def admit(
     role: str, figures: Mapping[str, Estimate], verdict: Verdict, params: RoleCheckParams, others: Iterable[Setting]
 ) -> dict[str, Estimate]:
-    """Return the figures as metrics (`check.{role}.…`), or raise `ValueError` below the bar unless the user insists.
+    """Return the figures as metrics (`check.{role}.…`), or raise `GateClosed` below the bar unless the user insists.
 
     `check.{role}.passed` is 1 or 0; `others` are settings beside the one in force, tried only where the run stops.
     """
@@ -92,7 +93,7 @@ def admit(
     if not verdict.passed:
         fault = f"the {role} is below the bar: {'; '.join(verdict.faults)}"
         if not params.insist:
-            raise ValueError(
+            raise GateClosed(
                 f"{fault}. Next best choice: {next_choice(role, list(others))}. `kedro check-labeller` tries more. "
                 f"To go on nevertheless: check_labeller.insist=true"
             )

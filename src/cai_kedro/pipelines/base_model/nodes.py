@@ -43,8 +43,8 @@ class BaseModelParams(BaseModel):
         missing = [f"base_model.{name}" for name in needed if not getattr(self, name)]
         if missing:
             raise ValueError(
-                f"base_model.source is `{self.source}`, so {' and '.join(missing)} must be given; or give "
-                f"--params=model=<a directory, a .gguf file, or organisation/name@revision of the hub>"
+                f"no model is given: add --params=model=<a directory, a .gguf file, or organisation/name@revision of "
+                f"the hub> to the command, or set {' and '.join(missing)}, because base_model.source is `{self.source}`"
             )
         return self
 

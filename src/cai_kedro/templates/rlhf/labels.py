@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from cai_kedro.core.gates import GateClosed
 from cai_kedro.metrics.estimate import proportion
 from cai_kedro.templates.rlhf.parameters import ArmParams, LabelParams
 
@@ -10,7 +11,7 @@ _NO_CHANCE = 20  # pairs that the same side wins by chance once in half a millio
 
 
 def check_labels(comparisons: pd.DataFrame, params: LabelParams, arm: ArmParams) -> None:
-    """Raise `ValueError` with the figures where the labels of an objective prefer nothing (`comparisons`).
+    """Raise `GateClosed` with the figures where the labels of an objective prefer nothing (`comparisons`).
 
     Looked at are the labels of each source and objective by themselves, so that good ones of one objective do not cover
     dead ones of another: all ties, or all the same; or, for labels by a model, no spread, or labels that go by the
@@ -20,14 +21,14 @@ def check_labels(comparisons: pd.DataFrame, params: LabelParams, arm: ArmParams)
     for (objective, source), labels in comparisons.groupby(["objective", "source"], sort=True):
         owner = f"the {len(labels)} labels of {arm.name!r} for {objective} (source {source})"
         if (labels["p_a_better"] == _UNDECIDED).all():
-            raise ValueError(
+            raise GateClosed(
                 f"{owner} are ties, all of them 0.5: a preference model can learn nothing; look at who labels"
             )
         read = labels[labels["p_a_first"].notna()]
         if len(read) > 1:
             _check_read(read, params, owner)
         elif len(labels) >= _NO_CHANCE and labels["p_a_better"].nunique(dropna=False) == 1:
-            raise ValueError(
+            raise GateClosed(
                 f"{owner} are all {labels['p_a_better'].iloc[0]:g}, whatever the answers are: a preference model can "
                 f"learn nothing; look at who labels"
             )
@@ -49,9 +50,9 @@ def _check_read(labels: pd.DataFrame, params: LabelParams, owner: str) -> None:
         figures += f", the same option is preferred in {by_place['value']:.3f} of {by_place['n']} pairs"
     advice = "see whether the labeller reads the prompt's layout and the principles, or take a better one"
     if spread < params.min_spread:
-        raise ValueError(f"{owner} prefer nothing: {figures}; rlhf.labels.min_spread is {params.min_spread}; {advice}")
+        raise GateClosed(f"{owner} prefer nothing: {figures}; rlhf.labels.min_spread is {params.min_spread}; {advice}")
     if (by_place["low"] or 0.0) > params.max_contradictions:
-        raise ValueError(
+        raise GateClosed(
             f"{owner} go by the order of the options: {figures}; rlhf.labels.max_contradictions is "
             f"{params.max_contradictions}; {advice}"
         )

@@ -4,6 +4,7 @@ import logging
 
 import pandas as pd
 
+from cai_kedro.core.gates import GateClosed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.rl import train_policy
 from cai_kedro.metrics.estimate import Estimate
@@ -53,7 +54,7 @@ def reinforce(
 
 
 def check_gate(preference_metrics: dict[str, Estimate], gate: GateParams, arm: ArmParams) -> None:
-    """Raise `ValueError` if the preference model is below the gate on any objective: RL on it makes the policy worse.
+    """Raise `GateClosed` if the preference model is below the gate on any objective: RL on it makes the policy worse.
 
     A good model of one objective hides a bad one of another in their mean. The value itself decides, not its interval,
     which is as wide as the test is small: where it reaches below the gate, a warning says so.
@@ -68,7 +69,7 @@ def check_gate(preference_metrics: dict[str, Estimate], gate: GateParams, arm: A
             f"held-out comparisons for {name.removeprefix(start)}"
         )
         if accuracy["value"] < gate.min_accuracy:
-            raise ValueError(
+            raise GateClosed(
                 f"{found}, RL needs {gate.min_accuracy:.3f} on each objective: look at their labels, give more or "
                 f"cleaner comparisons, train longer, or lower rlhf.gate.min_accuracy"
             )
