@@ -34,7 +34,7 @@ def test_the_default_lineage_is_the_papers() -> None:
         "human_helpfulness_comparisons",
         "sl_helpfulness_comparisons",
     )
-    assert (LINEAGE.base, LINEAGE.supervised, LINEAGE.headline, LINEAGE.scorer) == (
+    assert (LINEAGE.base, LINEAGE.supervised, LINEAGE.headline, LINEAGE.scorer(LINEAGE.arms)) == (
         "pretrained",
         "sl_cai",
         "rl_cai",
@@ -52,6 +52,15 @@ def test_an_entry_is_an_arm() -> None:
     assert more.starts["rl_again"] == "rl_cai"
     assert more.ai_arms == ("rl_cai", "rl_cai_cot", "rl_again")
     assert more.headline == "rl_cai"
+
+
+def test_an_arm_that_is_not_enabled_is_not_there_until_it_is() -> None:
+    assert "rl_cai_dpo" not in LINEAGE.named
+    more = policies(rl_cai_dpo={"enabled": True})
+    assert (list(more.evaluated)[-1], more.algorithm_of("rl_cai_dpo")) == ("rl_cai_dpo", "dpo")
+    assert (more.algorithm_of("rl_cai"), more.headline) == ("ppo", "rl_cai")
+    assert more.scorer(["rl_cai_cot"]) == "rl_cai_cot"
+    assert more.scorer([]) is None
 
 
 def test_an_arm_on_what_people_say_of_the_pretrained_model_is_a_baseline() -> None:
@@ -158,7 +167,7 @@ def test_an_entry_of_the_catalog_has_to_be_there() -> None:
         ),
         (
             {"policies": {"x": {"start": "sl_cai"}}},
-            "'x' learns by rl and names no comparisons; name some of human_helpfulness, ",
+            "'x' learns from comparisons and names none; name some of human_helpfulness, ",
         ),
         (
             {"policies": {"x": {"start": "sl_cai", "algorithm": "sft"}}},

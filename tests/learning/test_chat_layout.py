@@ -22,11 +22,10 @@ from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.learning.preference import PreferenceParams, score_responses, train_preference_model
 from cai_kedro.learning.regression import train_regression
 from cai_kedro.learning.replies import ReplyReader
-from cai_kedro.learning.rl import train_policy
 from cai_kedro.learning.sft import SFTParams, fine_tune, sft_dataset
 from cai_kedro.learning.snapshots import snapshot_signals
 from tests.chat_models import chat_model, save_as_hub_gives
-from tests.learning.test_ppo import prompt_table, settings
+from tests.learning.rl.test_ppo import prompt_table, settings, settings_of, train_against
 
 TRAINING: dict[str, Any] = {
     "epochs": 1,
@@ -129,7 +128,7 @@ def test_preference_model_and_rl_keep_the_layout(lm: LanguageModel) -> None:
     assert better > worse
     rated = rows()[["messages", "response"]].assign(rating=np.linspace(0, 4, 8))
     assert train_regression(lm, rated, params(PreferenceParams, head_std=0.0), seed=1).layout == lm.layout
-    result = train_policy(lm, pm, prompt_table(), settings(rollouts=1, snapshot_every=1), seed=1)
+    result = train_against(lm, pm, prompt_table(), settings(rollouts=1, snapshot_every=1), seed=1)
     assert result.policy.layout == result.snapshots[1].layout == pm.layout
     signals = snapshot_signals(lm, {}, pm, prompt_table(3), settings(), 3)
     assert len(signals) == 3
@@ -141,7 +140,7 @@ def test_trl_reads_the_same_prompts(lm: LanguageModel, algorithm: str, caplog: p
     prompts = prompt_table()
     prompts.at[3, "messages"] = [user("a<end_of_turn>b")]
     changed = {"rollouts": 1, "ppo_epochs": 1, "snapshot_every": 1}
-    result = train_policy(lm, pm, prompts, settings(algorithm=algorithm, **changed), seed=1)
+    result = train_against(lm, pm, prompts, settings_of(algorithm, **changed), seed=1)
     assert result.policy.layout.kind == "chat"
     assert "1 of 10 prompts spell control tokens, which TRL would not read as text: left out" in caplog.text
 

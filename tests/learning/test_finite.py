@@ -20,9 +20,8 @@ from cai_kedro.learning.preference import (
     with_score_head,
 )
 from cai_kedro.learning.regression import train_regression
-from cai_kedro.learning.rl import train_policy
 from cai_kedro.learning.sft import SFTParams, fine_tune
-from tests.learning.test_ppo import prompt_table, settings
+from tests.learning.rl.test_ppo import prompt_table, settings_of, train_against
 from tests.pipelines.builders import comparison_table
 
 PARAMS: dict[str, Any] = {
@@ -95,18 +94,18 @@ def preference_model(lm: LanguageModel, broken: bool = False) -> LanguageModel:
 def test_a_policy_that_diverges_is_not_given_back(
     algorithm: str, rollouts: int, tiny_lm: LanguageModel, tmp_path: Path
 ) -> None:
-    params = settings(
-        algorithm=algorithm,
+    params = settings_of(
+        algorithm,
         rollouts=rollouts,
         ppo_epochs=1,
         minibatch_size=8,  # one optimiser step a rollout: with one rollout, the last step is the first
         learning_rate=1e39,
         warmup_rollouts=0,
         snapshot_every=1,
-        checkpoint_dir=str(tmp_path) if algorithm == "ppo" else None,
+        **({"checkpoint_dir": str(tmp_path)} if algorithm == "ppo" else {}),
     )
     with pytest.raises(ValueError, match=rf"^{algorithm.upper()}: .*not finite|^{algorithm.upper()}: .*(nan|inf)"):
-        train_policy(tiny_lm, preference_model(tiny_lm), prompt_table(), params, seed=1)
+        train_against(tiny_lm, preference_model(tiny_lm), prompt_table(), params, seed=1)
     assert list(tmp_path.rglob("*.safetensors")) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cai_kedro.learning.rewards import ScoreUnits, reply_rewards
-from tests.learning.test_ppo import settings
+from tests.learning.rl.test_ppo import settings
 
 
 def test_the_unit_is_the_spread_and_the_zero_the_mean_of_the_start() -> None:

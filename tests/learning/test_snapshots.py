@@ -14,7 +14,7 @@ from cai_kedro.learning import replies as drawn
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.learning.snapshots import snapshot_signals
-from tests.learning.test_ppo import prompt_table, settings
+from tests.learning.rl.test_ppo import prompt_table, settings
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from transformers import PreTrainedModel
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.cpu_kernels import ATTENTION, set_attention
-from cai_kedro.learning.ppo import train_ppo
+from cai_kedro.learning.rl.ppo import train_ppo
 from cai_kedro.learning.rollouts import Episodes
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.value_head import ActorCritic, has_plain_head, reply_logprobs
 from tests.engines.families import FAMILIES, family_model
-from tests.learning.test_ppo import by_sum, curve, encoded, settings
+from tests.learning.rl.test_ppo import by_sum, curve, encoded, settings
 
 VOCABULARY = 64
 _IDS = np.random.default_rng(3).integers(2, VOCABULARY, size=100).tolist()

@@ -96,7 +96,7 @@ def test_a_start_policy_beyond_a_limit_is_left_behind() -> None:
 
 
 def test_without_a_snapshot_there_is_nothing_to_keep() -> None:
-    with pytest.raises(ValueError, match=r"no snapshot to keep: lower rlhf\.rl\.snapshot_every"):
+    with pytest.raises(ValueError, match=r"no snapshot to keep: lower snapshot_every of its algorithm"):
         chosen(replies(0, 0))
 
 
@@ -110,3 +110,14 @@ def test_signals_have_their_interval_and_n() -> None:
     assert found["kl"]["value"] == 2.0
     for name, estimate in found.items():
         assert estimate["low"] <= estimate["value"] <= estimate["high"], name
+
+
+def test_without_a_preference_model_the_last_one_within_the_limits_is_kept() -> None:
+    tables = [
+        replies(step, 0.0, kl).assign(pm_score=np.nan) for step, kl in ((0, 0.0), (10, 2.0), (20, 4.0), (30, 6.0))
+    ]
+    choice = choose_snapshot(check_table("signals", pd.concat(tables)), LIMITS, 500, 0)
+    assert "pm_score" not in choice
+    (kept,) = choice[choice["kept"]].itertuples()
+    assert (kept.step, kept.why) == (20, "kept: the last one within the limits; no preference model scores it")
+    assert choice[choice["step"] == 30]["why"].item() == "KL 6.00 above 5.0"

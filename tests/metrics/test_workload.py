@@ -26,6 +26,7 @@ SIZES = Sizes(
     fine_tuning_rows=16,
     comparisons=17,
     episodes=18,
+    direct_comparisons=0,
     checkpoints=9,
     snapshots=19,
 )
@@ -48,7 +49,7 @@ def test_rows_of_the_stages() -> None:
 
 
 def test_the_papers_rows() -> None:
-    paper = paper_sizes(SIZES, ARMS, lists_per_prompt=200 / 300, epochs=(1, 2))
+    paper = paper_sizes(SIZES, ARMS, {"rl_cai_dpo": ("ai",)}, lists_per_prompt=200 / 300, epochs=(1, 2, 3))
     units = paper.units()
     # 42,496 + 140,335 = 182,831 prompts; one answer each, then four rounds of a critique and a revision
     assert units["initial_responses"] == 182_831
@@ -59,14 +60,17 @@ def test_the_papers_rows() -> None:
     assert paper.fine_tuning_rows == 731_324 + 270_592
     # two epochs of 135,296 + (135,296 + 42,496) + 2 × (135,296 + 182,831)
     assert paper.comparisons == 2 * (135_296 + 177_792 + 2 * 318_127)
+    assert paper.direct_comparisons == units["direct_preference"] == 3 * 182_831
     assert units["red_team_lists"] == 93_557  # 140,335 × 2/3 = 93,556.67
     assert (units["rl"], units["eval_responses"]) == (18, 15)  # the paper does not say
 
 
 def test_the_paper_asks_no_people_where_the_run_asks_none() -> None:
-    without = paper_sizes(SIZES, {"rl_cai": ("ai", "sl_helpfulness")}, lists_per_prompt=1.0, epochs=(1, 1)).units()
+    without = paper_sizes(
+        SIZES, {"rl_cai": ("ai", "sl_helpfulness")}, {}, lists_per_prompt=1.0, epochs=(1, 1, 0)
+    ).units()
     assert (without["human_helpful_pairs"], without["human_red_team_pairs"]) == (0, 0)
-    with_people = paper_sizes(SIZES, ARMS, lists_per_prompt=1.0, epochs=(1, 1)).units()
+    with_people = paper_sizes(SIZES, ARMS, {}, lists_per_prompt=1.0, epochs=(1, 1, 0)).units()
     assert (with_people["human_helpful_pairs"], with_people["human_red_team_pairs"]) == (135_296, 42_496)
 
 

@@ -25,7 +25,7 @@ class Kept(MemoryDataset):
 def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
     differences = {"gate": {"min_accuracy": 0.0}, "comparisons": {"limits": {"human_comparisons": 8}}}
     arm = rlhf.create_pipeline(
-        ArmParams(name="rl_cai", differences=differences),
+        ArmParams(name="rl_cai", algorithm="ppo", differences=differences),
         base="pretrained.model",
         comparisons=["ai_comparisons", "human_comparisons"],
         start="sl_cai.model",

@@ -13,7 +13,7 @@ HUMAN = comparison_table([1.0, 0.0, 1.0, 1.0], "helpfulness", prefix="human-")
 
 
 def arm(limits: dict[str, int]) -> ArmParams:
-    return ArmParams(name="rl_cai", differences={"comparisons": {"limits": limits}})
+    return ArmParams(name="rl_cai", algorithm="ppo", differences={"comparisons": {"limits": limits}})
 
 
 def test_tables_are_mixed_whole_by_default(rlhf_params: RLHFParams) -> None:

@@ -8,7 +8,7 @@ from cai_kedro.templates.rlhf.comparisons import kind_shares, mix_comparisons
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
 from tests.pipelines.builders import comparison_table
 
-ARM = ArmParams(name="rl_cai", differences={})
+ARM = ArmParams(name="rl_cai", algorithm="ppo", differences={})
 N = 60
 HUMAN = comparison_table([1.0, 0.0] * N, "helpfulness", "human-")
 RNG = np.random.default_rng(0)

@@ -32,7 +32,7 @@ def signals(scores: dict[int, float], kl: dict[int, float]) -> pd.DataFrame:
 def kept(tiny_lm: LanguageModel, params: RLHFParams, differences: dict, **of: dict) -> tuple[int, pd.DataFrame]:
     policies = {step: LanguageModel(tiny_lm.model, tiny_lm.tokenizer) for step in of["scores"]}
     snapshots = {step: policy for step, policy in policies.items() if step}
-    arm = ArmParams(name="rl_cai", differences={"snapshots": differences})
+    arm = ArmParams(name="rl_cai", algorithm="ppo", differences={"snapshots": differences})
     policy, choice = keep_snapshot(policies[0], snapshots, signals(**of), params, arm, 1)
     (step,) = [step for step, snapshot in policies.items() if snapshot is policy]
     return step, choice
@@ -48,7 +48,7 @@ def test_the_best_snapshot_is_published_not_the_last(
         step, choice = kept(tiny_lm, rlhf_params, {}, scores=SCORES, kl={})
     assert step == 20
     assert choice[choice["kept"]]["step"].tolist() == [20]
-    assert "rl_cai: the policy after rollout 20 of 30; kept: the best score within the limits" in caplog.text
+    assert "rl_cai: the policy after step 20 of 30; kept: the best score within the limits" in caplog.text
 
 
 def test_an_arm_may_have_a_limit_of_its_own(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
@@ -63,7 +63,7 @@ def test_the_start_policy_may_win_and_that_is_said(
     step, choice = kept(tiny_lm, rlhf_params, {}, scores={0: 0.636, 15: 0.633, 30: 0.5}, kl={})
     assert step == 0
     assert choice[choice["kept"]]["step"].tolist() == [0]
-    assert "rl_cai: RL brought no clearly better policy, so the start policy is kept as it was" in caplog.text
+    assert "rl_cai: training brought no clearly better policy, so the start policy is kept as it was" in caplog.text
     assert kept(tiny_lm, rlhf_params, {"keep": "last"}, scores={0: 0.636, 15: 0.633, 30: 0.5}, kl={})[0] == 30
 
 
@@ -75,7 +75,7 @@ def test_the_last_one_on_request(tiny_lm: LanguageModel, rlhf_params: RLHFParams
 
 
 def test_nobody_who_knows_the_truth_has_a_say() -> None:
-    own = ArmParams(name="rl_cai", differences={})
+    own = ArmParams(name="rl_cai", algorithm="ppo", differences={})
     prompts = {"red_team_prompts": "r", "helpful_prompts": "h"}
     arm = create_pipeline(own, base="b.model", comparisons=["c"], start="s.model", **prompts)
     parameters = {"params:rlhf", "params:seed"}

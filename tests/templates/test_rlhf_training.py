@@ -9,7 +9,7 @@ import pytest
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
-from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.learning.rl import AlgorithmParams, Data, RLResult
 from cai_kedro.metrics.estimate import proportion
 from cai_kedro.templates.rlhf import policy as policy_node
 from cai_kedro.templates.rlhf import preference as preference_node
@@ -17,7 +17,7 @@ from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
 from tests.pipelines.builders import comparison_table, prompt_table
 
-ARM = ArmParams(name="rl_cai", differences={})
+ARM = ArmParams(name="rl_cai", algorithm="ppo", differences={})
 COMPARISONS = pd.concat(
     [
         comparison_table([0.9] * 40),
@@ -98,7 +98,7 @@ def test_the_gate_stops_rl_on_a_poor_preference_model(
     def never(*_: object) -> RLResult:
         raise AssertionError("RL must not start")
 
-    monkeypatch.setattr(policy_node, "train_policy", never)
+    monkeypatch.setattr(policy_node, "train", never)
     told = (
         r"of 'rl_cai' agrees with 0\.690 \[0\.594, 0\.772\] of 100 held-out comparisons for harmlessness, "
         r"RL needs 0\.700.*rlhf\.gate\.min_accuracy"
@@ -110,17 +110,17 @@ def test_the_gate_stops_rl_on_a_poor_preference_model(
 def test_above_the_gate_rl_runs_with_a_checkpoint_folder_of_its_own(
     tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used: list[RLParams] = []
+    used: list[Any] = []
     snapshot = LanguageModel(tiny_lm.model, tiny_lm.tokenizer)
-    result = RLResult(policy=tiny_lm, snapshots={0: snapshot}, curves=pd.DataFrame())
+    result = RLResult(policy=tiny_lm, snapshots={0: snapshot}, curves=pd.DataFrame(), last=1)
 
-    def train(start: object, preference_model: object, prompts: object, params: RLParams, seed: int) -> RLResult:
+    def train(start: object, data: Data, params: AlgorithmParams, seed: int) -> RLResult:
         used.append(params)
         return result
 
-    monkeypatch.setattr(policy_node, "train_policy", train)
+    monkeypatch.setattr(policy_node, "train", train)
     assert trained(tiny_lm, rlhf_params, 0.7) == ({0: snapshot, 1: tiny_lm}, result.curves)
-    arm = ArmParams(name="rl_cai", differences={"rl": {"checkpoint_dir": "checkpoints"}})
+    arm = ArmParams(name="rl_cai", algorithm="ppo", differences={"rl": {"checkpoint_dir": "checkpoints"}})
     trained(tiny_lm, rlhf_params, 0.7, arm)
     assert [params.checkpoint_dir for params in used] == [None, "checkpoints/rl_cai"]
 

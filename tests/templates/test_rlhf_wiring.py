@@ -6,7 +6,7 @@ from cai_kedro.templates.rlhf.parameters import ArmParams
 
 def test_an_arm_bears_its_name_and_shares_the_rest() -> None:
     arm = rlhf.create_pipeline(
-        ArmParams(name="rl_cai", differences={}),
+        ArmParams(name="rl_cai", algorithm="ppo", differences={}),
         base="pretrained.model",
         comparisons=["ai_comparisons", "human_comparisons"],
         start="sl_cai.model",

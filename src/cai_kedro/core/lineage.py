@@ -4,7 +4,7 @@ The graph, the tables, the figures and the plans are derived from this, so a pol
 `lineage.policies` in conf/base/parameters_lineage.yml.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cai_kedro.core.comparison_sources import SOURCES, Maker, table_of
 from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage_checks import (
+    SUPERVISED,
     check_circles,
     check_entries,
     check_layout,
@@ -38,10 +39,11 @@ class Policy(BaseModel):
     )
     layout: LayoutChoice = Field(default="auto", description="how a given model is asked, as base_model.layout")
     start: str | None = Field(default=None, description="the policy that training starts from")
-    algorithm: Literal["sft", "rl", "ppo", "rloo", "grpo"] = Field(
-        default="rl", description="sft: on revisions; rl: what rlhf.rl.algorithm says, against an own preference model"
+    algorithm: str | None = Field(
+        default=None, description="sft: on revisions; or one of rlhf.rl (learning/rl knows them); null: as the lineage"
     )
-    comparisons: tuple[str, ...] = Field(default=(), description="what the preference model learns from")
+    comparisons: tuple[str, ...] = Field(default=(), description="what is learnt from")
+    enabled: bool = Field(default=True, description="false: not in this run")
     differences: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="what is not as in `rlhf`: block → parameter → value"
     )
@@ -74,6 +76,7 @@ class Lineage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     helpfulness: Literal["people", "labeller", "none"] = Field(description="who compares helpfulness")
+    algorithm: str = Field(description="by which arms learn that name none")
     reference: str = Field(description="the policy at 0 Elo")
     policies: dict[str, Policy | None] = Field(description="null: not in this run")
     roles: Roles
@@ -96,8 +99,8 @@ class Lineage(BaseModel):
 
     @cached_property
     def named(self) -> dict[str, Policy]:
-        """The policies that conf names, those left out too."""
-        return {name: policy for name, policy in self.policies.items() if policy is not None}
+        """The policies that conf names and that are enabled, those left out too."""
+        return {name: policy for name, policy in self.policies.items() if policy is not None and policy.enabled}
 
     @cached_property
     def left_out(self) -> dict[str, str]:
@@ -127,7 +130,7 @@ class Lineage(BaseModel):
     @property
     def revised(self) -> str | None:
         """The policy of the supervised stage, trained or given, whose answers are compared; None if there is none."""
-        return next((name for name, policy in self.named.items() if policy.algorithm == "sft"), None)
+        return next((name for name, policy in self.named.items() if policy.algorithm == SUPERVISED), None)
 
     @property
     def supervised(self) -> str | None:
@@ -136,7 +139,7 @@ class Lineage(BaseModel):
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The policies that RL trains."""
+        """The policies that an algorithm trains on comparisons, or against a preference model of them."""
         return tuple(name for name, policy in self.present.items() if self._is_arm(policy))
 
     @property
@@ -177,10 +180,17 @@ class Lineage(BaseModel):
         by_labels = [arm for arm in self.arms if {"ai", "ai_cot"} & {*self.sources_of(arm)}]
         return next(iter([*by_labels, *reversed(self.evaluated)]))
 
-    @property
-    def scorer(self) -> str | None:
-        """The arm whose preference model scores revisions: it learned harmlessness from labels, if one did (§3.3)."""
-        return next(iter([arm for arm in (self.headline, *self.arms) if arm in self.arms]), None)
+    def algorithm_of(self, arm: str) -> str:
+        """Return the name of the algorithm that a policy of conf learns by."""
+        named = self.named[arm].algorithm
+        return self.algorithm if named in (None, SUPERVISED) else str(named)
+
+    def scorer(self, scoring: Collection[str]) -> str | None:
+        """Return the arm whose preference model scores revisions, of those that have one.
+
+        It learned harmlessness from labels, if one did (§3.3).
+        """
+        return next((arm for arm in (self.headline, *self.arms) if arm in scoring), None)
 
     def compared_with(self, policy: str) -> str | None:
         """Return the policy in the tables beside which the report tells of this one; None where that is not there."""
@@ -281,7 +291,7 @@ class Lineage(BaseModel):
 
     @staticmethod
     def _is_arm(policy: Policy) -> bool:
-        return policy.given is None and policy.algorithm != "sft"
+        return policy.given is None and policy.algorithm != SUPERVISED
 
     @property
     def _needs(self) -> Mapping[str, set[str]]:

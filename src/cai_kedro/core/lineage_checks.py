@@ -11,6 +11,9 @@ from cai_kedro.core.comparison_sources import SOURCES
 _HUB_MODEL = re.compile(r"[^@\s]+@[0-9a-f]{40}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+#: The algorithm of the policy that is fine-tuned on revisions; whoever has the table of the others checks their names.
+SUPERVISED = "sft"
+
 #: Names of stages and roles, which stand where a policy's name stands in names of data sets.
 RESERVED = frozenset(
     {
@@ -28,7 +31,7 @@ class Entry(Protocol):
     @property
     def start(self) -> str | None: ...  # noqa: D102
     @property
-    def algorithm(self) -> str: ...  # noqa: D102
+    def algorithm(self) -> str | None: ...  # noqa: D102
     @property
     def comparisons(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
@@ -63,7 +66,7 @@ def check_entries(policies: Mapping[str, Entry], in_conf: Collection[str]) -> No
         raise ValueError(
             f"one policy has to be the pretrained model (given: base_model), there are {len(bases)}: {', '.join(bases)}"
         )
-    supervised = [name for name, policy in policies.items() if policy.algorithm == "sft"]
+    supervised = [name for name, policy in policies.items() if policy.algorithm == SUPERVISED]
     if len(supervised) > 1:
         raise ValueError(f"one policy is fine-tuned on revisions, not {len(supervised)}: {', '.join(supervised)}")
     for name, policy in policies.items():
@@ -91,11 +94,11 @@ def _check_trained(name: str, policy: Entry, policies: Collection[str]) -> None:
                 f"the policy {name!r} learns from the comparisons {source!r}, which nobody makes; "
                 f"{_near(source, SOURCES)}"
             )
-    if policy.algorithm == "sft" and policy.comparisons:
+    if policy.algorithm == SUPERVISED and policy.comparisons:
         raise ValueError(f"the policy {name!r} learns by sft, from revisions; take its comparisons away")
-    if policy.algorithm != "sft" and not policy.comparisons:
+    if policy.algorithm != SUPERVISED and not policy.comparisons:
         raise ValueError(
-            f"the policy {name!r} learns by {policy.algorithm} and names no comparisons; name some of "
+            f"the policy {name!r} learns from comparisons and names none; name some of "
             f"{', '.join(SOURCES)}, or give the model (given: …)"
         )
 

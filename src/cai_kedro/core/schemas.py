@@ -176,7 +176,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "response": pa.Column(str),
             "tokens": pa.Column(int, pa.Check.ge(0)),
             "ended": pa.Column(float, pa.Check.isin([0.0, 1.0])),
-            "pm_score": pa.Column(float),
+            # null where no preference model is
+            "pm_score": pa.Column(float, nullable=True),
             "kl": pa.Column(float),
         },
         unique=["step", "prompt_id"],

@@ -19,6 +19,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.machine import machine_line
 from cai_kedro.engines.model_reference import REFERENCE_FILE, ModelReference
 from cai_kedro.reporting.summary import referee_lines, render_summary
+from cai_kedro.templates.rlhf import arms_with_preference_model
 
 SUMMARY, REFEREE, NOT_MEASURED = "policy_summary", "referee_metrics", "not_measured"
 CONSTITUTION, MACHINE = "constitution", "machine"
@@ -83,6 +84,11 @@ def _how(policy: str, lineage: Lineage) -> str:
     if name == lineage.supervised:
         return f"It was fine-tuned from `{entry.start}` on revised answers (§3 of the paper)."
     sources = ", ".join(f"`{source}`" for source in lineage.sources_of(name))
+    if name not in arms_with_preference_model(lineage):
+        return (
+            f"It was trained from `{entry.start}` by {lineage.algorithm_of(name)}, directly on the comparisons "
+            f"{sources}; no preference model took part."
+        )
     return (
         f"It was trained from `{entry.start}` by reinforcement learning against a preference model (§4), "
         f"which learned from the comparisons {sources}."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from kedro.io import AbstractVersionedDataset, CatalogProtocol
 
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.templates.rlhf import arms_with_preference_model
 
 
 def check_policy(name: str, lineage: Lineage) -> None:
@@ -52,4 +53,5 @@ def _flat(params: Mapping[str, object], above: str = "") -> list[tuple[str, obje
 
 def scoring_arm(policy: str, lineage: Lineage) -> str | None:
     """Return the arm whose preference model scores a policy's answers: its own, else the one of the labels."""
-    return policy if policy in lineage.arms else lineage.scorer
+    scoring = arms_with_preference_model(lineage)
+    return policy if policy in scoring else lineage.scorer(scoring)

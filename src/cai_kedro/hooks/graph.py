@@ -151,18 +151,27 @@ def _lineage_of(loader: AbstractConfigLoader) -> Lineage:
 
 
 def lineage_faults(block: Mapping[str, Any]) -> Iterator[str]:
-    """Tell what is wrong with the block `lineage` of the parameters, the differences of its arms included."""
-    from cai_kedro.templates.rlhf.parameters import ArmParams  # noqa: PLC0415 - imports torch
+    """Tell what is wrong with the block `lineage` of the parameters, what its arms name included."""
+    from cai_kedro.learning.rl import algorithm_of  # noqa: PLC0415 - imports torch
+    from cai_kedro.templates.rlhf.parameters import ArmParams  # noqa: PLC0415
 
     faults = list(type_faults("lineage", block, Lineage))
     yield from faults
-    for name, policy in () if faults else Lineage.model_validate(block).named.items():
+    if faults:
+        return
+    lineage = Lineage.model_validate(block)
+    try:
+        algorithm_of(lineage.algorithm)
+    except ValueError as error:
+        yield f"parameter 'lineage.algorithm': {error}"
+        return
+    for name in lineage.named:
         try:
-            ArmParams.of(name, policy)
+            ArmParams.of(name, lineage)
         except ValidationError as error:
             for fault in error.errors():
                 told = fault.get("ctx", {}).get("error", fault["msg"])
-                yield f"parameter 'lineage.policies.{name}.differences': {told}"
+                yield f"parameter 'lineage.policies.{name}.{fault['loc'][0]}': {told}"
 
 
 def _catalog_faults(lineage: Lineage, catalog: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.leaked_turns import turn_tokens, without_leaked_turns
 from cai_kedro.engines.sampling import sample_tokens
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
-from cai_kedro.learning.rl_params import RLParams
+from cai_kedro.learning.rl_params import AlgorithmParams
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ReplyReader:
         self.stops = StopStrings(lm.tokenizer, stops, token_texts(lm.tokenizer) if stops else ())
 
     def sample(
-        self, policy: PreTrainedModel, prompts: Sequence[list[int]], seeds: Sequence[int], params: RLParams
+        self, policy: PreTrainedModel, prompts: Sequence[list[int]], seeds: Sequence[int], params: AlgorithmParams
     ) -> Replies:
         """Draw one reply to each prompt (the conversation up to where the assistant speaks)."""
         written = sample_tokens(

@@ -4,11 +4,15 @@ A preference model fixes neither the zero nor, across models, the size of its sc
 for all of them only when it is weighed against a unit that they share.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from cai_kedro.learning.rl_params import RLParams
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.preference import score_token_ids
+from cai_kedro.learning.rl_params import RolloutParams
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class ScoreUnits:
     scale: float
 
     @classmethod
-    def of(cls, scores: Tensor, params: RLParams) -> "ScoreUnits":
+    def of(cls, scores: Tensor, params: RolloutParams) -> "ScoreUnits":
         """Measure both on the scores (n,) of the start policy's replies: mean and population standard deviation.
 
         Each stays neutral if the parameters do not ask for it, the scale also where all scores are equal.
@@ -31,3 +35,19 @@ class ScoreUnits:
 def reply_rewards(scores: Tensor, ended: Tensor, units: ScoreUnits, missing_eos_penalty: float) -> Tensor:
     """Return (score - centre) / scale of each reply, less the penalty where it does not end by itself: (n,)."""
     return (scores - units.centre) / units.scale - missing_eos_penalty * (~ended).to(scores.dtype)
+
+
+#: Scores replies: `(prompts, replies) -> scores (n,)` on token ids; every reply ends on EOS.
+Scorer = Callable[[Sequence[list[int]], Sequence[list[int]]], Tensor]
+
+
+def pm_scorer(preference_model: LanguageModel, max_batch_tokens: int) -> Scorer:
+    """Return a scorer that has the PM read exactly the token ids the policy wrote: prompt, reply, EOS."""
+
+    def score(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
+        sequences = [prompt + reply for prompt, reply in zip(prompts, replies, strict=True)]
+        batch_size = max(1, max_batch_tokens // max(map(len, sequences)))
+        pad = preference_model.tokenizer.pad_token_id
+        return torch.as_tensor(score_token_ids(preference_model.model, sequences, pad, batch_size))
+
+    return score

@@ -1,7 +1,10 @@
-"""What reinforcement learning is told, and what it gives back."""
+"""What every algorithm that makes a policy is told and given, and what it gives back."""
 
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,62 +12,137 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.training_arguments import Device, DType
 
+#: What an algorithm learns from: its own replies to prompts and a preference model's scores; or comparisons alone.
+LearnsFrom = Literal["preference_model", "comparisons"]
 
-class RLParams(BaseModel):
-    """How to train a policy against a preference model (PM).
 
-    A rollout draws `prompts_per_rollout` prompts and `samples_per_prompt` replies to each; then every reply is learnt
-    from in `ppo_epochs` passes of minibatches of `minibatch_size` replies. KL is in nats per reply, `kl_horizon` in
-    replies. A null `kl_target` keeps `kl_coef` fixed.
+@dataclass(frozen=True)
+class Data:
+    """What an arm has to learn from: `comparisons` that are not held out, or `prompts` and a preference model (PM)."""
 
-    `value_trunk_gradient` scales the value loss's gradient into the policy's trunk: 0 trains the value head alone, 1 is
-    the usual shared trunk. `center_scores` takes the start policy's mean score off, which a PM leaves open anyway.
-    `scale_rewards` divides by the standard deviation of the scores of the start policy's replies, those of the first
-    rollout, so that a `kl_coef` means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit.
-    A null `checkpoint_dir` writes no checkpoints.
+    comparisons: pd.DataFrame | None = None
+    prompts: pd.DataFrame | None = None
+    preference_model: LanguageModel | None = None
 
-    `rloo` and `grpo` are TRL's trainers. They have no value head, a fixed KL coefficient and no checkpoints, and read
-    none of the parameters about these.
+
+@dataclass(frozen=True)
+class RLResult:
+    """The trained policy, snapshots along the way (steps done -> model, on the CPU) and the training curves.
+
+    Steps are those of the algorithm's parameters (`step_unit`); `last` is the step of the trained policy. The snapshot
+    after it is the policy itself, where the algorithm saves the copy.
+    """
+
+    policy: LanguageModel
+    snapshots: dict[int, LanguageModel]
+    curves: pd.DataFrame
+    last: int
+
+
+class AlgorithmParams(BaseModel, ABC):
+    """The parameters of one algorithm, and how to train by it.
+
+    `max_new_tokens`, `temperature` and `max_batch_tokens` say how replies are drawn: those that are learnt from, and
+    those of the snapshots that are looked at afterwards. A snapshot is taken every `snapshot_every` steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    algorithm: Literal["ppo", "rloo", "grpo"]
+    #: The name in `lineage.policies.….algorithm`.
+    algorithm: ClassVar[str]
+    learns_from: ClassVar[LearnsFrom]
+    #: What a step of the curves and snapshots is.
+    step_unit: ClassVar[str]
+
     device: Device
     dtype: DType
+    max_new_tokens: int = Field(ge=1)
+    temperature: float = Field(gt=0)
+    max_batch_tokens: int = Field(ge=1)
+    snapshot_every: int = Field(ge=1)
+
+    @abstractmethod
+    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+        """Train the start policy in place; `learning.rl.train` says what is promised."""
+
+    @abstractmethod
+    def small(self, rows: int) -> Self:
+        """Return the parameters of a training on so few prompts or comparisons, to time it; without checkpoints."""
+
+    def rows(self, comparisons: int) -> int:
+        """Return how many rows a training reads: episodes, or comparisons with epochs, of which so many are there."""
+        return self.steps(comparisons) * self.rows_a_step
+
+    @property
+    @abstractmethod
+    def rows_a_step(self) -> int:
+        """Episodes or comparisons that a step learns from."""
+
+    @abstractmethod
+    def steps(self, comparisons: int) -> int:
+        """Return how many steps a training has; not all algorithms go by the number of comparisons."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_are_its_own(cls, given: Any) -> Any:
+        for name in given if isinstance(given, Mapping) else ():
+            check_field(cls, str(name))
+        return given
+
+
+def check_field(params: type[AlgorithmParams], name: str) -> None:
+    """Raise `ValueError`, with the fields that there are, for a field that the algorithm does not have."""
+    fields = params.model_fields
+    if name not in fields:
+        near = difflib.get_close_matches(name, fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "take it away; each algorithm has its own"
+        raise ValueError(
+            f"{name!r} is not among the parameters of {params.algorithm}, rlhf.rl.{params.algorithm} "
+            f"({', '.join(fields)}); {hint}"
+        )
+
+
+class RolloutParams(AlgorithmParams):
+    """How to train a policy against a preference model (PM), rollout by rollout.
+
+    A rollout draws `prompts_per_rollout` prompts and `samples_per_prompt` replies to each; then every reply is learnt
+    from in `ppo_epochs` passes of minibatches of `minibatch_size` replies.
+
+    `center_scores` takes the start policy's mean score off, which a PM leaves open anyway. `scale_rewards` divides by
+    the standard deviation of the scores of the start policy's replies, those of the first rollout, so that a `kl_coef`
+    means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit.
+    """
+
+    learns_from: ClassVar[LearnsFrom] = "preference_model"
+    step_unit: ClassVar[str] = "rollouts"
+
     rollouts: int = Field(ge=1)
     prompts_per_rollout: int = Field(ge=1)
     samples_per_prompt: int = Field(ge=1)
     ppo_epochs: int = Field(ge=1)
     minibatch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    value_learning_rate: float = Field(gt=0)
     warmup_rollouts: int = Field(ge=0)
     clip_range: float = Field(gt=0, lt=1)
-    value_clip_range: float = Field(gt=0)
-    vf_coef: float = Field(ge=0)
-    value_trunk_gradient: float = Field(ge=0, le=1)
-    gamma: float = Field(gt=0, le=1)
-    gae_lambda: float = Field(ge=0, le=1)
-    whiten_advantages: bool
     center_scores: bool
     scale_rewards: bool
     kl_coef: float = Field(ge=0)
-    kl_target: float | None = Field(gt=0)
-    kl_horizon: float = Field(gt=0)
-    max_new_tokens: int = Field(ge=1)
-    temperature: float = Field(gt=0)
     missing_eos_penalty: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
-    max_batch_tokens: int = Field(ge=1)
-    snapshot_every: int = Field(ge=1)
-    checkpoint_every: int = Field(ge=1)
-    checkpoint_dir: str | None
 
     @property
     def episodes(self) -> int:
         """Replies per rollout."""
         return self.prompts_per_rollout * self.samples_per_prompt
+
+    @property
+    def rows_a_step(self) -> int:
+        """Episodes of a rollout."""
+        return self.episodes
+
+    def steps(self, comparisons: int) -> int:
+        """Return the number of rollouts, however many comparisons there are."""
+        return self.rollouts
 
     @property
     def steps_per_rollout(self) -> int:
@@ -78,22 +156,4 @@ class RLParams(BaseModel):
                 f"minibatch_size={self.minibatch_size} is larger than a rollout of {self.episodes} replies "
                 f"(prompts_per_rollout * samples_per_prompt); lower it or collect more"
             )
-        if self.algorithm != "ppo" and (self.samples_per_prompt < 2 or self.episodes % self.minibatch_size):  # noqa: PLR2004
-            raise ValueError(
-                f"algorithm={self.algorithm} compares the replies to one prompt and cuts a rollout in equal parts: it "
-                f"needs samples_per_prompt >= 2 and minibatch_size to divide {self.episodes}, got "
-                f"samples_per_prompt={self.samples_per_prompt}, minibatch_size={self.minibatch_size}"
-            )
         return self
-
-
-@dataclass(frozen=True)
-class RLResult:
-    """The trained policy, snapshots along the way (rollouts done -> model, on the CPU) and the training curves.
-
-    In the curves `step` is the number of rollouts done. PPO's snapshot after the last rollout is the policy itself.
-    """
-
-    policy: LanguageModel
-    snapshots: dict[int, LanguageModel]
-    curves: pd.DataFrame

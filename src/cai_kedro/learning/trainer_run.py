@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -47,11 +48,11 @@ def _forget_graphs(model: PreTrainedModel) -> None:
                 setattr(module, name, state.detach())
 
 
-def run(trainer: FiniteTraining, metrics: Sequence[str]) -> pd.DataFrame:
-    """Train to the end under progress lines and return the named metrics of the log (curves)."""
+def run(trainer: FiniteTraining, metrics: Sequence[str], resume_from: Path | None = None) -> pd.DataFrame:
+    """Train to the end, from a checkpoint if one is given, and return the named metrics of the log (curves)."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(trainer.training_name))
-    trainer.train()
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return curves(trainer.state.log_history, metrics)
 
 

@@ -32,11 +32,11 @@ def signals_of(replies: pd.DataFrame) -> dict[str, Estimate]:
 
     `pm_score`, `kl` (nats), `tokens` per reply, `eos_rate` (replies that end by themselves, before another turn),
     `evasive` and `boilerplate` as shares, `distinct_2` (distinct pairs of words over all pairs; compare equal numbers
-    of replies only).
+    of replies only). Without a preference model there is no `pm_score`.
     """
     texts, prompts = list(replies["response"]), list(replies["prompt_id"])
     return {
-        "pm_score": mean(replies["pm_score"]),
+        **({"pm_score": mean(replies["pm_score"])} if replies["pm_score"].notna().all() else {}),
         "kl": mean(replies["kl"]),
         "tokens": mean(replies["tokens"]),
         "eos_rate": proportion(float(replies["ended"].sum()), len(replies)),
@@ -51,7 +51,8 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
 
     Of the snapshots within all limits, the earliest is kept whose score is not clearly below the best of them: the 95 %
     interval of the difference over the same prompts holds 0. What the preference model cannot tell apart is not worth
-    more training. If none is within the limits, the one with the least KL is kept. Step 0, the start policy, is a
+    more training.
+    Where nothing is scored, the last one within the limits is kept. If none is within the limits, the one with the least KL is kept. Step 0, the start policy, is a
     snapshot like the others: it is kept where no training brought a clearly better score within the limits.
 
     Columns: `step`, the value of every signal, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
@@ -59,11 +60,16 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
     by_step = {int(step): part for (step,), part in replies.groupby(["step"], sort=True)}
     found = {step: signals_of(part) for step, part in by_step.items()}
     if set(found) == {0}:
-        raise ValueError("there is no snapshot to keep: lower rlhf.rl.snapshot_every or raise rlhf.rl.rollouts")
+        raise ValueError(
+            "there is no snapshot to keep: lower snapshot_every of its algorithm (rlhf.rl), or train longer"
+        )
     faults = {step: _faults(found[step], found[0], limits) for step in found}
     fine = [step for step, wrong in faults.items() if not wrong]
     why = {step: "; ".join(wrong) for step, wrong in faults.items()}
-    if fine:
+    if fine and "pm_score" not in found[0]:
+        kept = max(fine)
+        why[kept] = "kept: the last one within the limits; no preference model scores it"
+    elif fine:
         best = max(fine, key=lambda step: (found[step]["pm_score"]["value"], -step))
         kept, told = _as_good_as(by_step, fine, best, n_bootstrap, seed)
         why |= told

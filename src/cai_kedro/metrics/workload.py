@@ -29,9 +29,10 @@ SECONDS_AN_HOUR = 3600.0
 class Sizes:
     """How many rows the stages make.
 
-    Pairs and comparisons are counted before identical answers are dropped, `comparisons` and `episodes` over all arms,
-    epochs included, `fine_tuning_rows` with epochs, too. `checkpoints` are the models that a run trains and
-    keeps: SL-CAI, and of each arm a preference model and a policy.
+    Pairs and comparisons are counted before identical answers are dropped, `comparisons` (what preference models read),
+    `direct_comparisons` (what policies read themselves) and `episodes` over all arms, epochs included, and
+    `fine_tuning_rows` with epochs, too. `checkpoints` are the models that a run trains and
+    keeps: SL-CAI, and of each arm a policy and, if it learns against one, a preference model.
     """
 
     red_team_lists: int
@@ -46,6 +47,7 @@ class Sizes:
     fine_tuning_rows: int
     comparisons: int
     episodes: int
+    direct_comparisons: int
     checkpoints: int
     snapshots: int
 
@@ -67,21 +69,30 @@ class Sizes:
             "cot_labels": self.harmlessness_pairs,
             "preference_models": self.comparisons,
             "rl": self.episodes,
+            "direct_preference": self.direct_comparisons,
             "eval_responses": self.eval_answers,
         }
 
 
 def paper_sizes(
-    configured: Sizes, arms: Mapping[str, Sequence[str]], *, lists_per_prompt: float, epochs: tuple[int, int]
+    configured: Sizes,
+    arms: Mapping[str, Sequence[str]],
+    direct: Mapping[str, Sequence[str]],
+    *,
+    lists_per_prompt: float,
+    epochs: tuple[int, int, int],
 ) -> Sizes:
     """Return the sizes of the paper; what it does not give (RL, evaluation) stays as configured.
 
-    `arms`: each arm and the comparisons that it learns from; `lists_per_prompt`: lists to continue for each generated
-    prompt that is kept; `epochs`: of fine-tuning and of a preference model. People's comparisons of helpfulness stand
+    `arms`: each arm and the comparisons that its preference model learns from; `direct`: the
+    same of arms without one; `lists_per_prompt`: lists to continue for each generated
+    prompt that is kept; `epochs`: of fine-tuning, of a preference model and of a
+    policy on comparisons. People's comparisons of helpfulness stand
     for the helpful prompts, with two answers each (§3.2).
     """
     helpful_responses = 2 * PAPER_HELPFUL_COMPARISONS
-    learned = [source for sources in arms.values() for source in sources]
+    scored, alone = ([source for sources in each.values() for source in sources] for each in (arms, direct))
+    learned = [*scored, *alone]
     on_red_team = {"human_red_team_helpfulness", "human_harmlessness"} & {*learned}
     return replace(
         configured,
@@ -94,7 +105,8 @@ def paper_sizes(
         harmlessness_pairs=PAPER_RED_TEAM,
         sl_helpful_pairs=0,
         fine_tuning_rows=epochs[0] * (PAPER_RED_TEAM * PAPER_ROUNDS + helpful_responses),
-        comparisons=epochs[1] * sum(PAPER_COMPARISONS.get(source, 0) for source in learned),
+        comparisons=epochs[1] * sum(PAPER_COMPARISONS.get(source, 0) for source in scored),
+        direct_comparisons=epochs[2] * sum(PAPER_COMPARISONS.get(source, 0) for source in alone),
     )
 
 

@@ -10,6 +10,7 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.comparison_sources import SOURCES
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.learning.rl_params import LearnsFrom
 from cai_kedro.learning.sft import SFTParams
 from cai_kedro.metrics.workload import Sizes, paper_sizes
 from cai_kedro.pipelines.data_generation.prompt_tables import gather_held_out
@@ -22,7 +23,7 @@ from cai_kedro.pipelines.preference_labeling.labels import LabelParams
 from cai_kedro.pipelines.sl_cai.rows import RowParams
 from cai_kedro.templates.pairs import PairParams, PairSampling
 from cai_kedro.templates.responses import AnswerParams, ResponseParams
-from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
+from cai_kedro.templates.rlhf.parameters import ArmParams, ArmSettings, RLHFParams, parameters_of
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,17 @@ class Settings:
     cot_labels: CotLabelParams
     rows: RowParams
     fine_tuning: SFTParams
-    arms: Mapping[str, RLHFParams]
+    arms: Mapping[str, ArmSettings]
     evaluation: EvaluationParams
 
-    @property
-    def trial_arm(self) -> RLHFParams:
-        """The parameters of the arm whose training is timed."""
-        return self.arms[self.lineage.headline]
+    def learning_from(self, what: LearnsFrom) -> dict[str, ArmSettings]:
+        """Return the arms that learn against a preference model, or those that learn from comparisons alone.
+
+        The first of them is the one whose training is timed: the headline's, if it is one.
+        """
+        first = [self.lineage.headline] if self.lineage.headline in self.arms else []
+        arms = {arm: self.arms[arm] for arm in (*first, *self.arms)}
+        return {arm: params for arm, params in arms.items() if params.rl.learns_from == what}
 
 
 def settings_of(parameters: Mapping[str, Any]) -> Settings:
@@ -70,7 +75,7 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
         cot_labels=CotLabelParams.model_validate(labeling["cot_labels"]),
         rows=RowParams.model_validate(sl_cai["rows"]),
         fine_tuning=SFTParams.model_validate(sl_cai["fine_tuning"]),
-        arms={arm: parameters_of(ArmParams.of(arm, lineage.present[arm]), shared) for arm in lineage.arms},
+        arms={arm: parameters_of(ArmParams.of(arm, lineage), shared) for arm in lineage.arms},
         evaluation=EvaluationParams.model_validate(parameters["evaluation"]),
     )
 
@@ -114,6 +119,11 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
     steps = settings.revision.rounds if settings.rows.revisions == "all" else 1
     rows = _limited(settings.rows.max_revisions, initial * steps) + _limited(settings.rows.max_helpful, helped)
     asked = len(material.asked(settings.evaluation, settings.seed))
+    compared = {
+        arm: sum(pairs[SOURCES[source].pairs] for source in settings.lineage.sources_of(arm)) for arm in settings.arms
+    }
+    scored, direct = settings.learning_from("preference_model"), settings.learning_from("comparisons")
+    every = [*scored.items(), *direct.items()]
     return Sizes(
         red_team_lists=settings.red_team.lists,
         initial_responses=initial,
@@ -122,30 +132,28 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
         **pairs,
         eval_answers=asked * len(settings.lineage.evaluated),
         fine_tuning_rows=settings.fine_tuning.epochs * rows,
-        comparisons=_comparisons(settings, pairs),
-        episodes=sum(params.rl.rollouts * params.rl.episodes for params in settings.arms.values()),
-        checkpoints=len(settings.lineage.arms) * 2 + (settings.lineage.supervised is not None),
-        snapshots=sum(params.rl.rollouts // params.rl.snapshot_every for params in settings.arms.values()),
+        comparisons=sum(params.preference.epochs * compared[arm] for arm, params in scored.items()),
+        episodes=sum(params.rl.rows(compared[arm]) for arm, params in scored.items()),
+        direct_comparisons=sum(params.rl.rows(compared[arm]) for arm, params in direct.items()),
+        checkpoints=len(settings.arms) + len(scored) + (settings.lineage.supervised is not None),
+        snapshots=sum(params.rl.steps(compared[arm]) // params.rl.snapshot_every for arm, params in every),
     )
 
 
 def sizes_of_paper(settings: Settings, configured: Sizes) -> Sizes:
     """Return the paper's sizes, with the configured number of lists for each prompt that is kept."""
     params = settings.red_team
+    scored, direct = settings.learning_from("preference_model"), settings.learning_from("comparisons")
     return paper_sizes(
         configured,
-        {arm: settings.lineage.sources_of(arm) for arm in settings.lineage.arms},
+        {arm: settings.lineage.sources_of(arm) for arm in scored},
+        {arm: settings.lineage.sources_of(arm) for arm in direct},
         lists_per_prompt=params.lists / params.keep if params.keep else 1.0,
-        epochs=(settings.fine_tuning.epochs, settings.trial_arm.preference.epochs),
-    )
-
-
-def _comparisons(settings: Settings, pairs: Mapping[str, int]) -> int:
-    """Count what the preference models of all arms read, epochs included."""
-    return sum(
-        params.preference.epochs * pairs[SOURCES[source].pairs]
-        for arm, params in settings.arms.items()
-        for source in settings.lineage.sources_of(arm)
+        epochs=(
+            settings.fine_tuning.epochs,
+            next((arm.preference.epochs for arm in scored.values()), 0),
+            next((arm.rl.rows(1) for arm in direct.values()), 0),
+        ),
     )
 
 

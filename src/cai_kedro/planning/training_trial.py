@@ -1,6 +1,5 @@
 """A few rows of every stage that trains, timed."""
 
-import math
 import time
 from collections.abc import Callable
 
@@ -8,12 +7,12 @@ import pandas as pd
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import train_preference_model
-from cai_kedro.learning.rl import train_policy
-from cai_kedro.learning.rl_params import RLParams
+from cai_kedro.learning.rl import Data, train
 from cai_kedro.learning.sft import fine_tune
 from cai_kedro.metrics.estimate import mean
 from cai_kedro.metrics.workload import Cost
 from cai_kedro.planning.inputs import Settings
+from cai_kedro.templates.rlhf.parameters import ArmSettings
 
 _SMALL, _LARGE = 1, 4  # batches; the difference of their times is free of what a training needs to begin
 
@@ -26,17 +25,23 @@ def training_costs(
     repeats: int,
     told: Callable[[str], None],
 ) -> dict[str, Cost]:
-    """Return the cost of a row of fine-tuning, of a comparison and of an episode of RL.
+    """Return the cost of a row of fine-tuning, and of what the arms learn from: comparisons and episodes of RL.
 
     `pairs` are repeated to fill batches, `load` gives a fresh pretrained model, which is trained in place.
     """
     told("timing the trainings")
-    fine_tuning = [_fine_tuning(settings, pairs, load) for _ in range(repeats)]
-    preference = [_preference(settings, pairs, load) for _ in range(repeats)]
-    episodes = _episodes(settings, pairs, prompts, load, repeats)
+    scored, direct = (
+        next(iter(settings.learning_from(what).values()), None) for what in ("preference_model", "comparisons")
+    )
+    seconds = {"fine_tuning": [_fine_tuning(settings, pairs, load) for _ in range(repeats)]}
+    if scored is not None:
+        seconds["preference_models"] = [_preference(scored, pairs, load, settings.seed) for _ in range(repeats)]
+        seconds["rl"] = _episodes(scored, pairs, prompts, load, settings.seed, repeats)
+    if direct is not None:
+        seconds["direct_preference"] = [_direct(direct, pairs, load, settings.seed) for _ in range(repeats)]
     return {
-        stage: Cost(calls=0, prompt_tokens=0, shared_tokens=0, written_tokens=0, seconds=mean(seconds), stored_bytes=0)
-        for stage, seconds in (("fine_tuning", fine_tuning), ("preference_models", preference), ("rl", episodes))
+        stage: Cost(calls=0, prompt_tokens=0, shared_tokens=0, written_tokens=0, seconds=mean(found), stored_bytes=0)
+        for stage, found in seconds.items()
     }
 
 
@@ -52,36 +57,37 @@ def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], Lan
     return _seconds_a_row(train, size)
 
 
-def _preference(settings: Settings, pairs: pd.DataFrame, load: Callable[[], LanguageModel]) -> float:
-    size = min(settings.trial_arm.preference.batch_size, len(pairs))
-    params = settings.trial_arm.preference.model_copy(update={"batch_size": size, "epochs": 1})
-    return _seconds_a_row(
-        lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, settings.seed), size
-    )
+def _preference(arm: ArmSettings, pairs: pd.DataFrame, load: Callable[[], LanguageModel], seed: int) -> float:
+    size = min(arm.preference.batch_size, len(pairs))
+    params = arm.preference.model_copy(update={"batch_size": size, "epochs": 1})
+    return _seconds_a_row(lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, seed), size)
 
 
 def _episodes(
-    settings: Settings, pairs: pd.DataFrame, prompts: pd.DataFrame, load: Callable[[], LanguageModel], repeats: int
+    arm: ArmSettings,
+    pairs: pd.DataFrame,
+    prompts: pd.DataFrame,
+    load: Callable[[], LanguageModel],
+    seed: int,
+    repeats: int,
 ) -> list[float]:
     """Return the seconds of an episode, in each of some trials of one rollout."""
-    arm = settings.trial_arm
     params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1})
-    preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, settings.seed)
-    one = _one_rollout(arm.rl, len(pairs))
-    policy, seconds = load(), []
+    preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, seed)
+    one, policy, seconds = arm.rl.small(len(pairs)), load(), []
     for repeat in range(repeats):
         began = time.perf_counter()
-        train_policy(policy, preference_model, prompts, one, settings.seed + repeat)
-        seconds.append((time.perf_counter() - began) / one.episodes)
+        train(policy, Data(prompts=prompts, preference_model=preference_model), one, seed + repeat)
+        seconds.append((time.perf_counter() - began) / one.rows_a_step)
     return seconds
 
 
-def _one_rollout(params: RLParams, prompts: int) -> RLParams:
-    """Return the parameters of a rollout of at most so many prompts, in minibatches of equal size."""
-    asked = min(params.prompts_per_rollout, prompts)
-    small = {"rollouts": 1, "warmup_rollouts": 0, "checkpoint_dir": None, "prompts_per_rollout": asked}
-    minibatch = math.gcd(params.minibatch_size, asked * params.samples_per_prompt)
-    return params.model_copy(update={**small, "minibatch_size": minibatch})
+def _direct(arm: ArmSettings, pairs: pd.DataFrame, load: Callable[[], LanguageModel], seed: int) -> float:
+    """Return the seconds of a comparison that a policy reads itself."""
+    params = arm.rl.small(len(pairs))
+    return _seconds_a_row(
+        lambda rows: train(load(), Data(comparisons=comparisons_of(pairs, rows)), params, seed), params.rows_a_step
+    )
 
 
 def comparisons_of(pairs: pd.DataFrame, rows: int) -> pd.DataFrame:

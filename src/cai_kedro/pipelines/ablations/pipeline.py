@@ -15,6 +15,7 @@ from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.pipelines.ablations import labels, revisions
+from cai_kedro.templates.rlhf import arms_with_preference_model
 
 #: All inputs of a node by dataset name → those that are to be others.
 Change = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -33,8 +34,12 @@ LABELS: dict[str, tuple[str, list[str]]] = {
 
 
 def can_vary(lineage: Lineage, exam: Exam) -> bool:
-    """Tell whether a run has all that the ablations vary, SL-CAI and both arms on AI labels, and a judge to see it."""
-    return exam.judge and lineage.supervised == "sl_cai" and {"rl_cai", "rl_cai_cot"} <= {*lineage.ai_arms}
+    """Tell whether a run has all that the ablations vary, and a judge to see it.
+
+    That is SL-CAI and both arms on AI labels with their preference models.
+    """
+    arms = {*lineage.ai_arms} & {*arms_with_preference_model(lineage)}
+    return exam.judge and lineage.supervised == "sl_cai" and {"rl_cai", "rl_cai_cot"} <= arms
 
 
 def create_pipeline(stages: Mapping[str, Pipeline]) -> Pipeline:

@@ -1,6 +1,6 @@
 """What a run could not measure because something is not there: one line each, with how to give it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -51,8 +51,11 @@ _CHECKED = (
 )
 
 
-def missing_of(lineage: Lineage, exam: Exam) -> dict[str, str]:
-    """Return what is not there to evaluate with: name → one line that says what it costs and how to give it."""
+def missing_of(lineage: Lineage, exam: Exam, scoring: Collection[str]) -> dict[str, str]:
+    """Return what is not there to evaluate with: name → one line that says what it costs and how to give it.
+
+    `scoring` are the arms with a preference model.
+    """
     lines = {}
     if not exam.judge:
         lines["judge"] = (
@@ -71,6 +74,12 @@ def missing_of(lineage: Lineage, exam: Exam) -> dict[str, str]:
         )
     for policy, reason in lineage.left_out.items():
         lines[f"policy.{policy}"] = f"the policy {policy} is left out: {reason}; see conf/base/parameters_lineage.yml"
+    for arm in lineage.arms:
+        if arm not in scoring:
+            lines[f"preference_model.{arm}"] = (
+                f"{arm} learns by {lineage.algorithm_of(arm)}, from comparisons without a preference model: it has no "
+                "accuracy of one, its snapshots no score, and the last one within the limits is kept"
+            )
     if not lineage.arms:
         lines["along"] = (
             "no policy is trained by RL: Elo, harmfulness and over-training along RL are not measured; give an arm "

@@ -32,6 +32,7 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
         `over_training.{arm}.step_{k}.{signal}`: `pm_score`, `kl`, `tokens`, `eos_rate`, `evasive`, `boilerplate`,
         `distinct_2`; and what the choice did not know, if there is a judge that rates: `harmlessness` of the replies to
         red-team prompts and `helpfulness` of the others (0 to 4), by the axes that these prompts are about.
+        Without a preference model there is no `pm_score`.
         `over_training.{arm}.kept` is the snapshot kept, 0 for the start policy, of n.
         `over_training_change.{arm}.pm_score` and `….harmlessness` are the last snapshot's less those of the one kept,
         prompt by prompt; there is no change where the last one is kept.
@@ -85,7 +86,7 @@ def _after(replies: pd.DataFrame, kept: int, axis: str | None) -> Metrics:
         part.pivot(index="prompt_id", columns="step", values=name).reindex(columns=[kept, last]).dropna()
         for part, name in ((replies, "pm_score"), (replies[replies["axis"] == axis], "rating"))
     )
-    changes: Metrics = {"pm_score": mean(score[last] - score[kept])}
+    changes: Metrics = {"pm_score": mean(score[last] - score[kept])} if len(score) else {}
     if axis and len(truth):
         changes[axis] = bounded_mean(truth[last] - truth[kept], -width, width)
     return changes

@@ -18,6 +18,7 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
     `made_before` are the datasets that the pipelines before make.
     """
     parts = policies.answers(lineage, exam.axes)
+    scoring = [arm for arm in lineage.arms if f"{arm}.preference.model" in made_before]
     parts += [
         *training.snapshot_answers(lineage.arms),
         *labels.labels(lineage, exam, made_before),
@@ -30,13 +31,13 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
         parts += [
             *behaviour.behaviour(exam.axes),
             *training.snapshot_judgements(lineage.arms),
-            *labels.preference_models(lineage.arms),
+            *labels.preference_models(scoring),
         ]
     parts += training.over_training(lineage, exam)
     parts += training.absolute_harmfulness(lineage, exam, made_before)
     made = {name for node in parts for name in node.outputs}
     return Pipeline(
-        [*parts, _summary(made), _not_measured({*made, *made_before}, missing_of(lineage, exam))],
+        [*parts, _summary(made), _not_measured({*made, *made_before}, missing_of(lineage, exam, scoring))],
         namespace="evaluation",
         prefix_datasets_with_namespace=False,
     )

@@ -24,7 +24,7 @@ _STEP = "_step_"
 
 
 def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], EvaluationParams, int], pd.DataFrame]:
-    """Return the node function by which the snapshots of one arm answer; policies are named `{arm}_step_{rollouts}`."""
+    """Return the node function by which the snapshots of one arm answer; policies are named `{arm}_step_{k}`."""
 
     def answer(
         prompts: pd.DataFrame, snapshots: Mapping[int, TextEngine], params: EvaluationParams, seed: int
@@ -138,10 +138,10 @@ def rate_snapshots(
 
 
 def arm_name(policy: str) -> str:
-    """Return the arm of a snapshot named `{arm}_step_{rollouts}`."""
+    """Return the arm of a snapshot named `{arm}_step_{k}`."""
     return policy.rpartition(_STEP)[0]
 
 
 def step_of(policy: str) -> int:
-    """Return the number of rollouts of a snapshot named `{arm}_step_{rollouts}`."""
+    """Return the step of a snapshot named `{arm}_step_{k}`."""
     return int(policy.rpartition(_STEP)[2])

@@ -20,6 +20,7 @@ from cai_kedro.reporting.figures.over_training import over_training_of
 from cai_kedro.reporting.figures.ratings import draw_frontier, draw_ratings
 from cai_kedro.reporting.figures.revisions import draw_critiques, draw_rounds
 from cai_kedro.reporting.figures.style import Cast, drawn_with
+from cai_kedro.templates.rlhf import arms_with_preference_model, step_unit
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,11 @@ class Figure:
         return [name for name in self.inputs if name in made] if set(needs) <= set(made) else []
 
 
-def figures_of(arms: tuple[str, ...], axes: Axes) -> tuple[Figure, ...]:
-    """Return all figures in the order of the page. A new figure is one function and one line."""
+def figures_of(arms: tuple[str, ...], scoring: tuple[str, ...], axes: Axes) -> tuple[Figure, ...]:
+    """Return all figures in the order of the page; `scoring` are the arms with a preference model.
+
+    A new figure is one function and one line.
+    """
     return (
         Figure("frontier", draw_frontier, ("elo_metrics",)),
         Figure("ratings", draw_ratings, ("elo_metrics", "elo_gap_metrics")),
@@ -62,11 +66,13 @@ def figures_of(arms: tuple[str, ...], axes: Axes) -> tuple[Figure, ...]:
         Figure(
             "choices",
             draw_choices,
-            ("label_metrics", "preference_accuracy_metrics", *(f"{arm}.preference_metrics" for arm in arms)),
+            ("label_metrics", "preference_accuracy_metrics", *(f"{arm}.preference_metrics" for arm in scoring)),
             needs=(),
         ),
         Figure("contrasts", draw_contrasts, ("preference_accuracy_metrics",)),
-        Figure("preference_curves", preference_curves_of(arms), tuple(f"{arm}.preference_curves" for arm in arms)),
+        Figure(
+            "preference_curves", preference_curves_of(scoring), tuple(f"{arm}.preference_curves" for arm in scoring)
+        ),
         Figure("rl_curves", rl_curves_of(arms), tuple(f"{arm}.policy_curves" for arm in arms)),
     )
 
@@ -76,9 +82,9 @@ _PARAMS, _SEED = "params:reporting", "params:seed"
 
 def create_pipeline(lineage: Lineage, axes: Axes, made: Collection[str]) -> Pipeline:
     """From the tables of a run to its report; `made` are the datasets that the other pipelines of this run make."""
-    figures = figures_of(lineage.arms, axes)
+    figures = figures_of(lineage.arms, arms_with_preference_model(lineage), axes)
     headline = lineage.headline
-    cast = Cast(tuple(lineage.evaluated), lineage.zero, headline, lineage.compared_with(headline))
+    cast = Cast(tuple(lineage.evaluated), lineage.zero, headline, lineage.compared_with(headline), step_unit(lineage))
     parts = [*_transcripts(lineage, made), *_figures(figures, cast, made)]
     return Pipeline(
         [*parts, _report([name for node in parts for name in node.outputs], made)],

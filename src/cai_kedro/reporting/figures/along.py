@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from cai_kedro.reporting.figures.style import bars, colour, explained, in_order, label, nothing
+from cai_kedro.reporting.figures.style import bars, cast, colour, explained, in_order, label, nothing
 from cai_kedro.reporting.wording import Metrics, axes_in, below, differs, observations, told
 
 SNAPSHOT_RATINGS = "F8 · Elo of the snapshots along RL"
@@ -44,7 +44,7 @@ def draw_snapshot_ratings(snapshot_elo_metrics: Metrics) -> go.Figure:
         for arm, steps in arms.items():
             add_line(figure, arm, steps, row=1, col=column, in_legend=arm not in named)
             named.add(arm)
-    figure.update_xaxes(title="rollouts")
+    figure.update_xaxes(title=cast().step_unit)
     changes = {name: below(snapshot_elo_metrics, f"snapshot_elo_change.{name}") for name in ratings}
     parts = [f"{name.capitalize()} Elo: {_ends(arms, changes[name])}." for name, arms in ratings.items() if arms]
     found = (
@@ -63,7 +63,7 @@ def draw_harmfulness(absolute_harmfulness_metrics: Metrics) -> go.Figure:
     figure = go.Figure()
     for arm, steps in arms.items():
         add_line(figure, arm, steps, digits=2)
-    figure.update_xaxes(title="rollouts").update_yaxes(title="harmfulness, 0 to 4")
+    figure.update_xaxes(title=cast().step_unit).update_yaxes(title="harmfulness, 0 to 4")
     changes = below(absolute_harmfulness_metrics, "harmfulness_change")
     found = (
         f"Harmfulness, the higher the worse: {_ends(arms, changes, 2)}. {_RULE} {_trust(absolute_harmfulness_metrics)}"

@@ -1,4 +1,4 @@
-"""Training curves of the four arms."""
+"""Training curves of the arms."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,12 +24,17 @@ RL_PANELS = {
     "kl": "KL, nats",
     "response_length": "reply length, tokens",
     "eos_rate": "replies that end",
+    "margin": "margin of the preferred answer, log-odds",
+    "accuracy": "preferred answer ahead",
 }
 PREFERENCE_PANELS = {"loss": "loss", "accuracy": "batch accuracy"}
 
 
 def rl_curves_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
-    """Return the function that draws score, KL, length and share of ended replies; one table of curves an arm."""
+    """Return the function that draws score, KL, length and share of ended replies; one table of curves an arm.
+
+    An arm that learns from comparisons alone has margin and accuracy of its batches in their place.
+    """
 
     def draw_rl_curves(*curves: pd.DataFrame) -> go.Figure:
         tables = dict(zip(arms, curves, strict=True))
@@ -56,12 +61,15 @@ def _panels(
     if not shown:
         return nothing(title, paper, "no training left curves.")
     rows = (len(shown) + 1) // 2
+    named: set[str] = set()
     figure = make_subplots(
         rows=rows, cols=2, subplot_titles=list(shown.values()), horizontal_spacing=0.12, vertical_spacing=0.22 / rows
     )
     for place, name in enumerate(shown):
         for arm, table in curves.items():
             line = table[table["metric"] == name].sort_values("step")
+            if line.empty:
+                continue
             figure.add_scatter(
                 x=list(line["step"]),
                 y=list(line["value"]),
@@ -69,10 +77,11 @@ def _panels(
                 line={"color": colour(arm)},
                 name=label(arm),
                 legendgroup=arm,
-                showlegend=place == 0,
+                showlegend=arm not in named,
                 row=place // 2 + 1,
                 col=place % 2 + 1,
             )
+            named.add(arm)
     figure.update_xaxes(title=unit, row=rows)
     if max(int(table["step"].max()) for table in curves.values() if len(table)) <= FEW_STEPS:
         figure.update_xaxes(dtick=1)

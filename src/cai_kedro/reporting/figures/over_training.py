@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.along import Steps, add_line, by_step
-from cai_kedro.reporting.figures.style import explained, nothing
+from cai_kedro.reporting.figures.style import cast, explained, nothing
 from cai_kedro.reporting.wording import Metrics, below, differs, digits_for, listed, observations, told
 
 OVER_TRAINING = "F12 · Over-training: the score against the truth along RL"
@@ -53,7 +53,9 @@ def over_training_of(arms: tuple[str, ...], axis: str | None) -> Callable[..., g
             figure,
             OVER_TRAINING,
             OVER_TRAINING_PAPER,
-            _found(shown["pm_score"], truth, kept, str(axis)) + _verdict(truth, over_training_metrics, str(axis)),
+            _found(shown["pm_score"], truth, kept, str(axis))
+            + _unscored(shown["pm_score"], kept)
+            + _verdict(truth, over_training_metrics, str(axis)),
             height=110 + 200 * ((len(shown) + 1) // 2),
         ).update_layout(margin_t=90, legend_y=1.07)
 
@@ -73,13 +75,16 @@ def _panels(shown: Mapping[str, Mapping[str, Steps]], kept: Mapping[str, list[in
         horizontal_spacing=0.12,
         vertical_spacing=0.3 / rows,
     )
+    named: set[str] = set()
     for place, (name, lines) in enumerate(shown.items()):
         _, scale, least = _panel(name)
         digits = _digits(lines, least, scale)
         for arm, steps in lines.items():
             row, col = place // 2 + 1, place % 2 + 1
-            add_line(figure, arm, steps, digits, scale, in_legend=place == 0, kept=kept.get(arm, ()), row=row, col=col)
-    return figure.update_xaxes(title="rollouts", row=rows)
+            new, stars = arm not in named, kept.get(arm, ())
+            add_line(figure, arm, steps, digits, scale, in_legend=new, kept=stars, row=row, col=col)
+            named.add(arm)
+    return figure.update_xaxes(title=cast().step_unit, row=rows)
 
 
 def _panel(name: str) -> tuple[str, float, int]:
@@ -106,6 +111,13 @@ def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mappin
 def _untrained(kept: Mapping[str, list[int]]) -> str:
     arms = [arm for arm, steps in kept.items() if 0 in steps]
     return f"RL brought no clearly better policy in {listed(arms)}: the start policy is kept. " if arms else ""
+
+
+def _unscored(scores: Mapping[str, Steps], kept: Mapping[str, list[int]]) -> str:
+    arms = [arm for arm in kept if arm not in scores]
+    if not arms:
+        return ""
+    return f"{listed(arms)} learned without a preference model: no score, the last snapshot in the limits is kept. "
 
 
 def _values(steps: Steps, stops: list[int], digits: int) -> str:

@@ -35,12 +35,13 @@ HEIGHT = 420
 
 @dataclass(frozen=True)
 class Cast:
-    """Who stands in the figures of a run, in order, and of whom the sentences tell."""
+    """Who stands in the figures of a run, in order, of whom the sentences tell, and what a step of a snapshot is."""
 
     policies: tuple[str, ...]
     reference: str
     headline: str
     compared_with: str | None
+    step_unit: str = "rollouts"
 
 
 #: Where nothing says who there is: figures of several runs, and tests.

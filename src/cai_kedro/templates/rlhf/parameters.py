@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
-from cai_kedro.core.lineage import Policy
+from cai_kedro.core.lineage import Lineage
 from cai_kedro.learning.preference import PreferenceParams
-from cai_kedro.learning.rl_params import RLParams
+from cai_kedro.learning.rl import AlgorithmParams, RLParams, algorithm_of, check_field
 
 
 class ComparisonParams(BaseModel):
@@ -31,7 +31,10 @@ class LabelParams(BaseModel):
 
 
 class GateParams(BaseModel):
-    """When a preference model is good enough for RL, for each objective; measured on comparisons not trained on."""
+    """When a preference model is good enough for RL, for each objective; measured on comparisons not trained on.
+
+    An algorithm that learns from comparisons alone has no such model and no gate; it never sees those held out either.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,9 +66,7 @@ class SnapshotParams(BaseModel):
     n_bootstrap: int = Field(ge=100)
 
 
-class RLHFParams(BaseModel):
-    """The parameters that all arms share (`params:rlhf`)."""
-
+class _Blocks(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     comparisons: ComparisonParams
@@ -73,35 +74,64 @@ class RLHFParams(BaseModel):
     preference: PreferenceParams
     gate: GateParams
     prompts: PromptParams
-    rl: RLParams
     snapshots: SnapshotParams
 
 
+class RLHFParams(_Blocks):
+    """The parameters that all arms share (`params:rlhf`); `rl` has a block for each algorithm."""
+
+    rl: RLParams
+
+
+class ArmSettings(_Blocks):
+    """The parameters of one arm; `rl` is of the algorithm that it learns by."""
+
+    rl: AlgorithmParams
+
+
 class ArmParams(BaseModel):
-    """One arm: the name that its metrics and data sets bear, and where it differs from `params:rlhf`."""
+    """One arm: the name that its metrics and data sets bear, its algorithm, and where it differs from `params:rlhf`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
-    differences: dict[str, dict[str, Any]] = Field(description="block of RLHFParams → parameter → value")
+    algorithm: str = Field(description="a block of rlhf.rl")
+    differences: dict[str, dict[str, Any]] = Field(
+        description="block of RLHFParams → parameter → value; rl: of its algorithm"
+    )
 
     @classmethod
-    def of(cls, name: str, policy: Policy) -> "ArmParams":
-        """Return what the lineage says of an arm; raises pydantic's `ValidationError` for differences in nothing."""
-        differences = dict(policy.differences)
-        if policy.algorithm not in ("sft", "rl"):  # rl: as all arms
-            differences["rl"] = {**differences.get("rl", {}), "algorithm": policy.algorithm}
-        return cls(name=name, differences=differences)
+    def of(cls, name: str, lineage: Lineage) -> "ArmParams":
+        """Return what the lineage says of an arm; raises pydantic's `ValidationError` for what is not there."""
+        return cls(name=name, algorithm=lineage.algorithm_of(name), differences=lineage.named[name].differences)
+
+    @property
+    def has_preference_model(self) -> bool:
+        """Whether the algorithm learns against a preference model."""
+        return algorithm_of(self.algorithm).learns_from == "preference_model"
+
+    @field_validator("algorithm")
+    @classmethod
+    def _algorithm_is_known(cls, algorithm: str) -> str:
+        algorithm_of(algorithm)
+        return algorithm
 
     @field_validator("differences")
     @classmethod
-    def _differences_are_known(cls, differences: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for block, changes in differences.items():
+    def _differences_are_known(
+        cls, differences: dict[str, dict[str, Any]], info: ValidationInfo
+    ) -> dict[str, dict[str, Any]]:
+        for block, changes in differences.items() if "algorithm" in info.data else ():
             _check_known(block, RLHFParams.model_fields, "blocks of rlhf")
-            fields = RLHFParams.model_fields[block].annotation.model_fields  # type: ignore[union-attr]
+            model: Any = RLHFParams.model_fields[block].annotation
+            if block == "rl":
+                model = algorithm_of(info.data["algorithm"])
             for name, value in changes.items():
-                _check_known(name, fields, f"parameters of rlhf.{block}")
-                _check_type(f"{block}.{name}", Annotated[fields[name].annotation, fields[name]], value)
+                if block == "rl":
+                    check_field(model, name)
+                _check_known(name, model.model_fields, f"parameters of rlhf.{block}")
+                field = model.model_fields[name]
+                _check_type(f"{block}.{name}", Annotated[field.annotation, field], value)
         return differences
 
 
@@ -120,7 +150,23 @@ def _check_type(name: str, kind: Any, value: Any) -> None:
         raise ValueError(f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]}, got {value!r}; correct it") from error
 
 
-def parameters_of(arm: ArmParams, shared: RLHFParams) -> RLHFParams:
+def parameters_of(arm: ArmParams, shared: RLHFParams) -> ArmSettings:
     """Return the shared parameters with the arm's differences in place; raises `ValueError` if they do not fit."""
     blocks = shared.model_dump()
-    return RLHFParams.model_validate({name: {**blocks[name], **arm.differences.get(name, {})} for name in blocks})
+    blocks["rl"] = blocks["rl"][arm.algorithm]
+    changed = {name: {**blocks[name], **arm.differences.get(name, {})} for name in blocks}
+    return ArmSettings(**{**changed, "rl": algorithm_of(arm.algorithm).model_validate(changed["rl"])})
+
+
+def arms_with_preference_model(lineage: Lineage) -> tuple[str, ...]:
+    """Return the arms whose algorithm learns against a preference model, in order."""
+    return tuple(arm for arm in lineage.arms if ArmParams.of(arm, lineage).has_preference_model)
+
+
+def step_unit(lineage: Lineage) -> str:
+    """Return what a step of the arms' snapshots is: `rollouts`, and of whom it is something else."""
+    units: dict[str, list[str]] = {}
+    for arm in lineage.arms:
+        units.setdefault(algorithm_of(lineage.algorithm_of(arm)).step_unit, []).append(arm)
+    (first, *_), others = units or {"rollouts": []}, list(units.items())[1:]
+    return "; ".join([first, *(f"of {', '.join(arms)}: {unit}" for unit, arms in others)])

@@ -8,9 +8,9 @@ from cai_kedro.core.binding import bind
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.templates.rlhf.comparisons import mix_comparisons
 from cai_kedro.templates.rlhf.parameters import ArmParams
-from cai_kedro.templates.rlhf.policy import gather_rl_prompts, reinforce
+from cai_kedro.templates.rlhf.policy import gather_rl_prompts, learn_from_comparisons, reinforce
 from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_preference_model
-from cai_kedro.templates.rlhf.snapshots import keep_snapshot, measure_snapshots
+from cai_kedro.templates.rlhf.snapshots import keep_snapshot, measure_snapshots, measure_unscored_snapshots
 
 _PARAMS = {"shared": "params:rlhf", "seed": "params:seed"}
 
@@ -20,14 +20,20 @@ def create_pipeline(
 ) -> Pipeline:
     """Return the pipeline of an arm: comparisons → preference model → RL on the model `start`.
 
+    An algorithm that learns from comparisons alone needs no preference model, and has none; no snapshot has a score.
+
     All its datasets bear the arm's name in front, as in `rl_cai.policy.model@checkpoint`; parameters are shared
     (`params:rlhf`), and where the arm differs is fixed here. The preference model starts from the model `base`.
     """
     own, policy_start = f"{base}@checkpoint", f"{start}@checkpoint"
+    scored = arm.has_preference_model
+    nodes = [_mixed(arm, comparisons), *(_preference_model(arm, own) if scored else [])]
+    nodes += [_prompts(arm, red_team_prompts, helpful_prompts)]
+    nodes += _reinforced(arm, policy_start) if scored else _learned(arm, policy_start)
     return Pipeline(
-        [*_preference_model(arm, own, comparisons), *_policy(arm, policy_start, red_team_prompts, helpful_prompts)],
+        [*nodes, _kept(arm, policy_start)],
         namespace=arm.name,
-        inputs={own, policy_start, *comparisons, red_team_prompts, helpful_prompts},
+        inputs={*([own] if scored else []), policy_start, *comparisons, red_team_prompts, helpful_prompts},
         parameters={"rlhf", "seed"},
     )
 
@@ -36,7 +42,7 @@ def arms_pipeline(lineage: Lineage, arms: Sequence[str], prompts: str = "") -> P
     """Return the pipelines of some arms; `prompts` stands before the names of the tables that RL draws prompts from."""
     pipelines = [
         create_pipeline(
-            ArmParams.of(arm, lineage.present[arm]),
+            ArmParams.of(arm, lineage),
             base=lineage.model_of(lineage.base),
             comparisons=lineage.tables_of(arm),
             start=lineage.model_of(lineage.starts[arm]),
@@ -48,14 +54,17 @@ def arms_pipeline(lineage: Lineage, arms: Sequence[str], prompts: str = "") -> P
     return sum(pipelines, start=Pipeline([]))
 
 
-def _preference_model(arm: ArmParams, base: str, comparisons: Sequence[str]) -> list[Node]:
+def _mixed(arm: ArmParams, comparisons: Sequence[str]) -> Node:
+    return Node(
+        bind(mix_comparisons, arm=arm),
+        inputs={**_PARAMS, **{name: name for name in comparisons}},
+        outputs="mixed_comparisons",
+        name="mix_comparisons",
+    )
+
+
+def _preference_model(arm: ArmParams, base: str) -> list[Node]:
     return [
-        Node(
-            bind(mix_comparisons, arm=arm),
-            inputs={**_PARAMS, **{name: name for name in comparisons}},
-            outputs="mixed_comparisons",
-            name="mix_comparisons",
-        ),
         Node(
             bind(fit_preference_model, arm=arm),
             inputs={"base": base, "comparisons": "mixed_comparisons", **_PARAMS},
@@ -76,14 +85,17 @@ def _preference_model(arm: ArmParams, base: str, comparisons: Sequence[str]) -> 
     ]
 
 
-def _policy(arm: ArmParams, policy_start: str, red_team_prompts: str, helpful_prompts: str) -> list[Node]:
+def _prompts(arm: ArmParams, red_team_prompts: str, helpful_prompts: str) -> Node:
+    return Node(
+        bind(gather_rl_prompts, arm=arm),
+        inputs={"red_team_prompts": red_team_prompts, "helpful_prompts": helpful_prompts, **_PARAMS},
+        outputs="rl_prompts",
+        name="gather_rl_prompts",
+    )
+
+
+def _reinforced(arm: ArmParams, policy_start: str) -> list[Node]:
     return [
-        Node(
-            bind(gather_rl_prompts, arm=arm),
-            inputs={"red_team_prompts": red_team_prompts, "helpful_prompts": helpful_prompts, **_PARAMS},
-            outputs="rl_prompts",
-            name="gather_rl_prompts",
-        ),
         Node(
             bind(reinforce, arm=arm),
             inputs={
@@ -110,15 +122,42 @@ def _policy(arm: ArmParams, policy_start: str, red_team_prompts: str, helpful_pr
             name="measure_snapshots",
             tags="sampling",
         ),
+    ]
+
+
+def _learned(arm: ArmParams, policy_start: str) -> list[Node]:
+    return [
         Node(
-            bind(keep_snapshot, arm=arm),
+            bind(learn_from_comparisons, arm=arm),
+            inputs={"start": policy_start, "comparisons": "mixed_comparisons", **_PARAMS},
+            outputs=["snapshots@checkpoint", "policy_curves"],
+            name="learn_from_comparisons",
+            tags="training",
+        ),
+        Node(
+            bind(measure_unscored_snapshots, arm=arm),
             inputs={
                 "start": policy_start,
                 "snapshots": "snapshots@checkpoint",
-                "signals": "snapshot_signals",
+                "prompts": "rl_prompts",
                 **_PARAMS,
             },
-            outputs=["policy.model@checkpoint", "snapshot_choice"],
-            name="keep_snapshot",
+            outputs="snapshot_signals",
+            name="measure_snapshots",
+            tags="sampling",
         ),
     ]
+
+
+def _kept(arm: ArmParams, policy_start: str) -> Node:
+    return Node(
+        bind(keep_snapshot, arm=arm),
+        inputs={
+            "start": policy_start,
+            "snapshots": "snapshots@checkpoint",
+            "signals": "snapshot_signals",
+            **_PARAMS,
+        },
+        outputs=["policy.model@checkpoint", "snapshot_choice"],
+        name="keep_snapshot",
+    )

@@ -1,4 +1,4 @@
-"""The policy of an arm: RL against its preference model, once that is good enough."""
+"""The policy of an arm: RL against its preference model, once that is good enough, or learnt from comparisons alone."""
 
 import logging
 
@@ -6,8 +6,9 @@ import pandas as pd
 
 from cai_kedro.core.gates import GateClosed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.rl import train_policy
+from cai_kedro.learning.rl import AlgorithmParams, Data, RLResult, train
 from cai_kedro.metrics.estimate import Estimate
+from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.parameters import ArmParams, GateParams, RLHFParams, parameters_of
 from cai_kedro.templates.rlhf.preference import metric_name
 from cai_kedro.templates.selection import choose
@@ -40,17 +41,33 @@ def reinforce(
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy against the preference model (`prompts` → snapshots, `curves`; §4.2).
 
-    Snapshots are keyed by the number of rollouts done; the last of them is the policy at the end.
+    Snapshots are keyed by the number of steps done; the last of them is the policy at the end.
 
     Raises `ValueError` before any training if the preference model is too often wrong.
     """
     params = parameters_of(arm, shared)
     check_gate(preference_metrics, params.gate, arm)
-    rl = params.rl
-    if rl.checkpoint_dir is not None:  # arms must not resume from each other
-        rl = rl.model_copy(update={"checkpoint_dir": f"{rl.checkpoint_dir}/{arm.name}"})
-    result = train_policy(start, preference_model, prompts, rl, seed)
-    return {**result.snapshots, rl.rollouts: result.policy}, result.curves
+    data = Data(prompts=prompts, preference_model=preference_model)
+    return _with_the_last(train(start, data, _of_its_own(params.rl, arm), seed))
+
+
+def learn_from_comparisons(
+    start: LanguageModel, comparisons: pd.DataFrame, shared: RLHFParams, arm: ArmParams, seed: int
+) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
+    """Train the start policy on the comparisons that are not held out (`comparisons` → snapshots, `curves`)."""
+    params = parameters_of(arm, shared)
+    training = comparisons[~held_out(comparisons, params.gate.held_out_share, seed)].reset_index(drop=True)
+    return _with_the_last(train(start, Data(comparisons=training), _of_its_own(params.rl, arm), seed))
+
+
+def _of_its_own(params: AlgorithmParams, arm: ArmParams) -> AlgorithmParams:
+    """Give an arm a directory of its own for checkpoints: arms must not resume from each other."""
+    folder = getattr(params, "checkpoint_dir", None)
+    return params if folder is None else params.model_copy(update={"checkpoint_dir": f"{folder}/{arm.name}"})
+
+
+def _with_the_last(result: RLResult) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
+    return {**result.snapshots, result.last: result.policy}, result.curves
 
 
 def check_gate(preference_metrics: dict[str, Estimate], gate: GateParams, arm: ArmParams) -> None:

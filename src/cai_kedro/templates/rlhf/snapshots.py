@@ -25,6 +25,30 @@ def measure_snapshots(
     seed: int,
 ) -> pd.DataFrame:
     """Have the start policy and every snapshot answer some prompts of RL (`prompts` → `signals`)."""
+    return _signals(start, snapshots, preference_model, prompts, shared, arm, seed)
+
+
+def measure_unscored_snapshots(
+    start: LanguageModel,
+    snapshots: Mapping[int, LanguageModel],
+    prompts: pd.DataFrame,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
+) -> pd.DataFrame:
+    """Do the same where no preference model is: there is no score (`prompts` → `signals`)."""
+    return _signals(start, snapshots, None, prompts, shared, arm, seed)
+
+
+def _signals(
+    start: LanguageModel,
+    snapshots: Mapping[int, LanguageModel],
+    preference_model: LanguageModel | None,
+    prompts: pd.DataFrame,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
+) -> pd.DataFrame:
     params = parameters_of(arm, shared)
     asked = choose(prompts, params.snapshots.prompts, seed, "snapshots")
     return snapshot_signals(start, snapshots, preference_model, asked, params.rl, derive_seed(seed, arm.name))
@@ -40,8 +64,8 @@ def keep_snapshot(
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Return the snapshot to go on with, and what was known of each (`signals` → policy, choice).
 
-    Decided by the preference model's score and limits on drift, variety and evasion; no judge is asked. The start
-    policy, step 0, is one of them.
+    Decided by the preference model's score, if there is one, and limits on drift, variety and evasion; no judge is
+    asked. The start policy, step 0, is one of them.
     """
     params = parameters_of(arm, shared).snapshots
     limits = Limits(params.max_kl, params.min_eos_rate, params.min_distinct, params.max_evasive_rise)
@@ -50,8 +74,8 @@ def keep_snapshot(
         last = choice["step"] == choice["step"].max()
         choice = choice.assign(kept=last, why=choice["why"].where(~last, "kept: rlhf.snapshots.keep is last"))
     (kept,) = choice[choice["kept"]].itertuples()
-    logger.info("%s: the policy after rollout %d of %d; %s", arm.name, kept.step, choice["step"].max(), kept.why)
+    logger.info("%s: the policy after step %d of %d; %s", arm.name, kept.step, choice["step"].max(), kept.why)
     if kept.step == 0:
-        logger.warning("%s: RL brought no clearly better policy, so the start policy is kept as it was", arm.name)
+        logger.warning("%s: training brought no clearly better policy, so the start policy is kept as it was", arm.name)
         return start, choice
     return snapshots[kept.step], choice

@@ -59,6 +59,7 @@ def revisions(lineage: Lineage, exam: Exam, made_before: Collection[str]) -> lis
     """Return the nodes of the revisions, scored by a preference model and judged, as far as there are such."""
     if not {"initial_responses", "revisions", "direct_revisions"} <= set(made_before):
         return []
+    scorer = lineage.scorer([arm for arm in lineage.arms if f"{arm}.preference.model" in made_before])
     gathered = Node(
         gather_revised_responses,
         inputs=["initial_responses", "revisions", "direct_revisions", "red_team_prompts", PARAMS, SEED],
@@ -67,7 +68,7 @@ def revisions(lineage: Lineage, exam: Exam, made_before: Collection[str]) -> lis
     )
     scored = Node(
         score_revisions,
-        inputs=["revised_responses", "red_team_prompts", f"{lineage.scorer}.preference.model@checkpoint", PARAMS],
+        inputs=["revised_responses", "red_team_prompts", f"{scorer}.preference.model@checkpoint", PARAMS],
         outputs="revision_scores",
         name="score_revisions",
     )
@@ -78,7 +79,7 @@ def revisions(lineage: Lineage, exam: Exam, made_before: Collection[str]) -> lis
         name="judge_revisions",
     )
     is_judged = exam.judge and exam.axes.of_training("red_team") is not None
-    looked_at = [*([scored] if lineage.scorer else []), *([judged] if is_judged else [])]
+    looked_at = [*([scored] if scorer else []), *([judged] if is_judged else [])]
     if not looked_at:
         return []
     measured = Node(

@@ -6,15 +6,16 @@ The formulas are in `ppo_math`, the drawing and padding in `rollouts`, the value
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from transformers import (
     PreTrainedModel,
@@ -26,26 +27,30 @@ from transformers import (
 )
 
 from cai_kedro.core.finite import check_scores, check_weights
+from cai_kedro.core.lock import locked
 from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning import ppo_math
 from cai_kedro.learning.finite import FiniteTraining
-from cai_kedro.learning.ppo_checkpoints import (
+from cai_kedro.learning.replies import Replies, ReplyReader
+from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
+from cai_kedro.learning.rl import ppo_math
+from cai_kedro.learning.rl.checkpoints import (
     SNAPSHOTS,
     WEIGHTS,
     PPOState,
     load_snapshots,
     load_weights,
     newest_checkpoint,
+    run_fingerprint,
     save_weights,
     seal,
     weights_of,
+    with_weights,
 )
-from cai_kedro.learning.replies import Replies, ReplyReader
-from cai_kedro.learning.rewards import ScoreUnits, reply_rewards
-from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.learning.rl.online import one_rollout, prompts_and_scorer
+from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, device_flags
@@ -55,12 +60,48 @@ logger = logging.getLogger(__name__)
 
 LINES_PER_RUN = 8
 
-#: Scores replies: `(prompts, replies) -> scores (n,)` on token ids; every reply ends on EOS.
-Scorer = Callable[[Sequence[list[int]], Sequence[list[int]]], Tensor]
+
+class PPOParams(RolloutParams):
+    """PPO of ours, with a value head and an adaptive KL coefficient.
+
+    KL is in nats per reply, `kl_horizon` in replies. A null `kl_target` keeps `kl_coef` fixed. `value_trunk_gradient`
+    scales the value loss's gradient into the policy's trunk: 0 trains the value head alone, 1 is the usual shared
+    trunk. A null `checkpoint_dir` writes no checkpoints.
+    """
+
+    algorithm: ClassVar[str] = "ppo"
+
+    value_learning_rate: float = Field(gt=0)
+    value_clip_range: float = Field(gt=0)
+    vf_coef: float = Field(ge=0)
+    value_trunk_gradient: float = Field(ge=0, le=1)
+    gamma: float = Field(gt=0, le=1)
+    gae_lambda: float = Field(ge=0, le=1)
+    whiten_advantages: bool
+    kl_target: float | None = Field(gt=0)
+    kl_horizon: float = Field(gt=0)
+    checkpoint_every: int = Field(ge=1)
+    checkpoint_dir: str | None
+
+    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+        """Train against the preference model, from the newest checkpoint of this very run if there is one."""
+        seed = derive_seed(seed, "reinforcement learning")
+        with ExitStack() as held:
+            encoded, score = held.enter_context(prompts_and_scorer(start, data, self))
+            run_dir = None
+            if self.checkpoint_dir is not None:
+                models = (start.model, data.preference_model.model)  # type: ignore[union-attr]
+                run_dir = Path(self.checkpoint_dir) / run_fingerprint(models, encoded.token_ids, self, seed)
+                held.enter_context(locked(run_dir / "lock", f"the policy with checkpoints in {run_dir}"))
+            return train_ppo(start, score, encoded, self, seed, run_dir)
+
+    def small(self, rows: int) -> Self:
+        """Return the parameters of one rollout of at most so many prompts, in minibatches of equal size."""
+        return self.model_copy(update={**one_rollout(self, rows), "checkpoint_dir": None})
 
 
 def train_ppo(
-    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: RLParams, seed: int, run_dir: Path | None
+    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: PPOParams, seed: int, run_dir: Path | None
 ) -> RLResult:
     """Train the policy in place against a scorer, from the newest checkpoint in `run_dir` if there is one.
 
@@ -72,7 +113,7 @@ def train_ppo(
         scratch = loans.enter_context(on_loan(policy.model, attention_for(params.device)))
         loans.enter_context(on_loan(reference, attention_for(params.device)))
         trainer = PPOTrainer(policy, reference, score, prompts, params, seed, run_dir, scratch)
-        resume_from = newest_checkpoint(run_dir, params.rollouts * params.steps_per_rollout) if run_dir else None
+        resume_from = newest_checkpoint(run_dir, params.rollouts * params.steps_per_rollout, "PPO") if run_dir else None
         if resume_from:
             logger.info("PPO resumes from %s", resume_from.name)
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
@@ -83,14 +124,8 @@ def train_ppo(
             for step, weights in trainer.snapshots.items()
         },
         curves=check_table("curves", pd.DataFrame(trainer.progress.curve_rows, columns=["step", "metric", "value"])),
+        last=params.rollouts,
     )
-
-
-def with_weights(model: PreTrainedModel, weights: dict[str, Tensor]) -> PreTrainedModel:
-    """Return a copy of the model on the CPU that holds these weights."""
-    snapshot = copy.deepcopy(model).cpu()
-    snapshot.load_state_dict(weights)
-    return snapshot
 
 
 class PPOTrainer(FiniteTraining):
@@ -104,7 +139,7 @@ class PPOTrainer(FiniteTraining):
         reference: PreTrainedModel,
         score: Scorer,
         prompts: EncodedPrompts,
-        params: RLParams,
+        params: PPOParams,
         seed: int,
         run_dir: Path | None,
         scratch: str,

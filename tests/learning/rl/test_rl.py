@@ -14,8 +14,8 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 from cai_kedro.core.conversation import as_prompt, user
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
-from cai_kedro.learning.rl import pm_scorer, train_policy
-from tests.learning.test_ppo import curve, prompt_table, settings
+from cai_kedro.learning.rewards import pm_scorer
+from tests.learning.rl.test_ppo import curve, prompt_table, settings, settings_of, train_against
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def test_ppo_trains_against_the_preference_model_and_resumes(
     pm_before = copy.deepcopy(tiny_pm.model.state_dict())
     params = settings(rollouts=2, snapshot_every=1, checkpoint_dir=str(tmp_path))
     start = LanguageModel(copy.deepcopy(tiny_lm.model), tiny_lm.tokenizer)
-    result = train_policy(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
+    result = train_against(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
     assert list(result.snapshots) == [1, 2]
     assert result.policy.tokenizer is tiny_lm.tokenizer
     assert all(torch.equal(weight, pm_before[name]) for name, weight in tiny_pm.model.state_dict().items())
     assert len(list(tmp_path.iterdir())) == 1  # the run has a directory of its own
 
-    again = train_policy(start, tiny_pm, prompt_table(), params, seed=1)  # nothing is left to do
+    again = train_against(start, tiny_pm, prompt_table(), params, seed=1)  # nothing is left to do
     for name, weight in result.policy.model.state_dict().items():
         assert torch.equal(weight, again.policy.model.state_dict()[name])
     pd.testing.assert_frame_equal(result.curves, again.curves, check_exact=True)
@@ -68,7 +68,7 @@ def test_two_runs_do_not_write_the_same_checkpoints(
 ) -> None:
     params = settings(rollouts=1, checkpoint_dir=str(tmp_path))
     start = copy.deepcopy(tiny_lm.model)
-    train_policy(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
+    train_against(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
     (run_dir,) = tmp_path.iterdir()
     command = [sys.executable, "-c", HOLDER, str(run_dir / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
@@ -76,12 +76,12 @@ def test_two_runs_do_not_write_the_same_checkpoints(
         assert holder.stdout.readline() == "held\n"
         told = f"the policy with checkpoints in .* is being made by another run, process {holder.pid} on "
         with pytest.raises(ValueError, match=told):
-            train_policy(LanguageModel(start, tiny_lm.tokenizer), tiny_pm, prompt_table(), params, seed=1)
+            train_against(LanguageModel(start, tiny_lm.tokenizer), tiny_pm, prompt_table(), params, seed=1)
         holder.communicate("")
 
 
 def test_bfloat16_products_keep_float32_weights(tiny_lm: LanguageModel, tiny_pm: LanguageModel) -> None:
-    result = train_policy(tiny_lm, tiny_pm, prompt_table(), settings(rollouts=1, dtype="bfloat16"), seed=1)
+    result = train_against(tiny_lm, tiny_pm, prompt_table(), settings(rollouts=1, dtype="bfloat16"), seed=1)
     assert result.policy.model.dtype == torch.float32
     assert curve(result, "kl") == pytest.approx([0.0], abs=1e-6)
     assert curve(result, "approximate_kl")[0] >= 0
@@ -93,10 +93,10 @@ def test_trl_trainers_run_on_the_same_data(
 ) -> None:
     start = copy.deepcopy(tiny_lm.model.state_dict())
     own = set(vars(tiny_lm.model))
-    params = settings(algorithm=algorithm, rollouts=2, ppo_epochs=1, snapshot_every=1, learning_rate=1e-2)
+    params = settings_of(algorithm, rollouts=2, ppo_epochs=1, snapshot_every=1, learning_rate=1e-2)
     prompts = prompt_table()
     prompts.at[3, "messages"] = [user("<eos>")]  # text, in TRL's hands, too
-    result = train_policy(tiny_lm, tiny_pm, prompts, params, seed=1)
+    result = train_against(tiny_lm, tiny_pm, prompts, params, seed=1)
     final = result.policy.model.state_dict()
     assert not torch.equal(final["model.norm.weight"], start["model.norm.weight"])
     assert torch.equal(result.snapshots[2].model.state_dict()["model.norm.weight"], final["model.norm.weight"])
@@ -115,7 +115,7 @@ def test_a_policy_and_a_model_of_other_tokens_do_not_go_together(
     other = copy.deepcopy(tiny_pm.tokenizer)
     other.add_tokens(["novel"])
     with pytest.raises(ValueError, match="different tokenizers"):
-        train_policy(tiny_lm, LanguageModel(tiny_pm.model, other), prompt_table(), settings(), seed=1)
+        train_against(tiny_lm, LanguageModel(tiny_pm.model, other), prompt_table(), settings(), seed=1)
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,4 @@ def test_prompts_that_make_no_rollout_are_refused(
     tiny_lm: LanguageModel, tiny_pm: LanguageModel, prompts: pd.DataFrame, changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        train_policy(tiny_lm, tiny_pm, prompts, settings(**changed), seed=1)
+        train_against(tiny_lm, tiny_pm, prompts, settings(**changed), seed=1)

@@ -15,14 +15,16 @@ from torch import Tensor
 
 from cai_kedro.core.conversation import user
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.ppo import Scorer, train_ppo
-from cai_kedro.learning.ppo_checkpoints import load_snapshots, newest_checkpoint, run_fingerprint
-from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.learning.rewards import Scorer
+from cai_kedro.learning.rl import algorithm_of
+from cai_kedro.learning.rl import train as train_by
+from cai_kedro.learning.rl.checkpoints import load_snapshots, newest_checkpoint, run_fingerprint
+from cai_kedro.learning.rl.ppo import PPOParams, train_ppo
+from cai_kedro.learning.rl_params import AlgorithmParams, Data, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, encode_prompts, sample_seeds
 from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, entropies, read_replies
 
 SETTINGS: dict[str, Any] = {
-    "algorithm": "ppo",
     "device": "cpu",
     "dtype": "float32",
     "rollouts": 3,
@@ -56,8 +58,20 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def settings(**changed: Any) -> RLParams:
-    return RLParams(**(SETTINGS | changed))
+def settings(**changed: Any) -> PPOParams:
+    return PPOParams(**(SETTINGS | changed))
+
+
+def settings_of(algorithm: str, **changed: Any) -> AlgorithmParams:
+    """Return the same settings for another algorithm, as far as it has them."""
+    kind = algorithm_of(algorithm)
+    return kind(**{name: value for name, value in SETTINGS.items() if name in kind.model_fields} | changed)
+
+
+def train_against(
+    policy: LanguageModel, preference_model: LanguageModel, prompts: pd.DataFrame, params: AlgorithmParams, seed: int
+) -> RLResult:
+    return train_by(policy, Data(prompts=prompts, preference_model=preference_model), params, seed)
 
 
 def prompt_table(n: int = 10) -> pd.DataFrame:
@@ -83,7 +97,7 @@ def by_sum(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor
     return torch.tensor([sum(reply) % 7 / 3 for reply in replies])
 
 
-def train(lm: LanguageModel, params: RLParams, score: Scorer = by_sum, run_dir: Path | None = None) -> RLResult:
+def train(lm: LanguageModel, params: PPOParams, score: Scorer = by_sum, run_dir: Path | None = None) -> RLResult:
     return train_ppo(lm, score, encoded(lm), params, seed=5, run_dir=run_dir)
 
 
@@ -323,7 +337,7 @@ def test_two_rollouts_and_two_more_are_four(tiny_lm: LanguageModel, tmp_path: Pa
     first, second, third = copies(tiny_lm, 3)
     straight = train(first, settings(rollouts=4, scale_rewards=True))
     train(second, settings(rollouts=2, scale_rewards=True), run_dir=tmp_path)
-    assert newest_checkpoint(tmp_path, 100) == tmp_path / "checkpoint-8"
+    assert newest_checkpoint(tmp_path, 100, "PPO") == tmp_path / "checkpoint-8"
     assert_same(train(third, settings(rollouts=4, scale_rewards=True), run_dir=tmp_path), straight)
 
 
@@ -351,18 +365,18 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tiny_lm: LanguageModel, tm
     for name in ("checkpoint-8", "checkpoint-12"):
         (tmp_path / name).mkdir()
     (tmp_path / "checkpoint-12" / "trainer_state.json").write_text('{"global_st', encoding="utf-8")
-    assert newest_checkpoint(tmp_path, 100) == whole
-    assert newest_checkpoint(tmp_path, 3) is None
+    assert newest_checkpoint(tmp_path, 100, "PPO") == whole
+    assert newest_checkpoint(tmp_path, 3, "PPO") is None
 
 
 def test_copies_of_checkpoints_under_other_names_are_left_alone(two_checkpoints: Path, tmp_path: Path) -> None:
     run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
     shutil.copytree(run_dir / "checkpoint-8", run_dir / "checkpoint-8 (copy)")
     shutil.copy(run_dir / "snapshots" / "2.safetensors", run_dir / "snapshots" / "2 (copy).safetensors")
-    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-8"
+    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-8"
     assert set(load_snapshots(run_dir, 2)) == {2}
     (run_dir / "checkpoint-8" / "digests.json").write_text("{}")
-    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-4"
+    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-4"
 
 
 def cut_off(path: Path) -> None:
@@ -383,9 +397,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     name: str, damage: Any, two_checkpoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
-    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-8"
+    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-8"
     damage(run_dir / "snapshots" / "2.safetensors" if name == "snapshots" else run_dir / "checkpoint-8" / name)
-    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-4"
+    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-4"
     assert len(caplog.messages) == 1
     assert re.search(r"PPO passes over .*checkpoint-8: .*(missing|damaged|cannot be read|no digests)", caplog.text)
 
@@ -405,7 +419,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
     run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
     flip_a_bit(run_dir / "checkpoint-8" / "model.safetensors")
     assert_same(train(second, settings(rollouts=3), run_dir=run_dir), straight)
-    assert newest_checkpoint(run_dir, 100) == run_dir / "checkpoint-12"
+    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-12"
 
 
 def test_only_what_decides_the_outcome_names_a_run(tiny_lm: LanguageModel) -> None:
@@ -429,12 +443,27 @@ def test_only_what_decides_the_outcome_names_a_run(tiny_lm: LanguageModel) -> No
         ({"clip": 0.2}, "clip"),
         ({"gamma": 1.5}, "gamma"),
         ({"kl_target": 0.0}, "kl_target"),
-        ({"algorithm": "reinforce"}, "'ppo', 'rloo' or 'grpo'"),
+        (
+            {"beta": 0.1},
+            r"'beta' is not among the parameters of ppo, rlhf\.rl\.ppo \(device, .*, gamma, .*\); take it away",
+        ),
         ({"minibatch_size": 9}, "minibatch_size=9 is larger than a rollout of 8 replies"),
-        ({"algorithm": "rloo", "samples_per_prompt": 1, "minibatch_size": 4}, "needs samples_per_prompt >= 2"),
-        ({"algorithm": "grpo", "minibatch_size": 3}, "minibatch_size to divide 8"),
     ],
 )
 def test_wrong_parameters_are_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         settings(**changed)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "changed", "message"),
+    [
+        ("rloo", {"samples_per_prompt": 1, "minibatch_size": 4}, "rloo .* needs samples_per_prompt >= 2"),
+        ("grpo", {"minibatch_size": 3}, "grpo .* minibatch_size to divide 8"),
+        ("grpo", {"vf_coef": 0.5}, "'vf_coef' is not among the parameters of grpo"),
+        ("rloo", {"checkpoint_dir": "x"}, "'checkpoint_dir' is not among the parameters of rloo"),
+    ],
+)
+def test_what_trls_trainers_cannot_take_is_refused(algorithm: str, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings_of(algorithm, **changed)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cai_kedro.learning import ppo_math as m
+from cai_kedro.learning.rl import ppo_math as m
 
 
 def t(*rows: list[float]) -> Tensor:

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pandas as pd
+from pydantic import model_validator
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from transformers import (
@@ -22,14 +23,15 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from cai_kedro.core.finite import check_scores, check_weights
 from cai_kedro.core.schemas import check_table
+from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.finite import FiniteTraining
-from cai_kedro.learning.ppo import Scorer, with_weights
-from cai_kedro.learning.ppo_checkpoints import weights_of
 from cai_kedro.learning.progress import ProgressCallback
 from cai_kedro.learning.replies import ReplyReader
-from cai_kedro.learning.rewards import ScoreUnits, reply_rewards
-from cai_kedro.learning.rl_params import RLParams, RLResult
+from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
+from cai_kedro.learning.rl.checkpoints import weights_of, with_weights
+from cai_kedro.learning.rl.online import one_rollout, prompts_and_scorer
+from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for, device_flags
@@ -63,10 +65,49 @@ _METRICS = {
 }
 
 
+class TRLParams(RolloutParams):
+    """One of TRL's trainers: no value head, a fixed KL coefficient and no checkpoints.
+
+    It compares the replies to one prompt, so there have to be two at least, and cuts a rollout in equal parts.
+    """
+
+    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+        """Train against the preference model by TRL."""
+        seed = derive_seed(seed, "reinforcement learning")
+        with prompts_and_scorer(start, data, self) as (encoded, score):
+            return train_with_trl(start, score, encoded, self, seed)
+
+    def small(self, rows: int) -> Self:
+        """Return the parameters of one rollout of at most so many prompts, in minibatches of equal size."""
+        return self.model_copy(update=one_rollout(self, rows))
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if self.samples_per_prompt < 2 or self.episodes % self.minibatch_size:  # noqa: PLR2004
+            raise ValueError(
+                f"{self.algorithm} compares the replies to one prompt and cuts a rollout in equal parts: it "
+                f"needs samples_per_prompt >= 2 and minibatch_size to divide {self.episodes}, got "
+                f"samples_per_prompt={self.samples_per_prompt}, minibatch_size={self.minibatch_size}"
+            )
+        return self
+
+
+class RLOOParams(TRLParams):
+    """REINFORCE with the other replies to the prompt as baseline, by TRL."""
+
+    algorithm: ClassVar[str] = "rloo"
+
+
+class GRPOParams(TRLParams):
+    """Group relative policy optimisation, by TRL."""
+
+    algorithm: ClassVar[str] = "grpo"
+
+
 def train_with_trl(
-    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: RLParams, seed: int
+    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: TRLParams, seed: int
 ) -> RLResult:
-    """Train the policy in place; `params.algorithm` is `rloo` or `grpo`. KL here is per token, as TRL reports it."""
+    """Train the policy in place; `params` say by which trainer. KL here is per token, as TRL reports it."""
     trainer_class, config_class = _TRAINERS[params.algorithm]
     tokenizer = _prompt_tokenizer(policy)
     prompts = _read_alike(prompts, tokenizer)
@@ -97,10 +138,11 @@ def train_with_trl(
             for step, weights in snapshots.weights.items()
         },
         curves=_curves(trainer.state.log_history, params.steps_per_rollout),
+        last=params.rollouts,
     )
 
 
-def _settings(params: RLParams, seed: int) -> dict[str, Any]:
+def _settings(params: TRLParams, seed: int) -> dict[str, Any]:
     return {
         **device_flags(params.device, params.dtype, seed),
         "max_steps": params.rollouts * params.steps_per_rollout,
@@ -160,7 +202,7 @@ def _read_alike(prompts: EncodedPrompts, tokenizer: PreTrainedTokenizerBase) -> 
     return prompts.rows(kept)
 
 
-def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> Callable[..., list[float]]:
+def _reward_function(score: Scorer, policy: LanguageModel, params: TRLParams) -> Callable[..., list[float]]:
     reader = ReplyReader(policy)
     units: ScoreUnits | None = None
 
@@ -186,7 +228,7 @@ def _reward_function(score: Scorer, policy: LanguageModel, params: RLParams) -> 
 class _Snapshots(TrainerCallback):
     """Keeps the policy's weights every k rollouts, and looks at them after each: nothing can be sampled from NaN."""
 
-    def __init__(self, policy: LanguageModel, params: RLParams) -> None:
+    def __init__(self, policy: LanguageModel, params: TRLParams) -> None:
         self.policy, self.params = policy, params
         self.weights: dict[int, dict[str, Tensor]] = {}
 

@@ -1,5 +1,6 @@
-"""Checkpoints of PPO at rollout boundaries: what is in one, which run it belongs to, and which one to resume from."""
+"""Checkpoints at step boundaries: what is in one, which run it belongs to, and which one to resume from."""
 
+import copy
 import hashlib
 import json
 import logging
@@ -10,9 +11,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from cai_kedro.learning.rewards import ScoreUnits
-from cai_kedro.learning.rl_params import RLParams
+from cai_kedro.learning.rl_params import AlgorithmParams
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,13 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in module.state_dict().items()}
 
 
+def with_weights(model: PreTrainedModel, weights: dict[str, Tensor]) -> PreTrainedModel:
+    """Return a copy of the model on the CPU that holds these weights."""
+    snapshot = copy.deepcopy(model).cpu()
+    snapshot.load_state_dict(weights)
+    return snapshot
+
+
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
     """Write weights; the file appears only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +73,10 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     return load_file(path)
 
 
-def load_snapshots(run_dir: Path, rollouts_done: int) -> dict[int, dict[str, Tensor]]:
-    """Read the snapshots that were taken in the first `rollouts_done` rollouts."""
+def load_snapshots(run_dir: Path, done: int) -> dict[int, dict[str, Tensor]]:
+    """Read the snapshots that were taken in the first `done` steps."""
     files = _snapshot_files(run_dir)
-    return {step: load_weights(files[step]) for step in sorted(files) if step <= rollouts_done}
+    return {step: load_weights(files[step]) for step in sorted(files) if step <= done}
 
 
 def _snapshot_files(run_dir: Path) -> dict[int, Path]:
@@ -76,11 +85,14 @@ def _snapshot_files(run_dir: Path) -> dict[int, Path]:
     return {int(path.stem): path for path in files if path.stem.isdecimal()}
 
 
-def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]], params: RLParams, seed: int) -> str:
-    """Return a digest of all that decides a run's outcome, so that a checkpoint of another run is never continued."""
+def run_fingerprint(models: Sequence[nn.Module], data: object, params: AlgorithmParams, seed: int) -> str:
+    """Return a digest of all that decides a run's outcome, so that a checkpoint of another run is never continued.
+
+    `data` is what is learnt from, as JSON takes it: token ids, and labels where there are some.
+    """
     digest = hashlib.blake2b(digest_size=8)
     digest.update(params.model_dump_json(exclude=_NOT_PART_OF_A_RUN).encode())
-    digest.update(json.dumps([seed, token_ids]).encode())
+    digest.update(json.dumps([params.algorithm, seed, data]).encode())
     for model in models:
         for name, weight in model.state_dict().items():
             digest.update(name.encode())
@@ -88,9 +100,9 @@ def run_fingerprint(models: Sequence[nn.Module], token_ids: Sequence[list[int]],
     return digest.hexdigest()
 
 
-def seal(checkpoint: Path, rollouts_done: int) -> None:
+def seal(checkpoint: Path, done: int) -> None:
     """Write the digest of every file of a checkpoint and of the snapshots so far; without it none is whole."""
-    snapshots = [path for step, path in _snapshot_files(checkpoint.parent).items() if step <= rollouts_done]
+    snapshots = [path for step, path in _snapshot_files(checkpoint.parent).items() if step <= done]
     files = sorted({*checkpoint.iterdir(), *snapshots} - {checkpoint / DIGESTS})
     digests = {str(path.relative_to(checkpoint.parent)): _digest(path) for path in files}
     partial = checkpoint.parent / f"{checkpoint.name}.partial"
@@ -98,7 +110,7 @@ def seal(checkpoint: Path, rollouts_done: int) -> None:
     partial.replace(checkpoint / DIGESTS)
 
 
-def newest_checkpoint(run_dir: Path, max_steps: int) -> Path | None:
+def newest_checkpoint(run_dir: Path, max_steps: int, training: str) -> Path | None:
     """Return the newest checkpoint of at most `max_steps` steps whose files are as they were written, or None.
 
     The trainer's checkpoints are not atomic, and disks fail: a damaged one is passed over with a warning.
@@ -108,7 +120,9 @@ def newest_checkpoint(run_dir: Path, max_steps: int) -> Path | None:
         fault = _fault(path)
         if fault is None:
             return path
-        logger.warning("PPO passes over %s: %s; it resumes from an older checkpoint, or starts again", path, fault)
+        logger.warning(
+            "%s passes over %s: %s; it resumes from an older checkpoint, or starts again", training, path, fault
+        )
     return None
 
 
