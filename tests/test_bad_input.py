@@ -85,7 +85,7 @@ def test_two_principles_of_one_id(project: Path) -> None:
     [
         ("seed", "'seed': input should be a valid integer"),
         ("threads", "threads must be a count of at least 1, or null for every core"),
-        ("rlhf.rl.rollouts", "'rlhf.rl.rollouts': input should be a valid integer"),
+        ("rlhf.rl.ppo.rollouts", "'rlhf.rl.ppo.rollouts': input should be a valid integer"),
         (
             "lineage.policies.rl_cai.differences.rl.kl_coef",
             "'lineage.policies.rl_cai.differences': rl.kl_coef: input should be a valid number",
@@ -102,8 +102,12 @@ def test_a_parameter_of_a_wrong_type(project: Path, where: str, told: str) -> No
     ("where", "told"),
     [
         ("sed", "parameter 'sed' is unknown: no pipeline reads it; did you mean 'seed'?"),
-        ("rlhf.rl.rolouts", "parameter 'rlhf.rl.rolouts' is unknown; did you mean 'rollouts'?"),
-        ("lineage.policies.rl_cai.differences.rl.kl_coeff", "'kl_coeff' is not among the parameters of rlhf.rl"),
+        ("rlhf.rl.ppo.rolouts", "parameter 'rlhf.rl.ppo': 'rolouts' is not among the parameters of ppo, rlhf.rl.ppo ("),
+        ("rlhf.rl.rollouts", "parameter 'rlhf.rl.rollouts' is unknown"),
+        (
+            "lineage.policies.rl_cai.differences.rl.kl_coeff",
+            "'kl_coeff' is not among the parameters of ppo, rlhf.rl.ppo",
+        ),
     ],
 )
 def test_an_unknown_parameter(project: Path, where: str, told: str) -> None:
@@ -173,9 +177,9 @@ def test_a_setting_of_the_engines_that_is_none(project: Path) -> None:
 
 def test_a_shell_sees_one_line_and_an_exit_code(project: Path) -> None:
     """As the tests above, but typed into a shell: nothing of the process itself adds to the message."""
-    done = kedro_run(project, "--env=smoke", "--params=rlhf.rl.rollouts=many")
+    done = kedro_run(project, "--env=smoke", "--params=rlhf.rl.ppo.rollouts=many")
     assert done.returncode == 1
-    assert done.stderr.strip().split("\n")[-1].startswith("Error: nothing was run: parameter 'rlhf.rl.rollouts'")
+    assert done.stderr.strip().split("\n")[-1].startswith("Error: nothing was run: parameter 'rlhf.rl.ppo.rollouts'")
     assert "Traceback" not in done.stdout + done.stderr
     assert "stage 1" not in done.stdout
 

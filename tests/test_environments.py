@@ -73,13 +73,15 @@ def test_no_arm_keeps_what_it_does_differently_in_the_micro_world(env: str) -> N
     shared = RLHFParams.model_validate(parameters["rlhf"])
     resolved = {
         arm: parameters_of(
-            ArmParams(name=arm, differences=parameters["lineage"]["policies"][arm]["differences"]), shared
+            ArmParams(name=arm, algorithm="ppo", differences=parameters["lineage"]["policies"][arm]["differences"]),
+            shared,
         )
         for arm in ARMS
     }
     # what HH RLHF is there to show: nothing limits how evasive it becomes
     resolved["hh_rlhf"].snapshots.__dict__["max_evasive_rise"] = shared.snapshots.max_evasive_rise
-    assert resolved == dict.fromkeys(ARMS, shared)
+    alike = parameters_of(ArmParams(name="alike", algorithm="ppo", differences={}), shared)
+    assert resolved == dict.fromkeys(ARMS, alike)
 
 
 @pytest.mark.parametrize("env", OWN_MODELS)

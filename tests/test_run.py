@@ -230,7 +230,7 @@ def test_mlflow_has_one_finished_run_with_its_figures(finished_run: Path, tables
     wanted += [f"{name}.{bound}" for name in wanted for bound in ("low", "high") if not name.endswith(".helpful_rlhf")]
     wanted += ["pm_score.revision_0", "pm_score.revision_1", "pm_score.revision_2", "behaviour.rl_cai.all.objects"]
     assert [name for name in wanted if name not in whole.data.metrics] == []
-    assert whole.data.params["rlhf.rl.rollouts"] == "2"
+    assert whole.data.params["rlhf.rl.ppo.rollouts"] == "2"
     assert whole.data.tags["saved.sl_cai.model"] == whole.data.tags["save_version"]
     assert len(whole.data.tags["constitution.sha256"]) == 64
     nested = [run for run in runs if run is not whole]

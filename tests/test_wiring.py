@@ -169,7 +169,7 @@ def test_an_environment_writes_into_a_folder_of_its_own(env: str) -> None:
 
 def test_an_overlay_holds_only_what_differs() -> None:
     """The parameters that an overlay names replace those of base one by one, not block by block."""
-    base, smoke = (_context(env).params["rlhf"].rl for env in ("base", "smoke"))
+    base, smoke = (_context(env).params["rlhf"].rl.ppo for env in ("base", "smoke"))
     assert smoke.rollouts < base.rollouts
     assert smoke.clip_range == base.clip_range
 
@@ -180,12 +180,13 @@ def test_every_arm_learns_at_the_pace_of_its_environment_and_ends_on_a_snapshot(
     """What an arm of base does differently would otherwise go on in the environments of large models."""
     params = _context(env).params
     rl = parameters_of(
-        ArmParams(name=arm, differences=params["lineage"]["policies"][arm]["differences"]), params["rlhf"]
+        ArmParams(name=arm, algorithm="ppo", differences=params["lineage"]["policies"][arm]["differences"]),
+        params["rlhf"],
     ).rl
     assert rl.rollouts % rl.snapshot_every == 0
     assert (rl.learning_rate == 1e-6) == (env in ("hub", "paper"))
     if env in ("hub", "paper"):
-        assert rl.rollouts == params["rlhf"].rl.rollouts
+        assert rl.rollouts == params["rlhf"].rl.ppo.rollouts
 
 
 @pytest.mark.parametrize("env", ["hub", "paper"])

@@ -51,8 +51,8 @@ def test_a_folder_with_something_in_it(project: Path, tmp_path: Path) -> None:
 
 
 def test_parameters_stand_in_the_command_that_is_named(project: Path, tmp_path: Path) -> None:
-    out = refused(project, "export", "sl_cai", str(tmp_path / "out"), "--params=seed=1,rlhf.rl.rollouts=3")
-    assert "`kedro run --env=smoke --params=seed=1,rlhf.rl.rollouts=3 --to-outputs=sl_cai.model@checkpoint`" in out
+    out = refused(project, "export", "sl_cai", str(tmp_path / "out"), "--params=seed=1,rlhf.rl.ppo.rollouts=3")
+    assert "`kedro run --env=smoke --params=seed=1,rlhf.rl.ppo.rollouts=3 --to-outputs=sl_cai.model@checkpoint`" in out
 
 
 @pytest.mark.parametrize("command", [("export", "sl_cai", "out"), ("chat", "sl_cai")])

@@ -114,6 +114,20 @@ def test_the_referee_has_one_place() -> None:
         context(lineage={"roles": {"referee": "referee"}})
 
 
+def test_an_arm_that_learns_from_comparisons_alone_has_no_preference_model() -> None:
+    catalog = context(lineage={"policies": {"rl_cai_dpo": {"enabled": True}}}).catalog
+    everything = pipelines["__default__"]
+    made = everything.all_outputs()
+    assert {"rl_cai_dpo.policy.model@checkpoint", "rl_cai_dpo.snapshot_signals", "rl_cai_dpo_eval_responses"} <= made
+    assert [name for name in everything.datasets() if name.startswith("rl_cai_dpo.preference")] == []
+    assert [name for name in everything.datasets() if name not in catalog] == []
+    (node,) = (node for node in everything.nodes if node.name == "reporting.draw_rl_curves")
+    assert "rl_cai_dpo.policy_curves" in node.inputs
+    assert "ablations" in pipelines
+    context()
+    assert "rl_cai_dpo.policy.model@checkpoint" not in pipelines["__default__"].all_outputs()
+
+
 def test_what_was_asked_for_stays_asked_for() -> None:
     pipelines.set_requested(["sl_cai"])
     context(lineage={"roles": {"critic": "helpful_rlhf"}})
@@ -133,6 +147,15 @@ def test_what_was_asked_for_stays_asked_for() -> None:
         (
             {"policies": {"rl_cai": {"differences": {"rl": {"rolouts": 3}}}}},
             r"'lineage.policies.rl_cai.differences': 'rolouts' is not among .* did you mean 'rollouts'\?",
+        ),
+        (
+            {"policies": {"rl_cai": {"algorithm": "reinforce"}}},
+            "'lineage.policies.rl_cai.algorithm': there is no algorithm 'reinforce', only ppo, rloo, grpo, dpo",
+        ),
+        ({"algorithm": "dppo"}, r"'lineage.algorithm': there is no algorithm 'dppo', .* did you mean 'ppo'\?"),
+        (
+            {"policies": {"helpful_rlhf": {"algorithm": "dpo"}}},
+            r"'lineage.policies.helpful_rlhf.differences': 'rollouts' is not among the parameters of dpo, .*beta",
         ),
     ],
 )

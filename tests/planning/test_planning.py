@@ -68,6 +68,19 @@ def test_further_axes_are_counted_and_prompts_of_two_axes_once(project: tuple[Se
     assert configured_sizes(settings, more).eval_answers == before + 10 * 6
 
 
+def test_an_arm_without_a_preference_model_reads_its_comparisons_itself(project: tuple[Settings, Material]) -> None:
+    context = KedroSession.create(PROJECT, env="base").load_context()
+    parameters = dict(context.params)
+    policies = {**parameters["lineage"]["policies"]}
+    policies["rl_cai_dpo"] = {**policies["rl_cai_dpo"], "enabled": True}
+    more = settings_of({**parameters, "lineage": {**parameters["lineage"], "policies": policies}})
+    (without, material), dpo = project, more.arms["rl_cai_dpo"].rl
+    before, after = configured_sizes(without, material), configured_sizes(more, material)
+    assert (before.direct_comparisons, after.direct_comparisons) == (0, dpo.rows(6150))
+    assert (after.comparisons, after.episodes) == (before.comparisons, before.episodes)
+    assert (after.checkpoints, after.snapshots) == (before.checkpoints + 1, before.snapshots + dpo.steps(6150) // 40)
+
+
 def test_a_meter_counts(tiny_lm: LanguageModel, scripted_engine: Any) -> None:
     """A byte is a token of the tiny model."""
     meter = Meter(scripted_engine(reply=lambda prompt, seed: "four"))
@@ -85,7 +98,7 @@ def test_every_stage_is_tried(project: tuple[Settings, Material], tiny_lm: Langu
     engine = scripted_engine(reply=lambda prompt, seed: f"It is a reply {seed % 9}.")
     engines = dict.fromkeys(asked_by(settings.lineage), engine)
     costs, pairs = Trial(settings, material, engines, tiny_lm.tokenizer, prompts=3, repeats=2).costs(lambda told: None)
-    untried = {"fine_tuning", "preference_models", "rl"}
+    untried = {"fine_tuning", "preference_models", "rl", "direct_preference"}
     assert set(configured_sizes(settings, material).units()) == set(costs) | untried
     calls = {stage: cost.calls for stage, cost in costs.items()}
     # a pair is two answers, a round a critique and a revision; both orders are compared; thoughts, then the letters
@@ -131,7 +144,7 @@ def test_the_dry_run_needs_no_model(metadata: ProjectMetadata) -> None:
     ("arguments", "match"),
     [
         (["--price-prompt=1"], "give both --price-prompt and --price-written"),
-        (["--params=rlhf.rl.kl_coeff=1"], "'rlhf.rl.kl_coeff' is unknown; did you mean 'kl_coef'?"),
+        (["--params=rlhf.rl.ppo.kl_coeff=1"], "'kl_coeff' is not among the parameters of ppo, rlhf.rl.ppo ("),
     ],
 )
 def test_what_is_wrong_is_told(metadata: ProjectMetadata, arguments: list[str], match: str) -> None:

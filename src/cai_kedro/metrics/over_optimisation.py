@@ -51,9 +51,9 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
 
     Of the snapshots within all limits, the earliest is kept whose score is not clearly below the best of them: the 95 %
     interval of the difference over the same prompts holds 0. What the preference model cannot tell apart is not worth
-    more training.
-    Where nothing is scored, the last one within the limits is kept. If none is within the limits, the one with the least KL is kept. Step 0, the start policy, is a
-    snapshot like the others: it is kept where no training brought a clearly better score within the limits.
+    more training. Where nothing is scored, the last one within the limits is kept. If none is within the limits, the
+    one with the least KL is kept. Step 0, the start policy, is a snapshot like the others: it is kept where no training
+    brought a clearly better score within the limits.
 
     Columns: `step`, the value of every signal, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
     """
