@@ -1,4 +1,4 @@
-"""Commands of this project: `run` with an orderly end, `estimate`, `check-labeller`, `export` and `chat`."""
+"""Commands of this project: `run` with an orderly end, `study`, `estimate`, `check-labeller`, `export` and `chat`."""
 
 import logging
 from pathlib import Path
@@ -13,6 +13,7 @@ from kedro.io import DataCatalog, DatasetError
 
 from cai_kedro.cli.chat import chat
 from cai_kedro.cli.export import export
+from cai_kedro.cli.study import study
 from cai_kedro.hooks import RUN_STATUS
 from cai_kedro.hooks.ending import orderly
 from cai_kedro.hooks.terminal import prepare_terminal
@@ -41,7 +42,7 @@ run = _Run(
     help=kedro_run.help,
     short_help=kedro_run.short_help,
 )
-for command in (run, export, chat):
+for command in (run, study, export, chat):
     cli.add_command(command)
 
 

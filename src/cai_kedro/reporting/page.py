@@ -33,6 +33,7 @@ from cai_kedro.reporting.summary import (
     split_columns,
 )
 from cai_kedro.reporting.transcripts import Record
+from cai_kedro.reporting.verdicts import verdict_section
 from cai_kedro.reporting.wording import listed, number, observations
 
 #: In the order in which they are run.
@@ -85,6 +86,7 @@ def build_page(
     facts: Mapping[str, str],
     not_measured: Sequence[str] = (),
     referee: Sequence[str] = (),
+    verdicts: pd.DataFrame | None = None,
 ) -> str:
     """Return the page as HTML.
 
@@ -97,6 +99,7 @@ def build_page(
         facts: what stands below the title, name → value.
         not_measured: what was not there to measure with, a sentence each.
         referee: what is known of the referee, a sentence each; it stands below the table.
+        verdicts: what a study says of the paper's claims, a row each; None where studies are not spoken of.
     """
     drawn, left_out = (
         [figure for figure in figures if figure.layout.meta.get("measured", True) is wanted] for wanted in (True, False)
@@ -114,6 +117,7 @@ def build_page(
         title=TITLE,
         css=_asset("report.css"),
         facts=" · ".join(f"{html.escape(name)} <b>{html.escape(value)}</b>" for name, value in facts.items()),
+        claims="" if verdicts is None else verdict_section(verdicts),
         not_measured=_not_measured(not_measured),
         table=summary_table(summary) + split_table(summary) + neighbour_table(summary),
         note=_note(summary, referee),

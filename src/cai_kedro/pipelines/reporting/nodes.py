@@ -68,6 +68,7 @@ def gather_comparisons(
 def write_report(
     policy_summary: pd.DataFrame,
     not_measured: pd.DataFrame,
+    study_verdicts: pd.DataFrame,
     constitution: Constitution,
     machine: dict[str, str],
     seed: int,
@@ -76,8 +77,9 @@ def write_report(
 ) -> str:
     """Put everything on one page (HTML); `machine` are the facts of the machine that wrote it.
 
-    `referee_metrics` say how often a referee that learned from people is right. `parts` are transcripts, named
-    `{kind}_transcripts`, and figures, named `{name}_figure`, in the order of the page.
+    `study_verdicts` are those of a study of several seeds, empty without one. `referee_metrics` say how often a referee
+    that learned from people is right. `parts` are transcripts, named `{kind}_transcripts`, and figures, named
+    `{name}_figure`, in the order of the page.
     """
     kinds = {name: part for name, part in parts.items() if name.endswith(TRANSCRIPTS)}
     return build_page(
@@ -97,6 +99,7 @@ def write_report(
         },
         not_measured=list(not_measured["line"]),
         referee=referee_lines(referee_metrics or {}),
+        verdicts=study_verdicts,
     )
 
 

@@ -134,6 +134,7 @@ def _report(parts: Sequence[str], made: Collection[str]) -> Node:
         inputs={
             "policy_summary": "policy_summary",
             "not_measured": "not_measured",
+            "study_verdicts": "study_verdicts",
             "constitution": "constitution",
             "machine": "machine",
             "seed": _SEED,

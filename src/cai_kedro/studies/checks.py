@@ -1,0 +1,50 @@
+"""What a study names, held against the project, before the first of many hours."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.project import pipelines, settings
+
+from cai_kedro.core.constitution_readers import read_constitution
+from cai_kedro.studies.study_file import Setting, Study
+
+_FREE = "lineage"  # policies and their differences: checked when a chain starts, with the lineage's own words
+
+
+def check_against_project(study: Study, project: Path) -> None:
+    """Raise `ValueError` for a pipeline, a parameter, an entry of the catalog or a constitution that is not there."""
+    for name in study.pipelines:
+        if name not in pipelines:
+            raise ValueError(f"there is no pipeline {name!r}; {_near(name, list(pipelines))}")
+    loader = settings.CONFIG_LOADER_CLASS(str(project / "conf"), env=study.env, **settings.CONFIG_LOADER_ARGS)
+    parameters, catalog = loader["parameters"], loader["catalog"]
+    for name, setting in study.settings.items():
+        try:
+            _check_parameters(setting.parameters, parameters, "")
+            _check_entries(setting, catalog, project)
+        except ValueError as error:
+            raise ValueError(f"the setting {name!r}: {error}") from error
+
+
+def _check_parameters(given: Mapping[str, Any], known: Mapping[str, Any], path: str) -> None:
+    for key, value in given.items():
+        where = f"{path}{key}"
+        if key not in known:
+            raise ValueError(f"there is no parameter {where}; {_near(key, list(known))}")
+        if isinstance(value, Mapping) and isinstance(known[key], Mapping) and known[key] and where != _FREE:
+            _check_parameters(value, known[key], f"{where}.")
+
+
+def _check_entries(setting: Setting, catalog: Mapping[str, Any], project: Path) -> None:
+    for entry in setting.entries:
+        if entry not in catalog:
+            raise ValueError(f"the catalog has no entry {entry!r}; {_near(entry, list(catalog))}")
+    if setting.constitution is not None:
+        read_constitution(project / setting.constitution)
+
+
+def _near(wanted: str, known: Collection[str]) -> str:
+    matches = difflib.get_close_matches(wanted, sorted(known), n=1)
+    return f"did you mean {matches[0]!r}?" if matches else f"there are {', '.join(sorted(known)[:12])}"
