@@ -10,22 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kedro.framework.startup import bootstrap_project
 
+from cai_kedro.cli.study import _study
 from cai_kedro.core.lock import locked
 from cai_kedro.studies.chains import LOCK
 from tests.project_copy import PROJECT, copy_project, kedro
 
-pytestmark = pytest.mark.slow
-
 STUDY = """
 about: chains of one stage
 env: smoke
-seeds: [0, 1]
+seeds: [0]
 pipelines: [base_model]
 settings:
   default: {about: as it is}
-  broken: {about: a model that is nowhere, parameters: {model: nowhere/at-all}}
 """
+BROKEN = "  broken: {about: a model that is nowhere, parameters: {model: nowhere/at-all}}\n"
+CHAIN = Path("data/studies/small/seed_0")
 
 
 @pytest.fixture
@@ -35,37 +36,71 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def status(project: Path, chain: str) -> dict:
-    return json.loads((project / "data" / "studies" / "small" / chain / "status.json").read_text())
+def status(project: Path, setting: str = "default") -> dict:
+    return json.loads((project / CHAIN / setting / "status.json").read_text())
 
 
-def seconds(project: Path, chain: str) -> list[float | None]:
-    return [attempt["seconds"] for attempt in status(project, chain)["attempts"]]
+def seconds(project: Path, setting: str = "default") -> list[float | None]:
+    return [attempt["seconds"] for attempt in status(project, setting)["attempts"]]
 
 
+def versions(project: Path, artifact: str) -> list[str]:
+    folder = project / CHAIN / "default" / "data" / artifact
+    return sorted(path.name for path in folder.glob("[!.]*")) if folder.is_dir() else []
+
+
+@pytest.mark.slow
 def test_a_failed_chain_stops_no_other_and_what_is_finished_is_not_run_again(project: Path) -> None:
+    settings = STUDY.partition("settings:\n")
+    (project / "small.yml").write_text(f"{settings[0]}{settings[1]}{BROKEN}{settings[2]}")
     done = kedro(project, "study", "small.yml")
-    assert done.returncode == 1
-    for seed in (0, 1):
-        assert status(project, f"seed_{seed}/default")["state"] == "finished"
-        assert status(project, f"seed_{seed}/broken")["state"] == "failed"
-        assert f"seed {seed}, broken: failed with exit code 1: " in done.stdout
-    assert "nowhere/at-all" in done.stdout
-    page = (project / "data" / "studies" / "small" / "study.md").read_text()
-    assert "**`default` has 2 finished seeds, fewer than 3: no sentence may rest on them.**" in page
-    assert "**Not finished: seed 0, broken; seed 1, broken.**" in page
-    first = seconds(project, "seed_0/default")
-    model = project / "data" / "studies" / "small" / "seed_0" / "default" / "data" / "06_models" / "pretrained"
-    (version,) = model.iterdir()
+    told = done.stdout + done.stderr
+    assert done.returncode == 1, told
+    assert status(project)["state"] == "finished", told
+    assert status(project, "broken")["state"] == "failed"
+    failed = next(line for line in done.stdout.splitlines() if "seed 0, broken: failed with exit code 1: " in line)
+    assert "nowhere/at-all" in failed, failed
+    page = (project / CHAIN.parent / "study.md").read_text()
+    assert "**`default` has 1 finished seeds, fewer than 3: no sentence may rest on them.**" in page
+    assert "**Not finished: seed 0, broken.**" in page
+    first, model = seconds(project), versions(project, "06_models/pretrained")
+    assert len(first) == len(model) == 1
 
     again = kedro(project, "study", "small.yml")
-    assert "[1 of 4] seed 0, default: finished before, " in again.stdout
-    assert seconds(project, "seed_0/default") == first
-    assert len(seconds(project, "seed_0/broken")) == 2
-    assert list(model.iterdir()) == [version]
+    assert "[2 of 2] seed 0, default: finished before, " in again.stdout
+    assert (seconds(project), versions(project, "06_models/pretrained")) == (first, model)
+    assert len(seconds(project, "broken")) == 2
 
 
-def _started(project: Path) -> subprocess.Popen[str]:
+@pytest.mark.slow
+def test_after_a_kill_nothing_is_begun_twice_and_no_finished_stage_is_run_again(project: Path) -> None:
+    study = _started(project)
+    _wait_for((project / CHAIN / "default" / "status.json").is_file)
+    os.killpg(study.pid, signal.SIGSTOP)
+    study.kill()  # the study alone; its chain is still there, and holds its breath
+    study.wait()
+    meanwhile = kedro(project, "study", "small.yml")
+    told = " ".join((meanwhile.stderr + meanwhile.stdout).split())
+    assert meanwhile.returncode == 1
+    assert "the chain seed 0, default is being made by another run, process " in told
+
+    os.killpg(study.pid, signal.SIGCONT)
+    made = ("06_models/pretrained", "07_model_output/pretraining_curves.parquet")
+    curves = project / CHAIN / "default" / "data" / made[1]
+    _wait_for(lambda: len(list(curves.glob("*/[!.]*"))) == 2)  # the last output of the stage, and its digest
+    os.killpg(study.pid, signal.SIGKILL)
+    before = [versions(project, name) for name in made]
+    assert not (project / CHAIN / "default" / "figures.csv").exists(), "killed before its end"
+    assert seconds(project) == [None]
+
+    done = kedro(project, "study", "small.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [versions(project, name) for name in made] == before, "what was finished was not made again"
+    assert " and 1 killed attempt" in done.stdout
+
+
+def _started(project: Path) -> subprocess.Popen[bytes]:
+    """Start a study with a process group of its own, its chain in it."""
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", "from kedro.framework.cli import main\nmain()", "study", "small.yml"],
         cwd=project,
@@ -73,67 +108,54 @@ def _started(project: Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        text=True,
     )
 
 
-def _wait_for(condition: Callable[[], object], limit: float = 240.0) -> None:
+def _wait_for(condition: Callable[[], object], limit: float = 300.0) -> None:
     until = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
-def test_after_a_kill_the_study_goes_on_and_runs_no_finished_stage_again(project: Path) -> None:
-    (project / "small.yml").write_text(STUDY.replace("[0, 1]", "[0]").split("  broken")[0])
-    chain = project / "data" / "studies" / "small" / "seed_0" / "default"
-    models = chain / "data" / "06_models" / "pretrained"
-    process = _started(project)
-    _wait_for(lambda: models.is_dir() and [path for path in models.iterdir() if not path.name.startswith(".")])
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    versions = sorted(models.iterdir())
-    assert not (chain / "figures.csv").exists(), "killed before its end"
-    assert seconds(project, "seed_0/default") == [None]
-
-    done = kedro(project, "study", "small.yml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted(models.iterdir()) == versions, "the model was not made again"
-    assert "seed 0, default: finished, " in done.stdout
-    assert " and 1 killed attempt" in done.stdout
+def study_here(project: Path, *, tables_only: bool = False) -> None:
+    bootstrap_project(project)
+    _study(project, str(project / "small.yml"), tables_only, [])
 
 
-def test_a_chain_whose_study_was_killed_is_not_begun_twice(project: Path) -> None:
-    (project / "small.yml").write_text(STUDY.replace("[0, 1]", "[0]").split("  broken")[0])
-    chain = project / "data" / "studies" / "small" / "seed_0" / "default"
-    process = _started(project)
-    _wait_for((chain / "status.json").is_file)
-    process.kill()  # the study alone; the chain lives on
-    process.wait()
-    meanwhile = kedro(project, "study", "small.yml")
-    if meanwhile.returncode:  # it is still there
-        assert "the chain seed 0, default is being made by another run, process " in meanwhile.stderr + meanwhile.stdout
-    _wait_for(lambda: status(project, "seed_0/default")["state"] == "finished")
-    assert kedro(project, "study", "small.yml").returncode == 0
-    assert len(seconds(project, "seed_0/default")) == 1
+def test_tables_need_a_finished_chain(project: Path) -> None:
+    with pytest.raises(ValueError, match="is finished, so there is nothing to put together"):
+        study_here(project, tables_only=True)
 
 
-def test_tables_need_a_finished_chain_and_two_studies_do_not_meet(project: Path) -> None:
-    none = kedro(project, "study", "small.yml", "--tables-only")
-    assert none.returncode == 1
-    assert "nothing to put together" in none.stderr + none.stdout
-    with locked(project / "data" / "studies" / "small" / LOCK, "the study small"):
-        other = kedro(project, "study", "small.yml")
-    assert other.returncode == 1
-    assert "the study small is being made by another run, process " in other.stderr + other.stdout
+def test_what_the_project_has_not_is_told_before_a_folder_is_made(project: Path) -> None:
+    (project / "small.yml").write_text(STUDY + BROKEN.replace("model:", "modle:"))
+    with pytest.raises(ValueError, match="'broken': there is no parameter modle; did you mean 'model'"):
+        study_here(project)
+    assert not (project / CHAIN).exists()
 
 
-def test_what_is_wrong_in_the_file_ends_it_in_a_line(project: Path) -> None:
-    (project / "small.yml").write_text(STUDY.replace("parameters: {model", "parameters: {modle"))
-    done = kedro(project, "study", "small.yml")
-    assert done.returncode == 1
-    told = done.stderr + done.stdout
-    assert "nothing was run: the setting 'broken': there is no parameter modle; did you mean 'model'?" in " ".join(
-        told.split()
+def test_two_studies_of_one_name_do_not_meet(project: Path) -> None:
+    held = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(project / CHAIN.parent / LOCK)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "src")},
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
     )
-    assert "Traceback" not in told
+    assert held.stdout is not None
+    held.stdout.readline()
+    with pytest.raises(ValueError, match=f"the study small is being made by another run, process {held.pid}"):
+        study_here(project, tables_only=True)
+    held.communicate(b"\n")
+    with locked(project / CHAIN.parent / LOCK, "the study small"):
+        pass  # a lock ends with its process
+
+
+_HOLD = """
+import sys
+from pathlib import Path
+from cai_kedro.core.lock import locked
+with locked(Path(sys.argv[1]), "x"):
+    print(flush=True)
+    sys.stdin.readline()
+"""

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
@@ -40,7 +40,8 @@ def make_project(folder: Path, project: Path, env: str, seed: int, setting: Sett
     _write(overlay, "globals.yml", OmegaConf.merge(*_read(overlay, _GLOBALS), {"seed": seed, "data": "data"}))
     tracking = _updated([*_read(project / "conf" / "base", _MLFLOW, keep=True), *_read(overlay, _MLFLOW)])
     _write(overlay, "mlflow.yml", _absolute(tracking, project))
-    (folder / "src").mkdir()  # Kedro wants one inside
+    (conf / "local").mkdir()  # Kedro wants these, and looks for src inside
+    (folder / "src").mkdir()
     (folder / "data").mkdir()
     _link(project / "data" / "01_raw", folder / "data" / "01_raw")
     for entry in project.iterdir():
@@ -84,7 +85,7 @@ def _updated(parts: Iterable[Any]) -> Any:
     """Put mappings together as Kedro does for all but parameters: a later entry takes the place of the whole one."""
     whole: dict[Any, Any] = {}
     for part in parts:
-        whole |= OmegaConf.to_container(part, resolve=False) if OmegaConf.is_config(part) else dict(part)
+        whole.update(cast(Mapping[Any, Any], OmegaConf.to_container(OmegaConf.create(part), resolve=False)))
     return OmegaConf.create(whole)
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from cai_kedro.core.lock import locked
@@ -25,16 +26,21 @@ def run_chains(chains: Sequence[Chain], say: Callable[[str], None]) -> list[Chai
         if chain.finished:
             say(f"{head}: finished before, {time_of(chain)}")
             continue
-        with locked(chain.folder / LOCK, f"the chain {chain.told}"):
-            pass
+        _check_free(chain)
         say(f"{head}: begins; it writes to {chain.folder / LOG}")
         code = _run(chain.folder)
-        if chain.finished:
+        if code == 0:
             say(f"{head}: finished, {time_of(chain)}{_shared(chain)}")
         else:
             failed.append(chain)
             say(f"{head}: failed with exit code {code}: {last_line(chain.folder / LOG)}")
     return failed
+
+
+def _check_free(chain: Chain) -> None:
+    """Take the lock of a chain and leave it again; its process takes it anew."""
+    with ExitStack() as stack:
+        stack.enter_context(locked(chain.folder / LOCK, f"the chain {chain.told}"))
 
 
 def time_of(chain: Chain) -> str:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
@@ -22,7 +22,7 @@ class ChainView:
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         """Raises what Kedro and the checks raise for a conf that is wrong."""
         with KedroSession.create(folder, env=ENV) as session:
-            context = session.load_context()
+            context = cast(KedroSession, session).load_context()
             self.folder = folder
             self.parameters: dict[str, Any] = flatten(context.config_loader["parameters"])
             self.entries: dict[str, Any] = context.config_loader["catalog"]
