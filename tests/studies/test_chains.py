@@ -14,13 +14,14 @@ from tests.project_copy import copy_project
 SETTINGS = {
     "default": {"about": "as it is"},
     "other": {
-        "about": "differs in all three",
+        "about": "differs in all four",
         "constitution": "conf/base/constitution/manner",
         "parameters": {
             "preference_labeling": {"cot_labels": {"clamp": [0.0, 1.0]}},
             "axes": {"helpfulness": {"question": "q"}},
         },
         "catalog": {"judge": None},
+        "globals": {"dtype": "float32"},
     },
 }
 
@@ -64,7 +65,7 @@ def test_conf_says_what_differs_and_keeps_what_the_environment_says(chain: Chain
     }
     assert parameters["axes"] == {"helpfulness": {"question": "q"}}
     assert parameters["rlhf"] == smoke["rlhf"]
-    assert loaded(chain, "globals.yml") == {"data": "data", "seed": 3}
+    assert loaded(chain, "globals.yml") == {"data": "data", "seed": 3, "dtype": "float32"}
     entries = loaded(chain, "catalog.yml")
     assert entries["judge"] is None
     assert entries["constitution"]["filepath"] == "conf/base/constitution/manner"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def test_a_failed_chain_stops_no_other_and_what_is_finished_is_not_run_again(pro
     assert status(project, "broken")["state"] == "failed"
     failed = next(line for line in done.stdout.splitlines() if "seed 0, broken: failed with exit code 1: " in line)
     assert "nowhere/at-all" in failed, failed
+    assert re.search(r"^all chains took \d", done.stdout, re.MULTILINE)
     page = (project / CHAIN.parent / "study.md").read_text()
     assert "**`default` has 1 finished seeds, fewer than 3: no sentence may rest on them.**" in page
     assert "**Not finished: seed 0, broken.**" in page

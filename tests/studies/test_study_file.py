@@ -7,6 +7,7 @@ from kedro.framework.startup import bootstrap_project
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.constitution_readers import read_constitution
+from cai_kedro.metrics.between_runs import MIN_RUNS
 from cai_kedro.studies.checks import check_against_project
 from cai_kedro.studies.study_file import CLAIMS, STUDIES, find_study, read_claims, read_study
 
@@ -45,6 +46,7 @@ def test_one_seed_is_a_study_that_decides_nothing(tmp_path: Path) -> None:
         ("[0, 1, 2]", "[0, 1, 0]", "the seed 0 is there twice"),
         ("[0, 1, 2]", "[]", "seeds: "),
         ("[0, 1, 2]", "[0, -1]", "seeds.1: input should be greater than or equal to 0, got -1"),
+        ("about: as it is", "about: x, globals: {seed: 4}", "sets the dial 'seed', which the study itself sets"),
         ("seeds:", "sedes:", "seeds is missing"),
         ("clamp: [0.0, 1.0]", "clamp: ${", "cannot be read as YAML"),
         ("  no_clamp:", "  default:", "cannot be read as YAML.*duplicate"),
@@ -71,6 +73,11 @@ def test_a_study_is_found_by_its_name(tmp_path: Path) -> None:
     [
         ("cot_labels", "cot_lables", "'no_clamp': there is no parameter preference_labeling.cot_lables; did you mean"),
         ("parameters: {", "catalog: {judg: null}, parameters: {", "no entry 'judg'; did you mean 'judge'"),
+        (
+            "parameters: {",
+            "globals: {sede: 1}, parameters: {",
+            "'no_clamp': there is no dial sede; did you mean 'seed'",
+        ),
         ("about: as it is", "about: x, constitution: conf/nowhere", "'default': there is no constitution at"),
         (
             "about: two settings",
@@ -95,7 +102,7 @@ def test_our_studies_fit_our_project(file: str) -> None:
     bootstrap_project(PROJECT)
     ours = read_study(PROJECT / STUDIES / file)
     check_against_project(ours, PROJECT)
-    assert len(ours.seeds) >= 5
+    assert len(ours.seeds) >= MIN_RUNS
 
 
 def test_our_claims_are_about_settings_and_policies_that_there_are() -> None:

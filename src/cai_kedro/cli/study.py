@@ -33,7 +33,7 @@ def _study(project: Path, given: str, tables_only: bool, stage: list[str]) -> bo
     from cai_kedro.hooks.quiet import quieten  # noqa: PLC0415
     from cai_kedro.studies.chains import chains_of, prepare  # noqa: PLC0415
     from cai_kedro.studies.checks import check_against_project  # noqa: PLC0415
-    from cai_kedro.studies.outcome import write_outcome  # noqa: PLC0415
+    from cai_kedro.studies.outcome import time_of_all, write_outcome  # noqa: PLC0415
     from cai_kedro.studies.runner import run_chains  # noqa: PLC0415
     from cai_kedro.studies.study_file import CLAIMS, find_study, read_claims, read_study  # noqa: PLC0415
 
@@ -52,4 +52,5 @@ def _study(project: Path, given: str, tables_only: bool, stage: list[str]) -> bo
             failed = run_chains(chains, click.echo)
         for path in write_outcome(folder, plan, chains, claims):
             click.echo(f"written: {path}")
+        click.echo(f"all chains took {time_of_all(chains)}")
     return bool(failed)

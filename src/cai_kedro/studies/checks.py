@@ -14,27 +14,28 @@ _FREE = "lineage"  # policies and their differences: checked when a chain starts
 
 
 def check_against_project(study: Study, project: Path) -> None:
-    """Raise `ValueError` for a pipeline, a parameter, an entry of the catalog or a constitution that is not there."""
+    """Raise `ValueError` for a pipeline, parameter, dial, entry of the catalog or constitution that is not there."""
     for name in study.pipelines:
         if name not in pipelines:
             raise ValueError(f"there is no pipeline {name!r}; {_near(name, list(pipelines))}")
     loader = settings.CONFIG_LOADER_CLASS(str(project / "conf"), env=study.env, **settings.CONFIG_LOADER_ARGS)
-    parameters, catalog = loader["parameters"], loader["catalog"]
+    parameters, dials, catalog = loader["parameters"], loader["globals"], loader["catalog"]
     for name, setting in study.settings.items():
         try:
-            _check_parameters(setting.parameters, parameters, "")
+            _check_names(setting.parameters, parameters, "parameter")
+            _check_names(setting.globals, dials, "dial")
             _check_entries(setting, catalog, project)
         except ValueError as error:
             raise ValueError(f"the setting {name!r}: {error}") from error
 
 
-def _check_parameters(given: Mapping[str, Any], known: Mapping[str, Any], path: str) -> None:
+def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str, path: str = "") -> None:
     for key, value in given.items():
         where = f"{path}{key}"
         if key not in known:
-            raise ValueError(f"there is no parameter {where}; {_near(key, list(known))}")
+            raise ValueError(f"there is no {kind} {where}; {_near(key, list(known))}")
         if isinstance(value, Mapping) and isinstance(known[key], Mapping) and known[key] and where != _FREE:
-            _check_parameters(value, known[key], f"{where}.")
+            _check_names(value, known[key], kind, f"{where}.")
 
 
 def _check_entries(setting: Setting, catalog: Mapping[str, Any], project: Path) -> None:

@@ -37,7 +37,11 @@ def make_project(folder: Path, project: Path, env: str, seed: int, setting: Sett
     overlay = conf / ENV
     _write(overlay, "parameters.yml", OmegaConf.merge(*_read(overlay, _PARAMETERS), setting.parameters))
     _write(overlay, "catalog.yml", _updated([*_read(overlay, _CATALOG), setting.entries]))
-    _write(overlay, "globals.yml", OmegaConf.merge(*_read(overlay, _GLOBALS), {"seed": seed, "data": "data"}))
+    _write(
+        overlay,
+        "globals.yml",
+        OmegaConf.merge(*_read(overlay, _GLOBALS), setting.globals, {"seed": seed, "data": "data"}),
+    )
     tracking = _updated([*_read(project / "conf" / "base", _MLFLOW, keep=True), *_read(overlay, _MLFLOW)])
     _write(overlay, "mlflow.yml", _absolute(tracking, project))
     (conf / "local").mkdir()  # Kedro wants these, and looks for src inside

@@ -67,8 +67,12 @@ def _page(
     for chain in chains:
         state = chain.status["state"] or "not begun"
         yield f"| {chain.seed} | {chain.setting} | {state} | {time_of(chain)} |"
-    total = sum(each["seconds"] or 0 for chain in chains for each in chain.status["attempts"])
-    yield from ("", f"In all {in_words(total)}, one chain after another; code: {', '.join(_commits(finished))}.")
+    yield from ("", f"In all {time_of_all(chains)}, one chain after another; code: {', '.join(_commits(finished))}.")
+
+
+def time_of_all(chains: Sequence[Chain]) -> str:
+    """Write the time of all chains together."""
+    return in_words(sum(each["seconds"] or 0 for chain in chains for each in chain.status["attempts"]))
 
 
 def _warnings(study: Study, chains: Sequence[Chain]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A study as people write it: seeds, and settings that differ in parameters, catalog or constitution."""
+"""A study as people write it: seeds, and settings that differ in parameters, dials, catalog or constitution."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,11 +23,12 @@ class _Frozen(BaseModel):
 
 
 class Setting(_Frozen):
-    """What differs from the environment; nothing differs where all three are left out."""
+    """What differs from the environment; nothing differs where all four are left out."""
 
     about: str = Field(min_length=1, description="what it is for, one sentence")
     constitution: str | None = Field(default=None, description="a path from the project folder")
     parameters: dict[str, Any] = Field(default_factory=dict, description="as in conf/*/parameters*.yml, nested")
+    globals: dict[str, Any] = Field(default_factory=dict, description="dials, as in conf/*/globals.yml, nested")
     catalog: dict[str, Any] = Field(default_factory=dict, description="whole entries of the catalog")
 
     @property
@@ -62,7 +63,11 @@ class Study(_Frozen):
         for name, setting in self.settings.items():
             if setting.constitution is not None and "constitution" in setting.catalog:
                 raise ValueError(f"the setting {name!r} names its constitution twice; leave one out")
-            differences = repr((setting.entries, setting.parameters))
+            if own := sorted({"seed", "data"} & set(setting.globals)):
+                raise ValueError(
+                    f"the setting {name!r} sets the dial {own[0]!r}, which the study itself sets; leave it out"
+                )
+            differences = repr((setting.entries, setting.parameters, setting.globals))
             if differences in seen:
                 raise ValueError(f"the settings {seen[differences]!r} and {name!r} differ in nothing; leave one out")
             seen[differences] = name
