@@ -75,6 +75,19 @@ def test_a_failed_chain_stops_no_other_and_what_is_finished_is_not_run_again(pro
 
 
 @pytest.mark.slow
+def test_where_every_chain_fails_nothing_is_written(project: Path) -> None:
+    (project / "small.yml").write_text(
+        STUDY.replace("{about: as it is}", "{about: x, parameters: {model: nowhere/at-all}}")
+    )
+    done = kedro(project, "study", "small.yml")
+    assert done.returncode == 1
+    assert "failed with exit code 1: " in done.stdout
+    assert "no chain is finished: nothing is written" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (project / CHAIN.parent / "study.md").exists()
+
+
+@pytest.mark.slow
 def test_after_a_kill_nothing_is_begun_twice_and_no_finished_stage_is_run_again(project: Path) -> None:
     study = _started(project)
     _wait_for((project / CHAIN / "default" / "status.json").is_file)
@@ -84,7 +97,8 @@ def test_after_a_kill_nothing_is_begun_twice_and_no_finished_stage_is_run_again(
     meanwhile = kedro(project, "study", "small.yml")
     told = " ".join((meanwhile.stderr + meanwhile.stdout).split())
     assert meanwhile.returncode == 1
-    assert "the chain seed 0, default is being made by another run, process " in told
+    assert "nothing was run: the chain seed 0, default is being made by another run, process " in told
+    assert "Traceback" not in told
 
     os.killpg(study.pid, signal.SIGCONT)
     made = ("06_models/pretrained", "07_model_output/pretraining_curves.parquet")

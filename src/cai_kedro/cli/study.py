@@ -34,7 +34,7 @@ def _study(project: Path, given: str, tables_only: bool, stage: list[str]) -> bo
     from cai_kedro.studies.chains import chains_of, prepare  # noqa: PLC0415
     from cai_kedro.studies.checks import check_against_project  # noqa: PLC0415
     from cai_kedro.studies.outcome import time_of_all, write_outcome  # noqa: PLC0415
-    from cai_kedro.studies.runner import run_chains  # noqa: PLC0415
+    from cai_kedro.studies.runner import check_free, run_chains  # noqa: PLC0415
     from cai_kedro.studies.study_file import CLAIMS, find_study, read_claims, read_study  # noqa: PLC0415
 
     quieten()
@@ -48,8 +48,12 @@ def _study(project: Path, given: str, tables_only: bool, stage: list[str]) -> bo
             check_against_project(plan, project)
             for chain in chains:
                 prepare(chain, plan, project)
+                check_free(chain)
             stage.append(f"the study {file.stem}")
             failed = run_chains(chains, click.echo)
+            if not any(chain.finished for chain in chains):
+                click.echo("no chain is finished: nothing is written")
+                return True
         for path in write_outcome(folder, plan, chains, claims):
             click.echo(f"written: {path}")
         click.echo(f"all chains took {time_of_all(chains)}")

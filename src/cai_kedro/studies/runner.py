@@ -16,17 +16,13 @@ _PATIENCE = 60.0
 
 
 def run_chains(chains: Sequence[Chain], say: Callable[[str], None]) -> list[Chain]:
-    """Run what is not finished yet, in order; returns the chains that failed, which stop no other one.
-
-    Raises `core.lock.InUseError` where the process of a chain is still there, whose `kedro study` was killed.
-    """
+    """Run what is not finished yet, in order; returns the chains that failed, which stop no other one."""
     failed = []
     for place, chain in enumerate(chains, start=1):
         head = f"[{place} of {len(chains)}] {chain.told}"
         if chain.finished:
             say(f"{head}: finished before, {time_of(chain)}")
             continue
-        _check_free(chain)
         say(f"{head}: begins; it writes to {chain.folder / LOG}")
         code = _run(chain.folder)
         if code == 0:
@@ -37,9 +33,9 @@ def run_chains(chains: Sequence[Chain], say: Callable[[str], None]) -> list[Chai
     return failed
 
 
-def _check_free(chain: Chain) -> None:
-    """Take the lock of a chain and leave it again; its process takes it anew."""
-    with ExitStack() as stack:
+def check_free(chain: Chain) -> None:
+    """Raise `core.lock.InUseError` where the process of a chain is still there, whose `kedro study` was killed."""
+    with ExitStack() as stack:  # the process of the chain takes the lock anew
         stack.enter_context(locked(chain.folder / LOCK, f"the chain {chain.told}"))
 
 
