@@ -33,7 +33,7 @@ def test_headline_claims_stand_above_everything_else() -> None:
     for told in (
         "<b>agrees</b>",
         "100, 105, 115",
-        "<td>600</td><td>3</td>",
+        "<td>600, 3</td>",
         "expected above 0 by 30",
         "the study mine",
     ):

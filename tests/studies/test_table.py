@@ -68,8 +68,8 @@ def test_verdicts_stand_with_what_they_rest_on() -> None:
     ]
     lines = claim_lines(judge_claims(cells(), claims, ["default"]))
     # 530 with sd 30: error sqrt(300 + (15 / 1.96)**2) = 18.9, 2.8 degrees of freedom
-    assert lines[2].startswith("| rises | figure 2 | default | above 0 by 30 | 530 [4")
-    assert lines[2].endswith("| – | **agrees** |")
+    assert lines[2].startswith("| rises | **agrees** | figure 2 | default | above 0 by 30 | 530 [4")
+    assert lines[2].endswith("| – |")
     assert lines[-1] == "Not measured in this study: is there."
 
 

@@ -12,9 +12,35 @@ from cai_kedro.core.csv_text import from_csv_cells
 #: Shown on the page; a table of a study has more.
 COLUMNS = (
     *("study", "commit", "id", "headline", "claim", "paper", "setting", "quantity", "expected", "mean", "low", "high"),
-    *("values", "n", "seeds", "detectable", "chance", "ceiling", "first", "second", "verdict", "note"),
+    *(
+        "sd",
+        "half_width",
+        "values",
+        "n",
+        "seeds",
+        "detectable",
+        "chance",
+        "ceiling",
+        "first",
+        "second",
+        "verdict",
+        "note",
+    ),
 )
-_NUMBERS = ("mean", "low", "high", "n", "seeds", "detectable", "chance", "ceiling", "first", "second")
+_NUMBERS = (
+    "mean",
+    "low",
+    "high",
+    "sd",
+    "half_width",
+    "n",
+    "seeds",
+    "detectable",
+    "chance",
+    "ceiling",
+    "first",
+    "second",
+)
 
 
 class VerdictsDataset(AbstractDataset[NoReturn, pd.DataFrame]):

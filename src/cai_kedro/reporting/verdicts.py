@@ -17,14 +17,13 @@ NO_STUDY = (
 )
 NOTHING = "–"
 _HEADS = (
-    ("claim", "paper, or ours"),
-    ("mean over seeds", "[95 %]"),
-    ("each seed", ""),
-    ("n", "prompts"),
-    ("seeds", ""),
-    ("would be found", "in 80 % of such studies"),
-    ("chance, ceiling, figure", ""),
+    ("claim", "where in the paper"),
     ("verdict", ""),
+    ("mean over seeds", "[95 %]"),
+    ("each seed", "their sd; ± over prompts"),
+    ("n, seeds", ""),
+    ("would be found", "by 80 % of such studies"),
+    ("chance, ceiling, figure", ""),
 )
 
 
@@ -46,18 +45,16 @@ def verdict_section(verdicts: pd.DataFrame) -> str:
 
 def _row(row: Mapping[str, Any]) -> str:
     digits = digits_of(str(row["quantity"]))
-    # only sentences of people and of claims.yml are text here
     claim, about, said, note = (html.escape(str(row[name])) for name in ("claim", "paper", "verdict", "note"))
     where = html.escape(str(row["setting"]))
     mean, interval = (maybe(row["mean"], digits), interval_of(row["low"], row["high"], digits))
     cells = (
+        f"<b>{said}</b>" + (f"<small>{note}</small>" if note else ""),
         f"{mean}<small>{interval}</small>",
-        seeds_of(str(row["values"]), digits),
-        maybe(row["n"], 0),
-        maybe(row["seeds"], 0),
+        f"{seeds_of(str(row['values']), digits)}<small>{spread_of(row, digits)}</small>",
+        f"{maybe(row['n'], 0)}, {maybe(row['seeds'], 0)}",
         maybe(row["detectable"], digits),
         places(row),
-        f"<b>{said}</b>" + (f"<small>{note}</small>" if note else ""),
     )
     return (
         f'<tr><th scope="row">{claim}<br><small>{about}; setting {where}; expected '
@@ -68,6 +65,11 @@ def _row(row: Mapping[str, Any]) -> str:
 def seeds_of(values: str, digits: int) -> str:
     """Write `0: 434; 1: 518` as `434, 518`."""
     return ", ".join(number(float(part.split(": ")[1]), digits) for part in values.split("; ")) if values else NOTHING
+
+
+def spread_of(row: Mapping[str, Any], digits: int) -> str:
+    """Write the standard deviation over seeds and the half-width of the interval over prompts: `8; ± 28`."""
+    return f"{maybe(row['sd'], digits)}; ± {maybe(row['half_width'], digits)}"
 
 
 def places(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cai_kedro.metrics.between_runs import MIN_RUNS
 from cai_kedro.metrics.claims import FEW_SEEDS, NOT_MEASURED
-from cai_kedro.reporting.verdicts import NOTHING, digits_of, interval_of, maybe, places, seeds_of
+from cai_kedro.reporting.verdicts import NOTHING, digits_of, interval_of, maybe, places, seeds_of, spread_of
 from cai_kedro.reporting.wording import number
 
 #: Of every seed: what `figures.csv` of a chain holds, and whose it is.
@@ -63,15 +63,23 @@ def table_lines(table: pd.DataFrame, show: Sequence[str]) -> list[str]:
 def claim_lines(verdicts: pd.DataFrame) -> list[str]:
     """Write what is said of every claim that was measured as Markdown; below it those that were not."""
     measured = verdicts[verdicts["verdict"] != NOT_MEASURED]
-    heads = ["claim", "paper", "in setting", "expected", "mean [95 %]", "each seed", "n", "seeds", "would be found"]
-    lines = _head([*heads, "chance, ceiling, figure", "verdict"]) if len(measured) else ["No claim was measured."]
+    heads = ["claim", "verdict", "paper", "in setting", "expected", "mean [95 %]", "each seed", "sd; ± over prompts"]
+    lines = (
+        _head([*heads, "n", "seeds", "would be found", "chance, ceiling, figure"])
+        if len(measured)
+        else ["No claim was measured."]
+    )
     for row in measured.to_dict("records"):
         digits = digits_of(row["quantity"])
         values = seeds_of(row["values"], digits)
-        cells = [row["claim"], row["paper"], row["setting"], row["expected"]]
-        cells += [f"{number(row['mean'], digits)} {interval_of(row['low'], row['high'], digits)}", values]
+        said = f"**{row['verdict']}**" + (f" ({row['note']})" if row["note"] else "")
+        cells = [row["claim"], said, row["paper"], row["setting"], row["expected"]]
+        cells += [
+            f"{number(row['mean'], digits)} {interval_of(row['low'], row['high'], digits)}",
+            values,
+            spread_of(row, digits),
+        ]
         cells += [f"{row['n']:.0f}", f"{row['seeds']:.0f}", maybe(row["detectable"], digits), places(row)]
-        cells += [f"**{row['verdict']}**" + (f" ({row['note']})" if row["note"] else "")]
         lines.append(f"| {' | '.join(cells)} |")
     others = verdicts[verdicts["verdict"] == NOT_MEASURED]["claim"]
     return [*lines, *(["", f"Not measured in this study: {'; '.join(others)}."] if len(others) else [])]
