@@ -32,7 +32,7 @@ def test_headline_claims_stand_above_everything_else() -> None:
     assert body.index("What the paper claims, over seeds") < body.index("Not measured") < body.index("What each policy")
     for told in (
         "<b>agrees</b>",
-        "100, 105, 115",
+        "100, 105, 115<small>8; ± 28</small>",
         "<td>600, 3</td>",
         "expected above 0 by 30",
         "the study mine",
