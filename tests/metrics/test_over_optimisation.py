@@ -86,7 +86,9 @@ def test_if_no_training_is_within_the_limits_the_start_policy_is_kept() -> None:
     assert why[20] == "KL 6.00 above 5.0"
     kept, why = chosen(replies(0, 0, kl=0, ended=0.5), replies(10, 1, ended=0.5), replies(20, 2, kl=6.0))
     assert kept == 0
-    assert why[0] == "start policy; kept though no policy is within the limits: least KL; EOS rate 0.50 below 0.9"
+    assert why[0] == "start policy; kept, as no policy is within the limits; EOS rate 0.50 below 0.9"
+    # a KL that is estimated from few replies can be below 0, and is no reason to keep what is beyond another limit
+    assert chosen(replies(0, 0, kl=0, ended=0.5), replies(10, 1, kl=-0.3, ended=0.3))[0] == 0
 
 
 def test_a_start_policy_beyond_a_limit_is_left_behind() -> None:

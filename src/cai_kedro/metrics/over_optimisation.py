@@ -51,9 +51,9 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
 
     Of the snapshots within all limits, the earliest is kept whose score is not clearly below the best of them: the 95 %
     interval of the difference over the same prompts holds 0. What the preference model cannot tell apart is not worth
-    more training. Where nothing is scored, the last one within the limits is kept. If none is within the limits, the
-    one with the least KL is kept. Step 0, the start policy, is a snapshot like the others: it is kept where no training
-    brought a clearly better score within the limits.
+    more training. Where nothing is scored, the last one within the limits is kept. Step 0, the start policy, is a
+    snapshot like the others: it is kept where no training brought a clearly better score within the limits, and where
+    none is within them.
 
     Columns: `step`, the value of every signal, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
     """
@@ -74,8 +74,8 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
         kept, told = _as_good_as(by_step, fine, best, n_bootstrap, seed)
         why |= told
     else:
-        kept = min(faults, key=lambda step: (found[step]["kl"]["value"], step))
-        why[kept] = f"kept though no policy is within the limits: least KL; {why[kept]}"
+        kept = 0
+        why[0] = f"kept, as no policy is within the limits; {why[0]}"
     why[0] = f"start policy; {why[0]}"
     rows = [
         {
