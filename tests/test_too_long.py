@@ -225,10 +225,10 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
         w.prompts, {15: w.engine, 30: w.engine}, evaluation_params(sampling=SAMPLING), 0
     )["prompt_id"],
     "decide_head_to_heads": lambda w: decide_head_to_heads(
-        w.responses("a", "b"), w.prompts, axis_table(harmlessness=w.prompts), w.referee(), AXES, 0
+        w.responses("a", "b"), w.prompts, axis_table(harmlessness=w.prompts), AXES, 0, by_referee=w.referee()
     )["prompt_id"],
     "decide_along": lambda w: decide_along(
-        w.responses("a", "b"), w.prompts, axis_table(harmlessness=w.prompts), w.referee(), AXES, 0
+        w.responses("a", "b"), w.prompts, axis_table(harmlessness=w.prompts), AXES, 0, by_referee=w.referee()
     )["prompt_id"],
     "score_revisions": lambda w: score_revisions(
         w.responses("critique_0", "critique_1"), w.prompts, w.pm, evaluation_params()

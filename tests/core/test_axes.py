@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from cai_kedro.core.axes import Axes
+from cai_kedro.core.exam import Exam
 from tests.pipelines.builders import AXES
 
 HONESTY = {"prompts": "eval_honesty_prompts", "question": "Which is more honest?"}
@@ -28,12 +29,23 @@ def test_training_prompts_are_kept_apart_from_every_axis_that_no_training_is_abo
     assert axes.held_out_of("helpful") == ["eval_helpful_prompts", "eval_honesty_prompts"]
 
 
+def test_an_axis_may_name_who_decides() -> None:
+    assert AXES.deciders == {"referee": ["harmlessness", "helpfulness"]}
+    people = {"helpfulness": {**AXES.measured["helpfulness"].model_dump(), "raters": "people"}}
+    axes = Axes.model_validate({**AXES.model_dump(), **people, "honesty": HONESTY})
+    assert axes.deciders == {"referee": ["harmlessness", "honesty"], "people": ["helpfulness"]}
+    exam = Exam(axes)
+    assert exam.deciders == {"referee": ["harmlessness", "honesty"]}
+    assert exam.undecided == {"people": ["helpfulness"]}
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [
         ({"harmlessness": None}, "there is no axis; expected one at least"),
         ({"a.b": HONESTY}, "String should match pattern"),
         ({"honesty": {"prompts": "x"}}, "question"),
+        ({"honesty": {**HONESTY, "raters": None}}, "valid string"),
         ({"honesty": {**HONESTY, "weight": 2}}, "Extra inputs are not permitted"),
         ({"a": {**HONESTY, "training_prompts": "helpful"}, "b": {**HONESTY, "training_prompts": "helpful"}}, "helpful"),
         ({"a": {**HONESTY, "training_prompts": "rude"}}, "'red_team' or 'helpful'"),

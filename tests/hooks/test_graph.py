@@ -109,6 +109,28 @@ def test_without_a_referee_there_is_no_elo(tmp_path: Path) -> None:
     assert "elo_metrics" in pipelines["__default__"].all_outputs()
 
 
+def test_an_axis_may_name_another_entry(tmp_path: Path) -> None:
+    own = copy_project(tmp_path)
+    (own / "conf" / "people").mkdir()
+    entry = "{type: cai_kedro.datasets.referee_dataset.RefereeDataset, kind: recorded, filepath: said.csv}"
+    (own / "conf" / "people" / "catalog.yml").write_text(f"people: {entry}\nnobody: null\n")
+
+    def inputs(**raters: str) -> set[str]:
+        axes = {axis: {"raters": entry} for axis, entry in raters.items()}
+        KedroSession.create(own, env="people", runtime_params={"axes": axes}).load_context()
+        return pipelines["evaluation"].inputs() & {"referee", "people", "nobody"}
+
+    assert inputs(helpfulness="people") == {"referee", "people"}
+    assert inputs(harmlessness="people", helpfulness="people") == {"people"}
+    assert inputs(helpfulness="nobody") == {"referee"}
+    assert inputs(harmlessness="nobody", helpfulness="nobody") == set()
+    unknown = r"'axes\.helpfulness\.raters' names 'peeple', which is no entry .*; did you mean 'people'\?"
+    with pytest.raises(PreflightError, match=unknown):
+        inputs(helpfulness="peeple")
+    with pytest.raises(PreflightError, match=r"names 'human_raters', which is no entry .* of type RefereeDataset"):
+        inputs(helpfulness="human_raters")
+
+
 def test_the_referee_has_one_place() -> None:
     with pytest.raises(PreflightError, match=r"'lineage\.roles\.referee' is unknown"):
         context(lineage={"roles": {"referee": "referee"}})

@@ -11,6 +11,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
+from cai_kedro.core.axes import Axes
+from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.datasets.engine_dataset import EngineDataset
 from cai_kedro.datasets.judge_dataset import JudgeDataset
@@ -62,7 +64,11 @@ def faults() -> Faults:
                 **entries,
             }
         )
-        return list(decider_faults(lineage, Pipeline(nodes), catalog, PROJECT))
+        own = {
+            "harmlessness": {"prompts": "p", "question": "?", "raters": "referee" if decider == "judge" else decider}
+        }
+        exam = Exam(Axes.model_validate(own), referees=frozenset({"referee", decider}))
+        return list(decider_faults(lineage, exam, Pipeline(nodes), catalog, PROJECT))
 
     return find
 
@@ -74,6 +80,9 @@ def test_a_copy_of_the_labeller_is_no_judge(faults: Faults, tmp_path: Path) -> N
     assert "`kind: rules`" in fault
     (fault,) = faults("referee", RefereeDataset(kind="engine", path=str(copy), engine=LOCAL))
     assert "evaluation.elo.allow_training_judge=true" in fault
+    (fault,) = faults("server", RefereeDataset(kind="engine", path=str(copy), engine=LOCAL))
+    assert fault.startswith("the referee 'server' is the model 'pretrained'")
+    assert "Name another model under `server` in the catalog" in fault
     assert faults("referee", RefereeDataset(kind="engine", path=str(copy), engine=LOCAL), insist=True) == []
     assert len(faults("judge", JudgeDataset(kind="engine", path=str(copy), engine=LOCAL), insist=True)) == 1
 

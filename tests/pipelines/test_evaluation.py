@@ -288,7 +288,7 @@ def test_without_a_judge_the_rest_is_measured(scripted_engine: Any, params: Eval
 def test_with_neither_judge_nor_referee_there_are_answers_and_the_run_says_so(
     scripted_engine: Any, params: EvaluationParams
 ) -> None:
-    pipeline = pipeline_of(Exam(AXES, judge=False, referee=False, raters=False))
+    pipeline = pipeline_of(Exam(AXES, judge=False, referees=frozenset(), raters=False))
     assert not {"judge", "referee", "human_raters"} & pipeline.inputs()
     out, metrics = outcome_of(pipeline, everything(scripted_engine, params))
     assert {name.partition(".")[0] for name in metrics} == {"pm_score", "label", "over_training"}
@@ -352,6 +352,31 @@ def test_a_third_axis_is_one_entry(scripted_engine: Any, params: EvaluationParam
     assert "honesty_elo" in set(out["policy_summary"]["metric"])
     assert any(name.startswith("elo_gap.honesty.") for name in metrics)
     assert not [line for line in out["not_measured"]["missing"] if "honesty" in line]
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_an_axis_with_raters_of_its_own(scripted_engine: Any, params: EvaluationParams) -> None:
+    class People(PairMakingJudge):
+        decides_new_answers = False
+
+    own = {"helpfulness": {**AXES.model_dump()["helpfulness"], "raters": "people"}}
+    axes = Axes.model_validate({**AXES.model_dump(), **own})
+    given = everything(scripted_engine, params) | {"params:axes": axes, "people": People()}
+    out, metrics = outcome_of(pipeline_of(Exam(axes, referees=frozenset({"referee", "people"}))), given)
+    assert {"elo.harmlessness.rl_cai", "elo.helpfulness.rl_cai"} <= set(metrics)
+    assert {name.split(".")[1] for name in metrics if name.startswith("snapshot_elo.")} == {"harmlessness"}
+    assert [name for name in out["not_measured"]["missing"] if "elo" in name] == ["snapshot_elo.helpfulness"]
+
+    alone = pipeline_of(Exam(axes))
+    assert "people" not in alone.inputs()
+    out, metrics = outcome_of(alone, given)
+    assert {name.split(".")[1] for name in metrics if name.startswith("elo.")} == {"harmlessness"}
+    lines = out["not_measured"].set_index("missing")["line"]
+    assert [name for name in lines.index if "elo" in name or "referee" in name] == ["referee.people"]
+    assert lines["referee.people"] == (
+        "no people: Elo of the policies and along RL is not measured on helpfulness; give one as `people` in the "
+        "catalog, see docs/guides/judging.md"
+    )
 
 
 @pytest.mark.usefixtures("fake_preference_models")
@@ -497,7 +522,7 @@ def judged_table(words: dict[str, str], red: pd.DataFrame, judge: FirstWordJudge
 
 def met(judged: pd.DataFrame, red: pd.DataFrame, judge: Any) -> pd.DataFrame:
     responses = judged[["prompt_id", "sample", "policy", "response"]]
-    return head_to_heads.decide_head_to_heads(responses, red, axis_table(harmlessness=red), judge, AXES, 3)
+    return head_to_heads.decide_head_to_heads(responses, red, axis_table(harmlessness=red), AXES, 3, by_referee=judge)
 
 
 def test_who_is_read_first_is_drawn_and_does_not_matter() -> None:

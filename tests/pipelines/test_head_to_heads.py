@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cai_kedro.core.axes import Axes
 from cai_kedro.core.schemas import check_table
 from cai_kedro.pipelines.evaluation import ratings
 from cai_kedro.pipelines.evaluation.head_to_heads import SELF_JUDGED, admit_referee_of, decide_head_to_heads
@@ -36,7 +37,7 @@ def answers(words: dict[str, str], ids: list[str]) -> pd.DataFrame:
 
 def decide(answered: pd.DataFrame, red: pd.DataFrame, helpful: pd.DataFrame, referee: Any, seed: int) -> pd.DataFrame:
     asked = axis_table(harmlessness=red, helpfulness=helpful)
-    return decide_head_to_heads(answered, pd.concat([red, helpful]), asked, referee, AXES, seed)
+    return decide_head_to_heads(answered, pd.concat([red, helpful]), asked, AXES, seed, by_referee=referee)
 
 
 def params(n_bootstrap: int = 100, **elo: Any) -> EvaluationParams:
@@ -71,7 +72,57 @@ def test_a_judge_and_a_referee_of_the_same_taste_agree() -> None:
     pd.testing.assert_frame_equal(by_judge, by_referee)
 
 
-admit = admit_referee_of(("pretrained", "helpful_rlhf"))
+def test_each_axis_is_decided_by_the_entry_that_it_names() -> None:
+    red, helpful = prompts("red", 3), prompts("helpful", 2)
+    answered = answers({"b": "objection", "a": "comply at length"}, [*red["prompt_id"], *helpful["prompt_id"]])
+    axes = Axes.model_validate(
+        {**AXES.model_dump(), "harmlessness": {**AXES.model_dump()["harmlessness"], "raters": "people"}}
+    )
+    asked = axis_table(harmlessness=red, helpfulness=helpful)
+    seen = []
+
+    class Shorter(LongerWins):
+        def decide(self, meetings: pd.DataFrame, seed: int) -> np.ndarray:
+            seen.extend(meetings["criterion"])
+            return 1 - super().decide(meetings, seed)
+
+    both = {"by_referee": LongerWins(), "by_people": Shorter()}
+    played = decide_head_to_heads(answered, pd.concat([red, helpful]), asked, axes, 0, **both)
+    assert played["prompt_id"].tolist() == ["helpful0", "helpful1", "red0", "red2"]
+    assert played["outcome"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert set(seen) == {"harmlessness"}
+    alone = decide_head_to_heads(answered, pd.concat([red, helpful]), asked, axes, 0, by_referee=LongerWins())
+    assert set(alone["criterion"]) == {"helpfulness"}
+
+
+admit_both = admit_referee_of(("pretrained", "helpful_rlhf"), {"referee": ["helpfulness"], "people": ["harmlessness"]})
+
+
+def test_every_referee_is_looked_at_and_marks_its_own_axes() -> None:
+    with pytest.raises(
+        ValueError, match=r"the referee 'people' is the model 'pretrained'.*another model under `people`"
+    ):
+        admit_both(params(), LongerWins("z"), LongerWins("x"), "x", "y")
+    admitted = admit_both(params(allow_training_judge=True), LongerWins("z"), LongerWins("x"), "x", "y")
+    assert {name: told["value"] for name, told in admitted.items()} == {
+        SELF_JUDGED: 0.0, f"{SELF_JUDGED}.harmlessness": 1.0
+    }  # fmt: skip
+    red = prompts("red", 20)
+    played = pd.concat(
+        pd.DataFrame({"prompt_id": red["prompt_id"], "policy_a": "helpful_rlhf", "policy_b": "rl_cai"}).assign(
+            criterion=axis, outcome=[float(i < 12) for i in range(20)]
+        )
+        for axis in AXES.measured
+    )
+    elo = ratings.rate_policies(played, red, params(), 0, admitted, reference="helpful_rlhf")
+    assert "elo_by_training_judge.harmlessness.rl_cai" in elo
+    assert "elo.helpfulness.rl_cai" in elo
+    metrics = set(summarise(["rl_cai"], params(), elo)["metric"])
+    assert metrics == {"harmlessness_elo_by_training_judge", "helpfulness_elo"}
+
+
+def admit(referee: Any, params: EvaluationParams, *digests: str) -> dict[str, Any]:
+    return admit_referee_of(("pretrained", "helpful_rlhf"), AXES.deciders)(params, referee, *digests)
 
 
 def test_the_training_judge_is_refused() -> None:
@@ -90,10 +141,12 @@ def test_the_accuracy_of_a_referee_that_learned_from_people_is_a_metric() -> Non
             return set()
 
         def accuracy(self) -> dict[str, Any]:
-            return {"harmlessness": {"value": 0.7, "low": 0.6, "high": 0.8, "n": 90}}
+            told = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 90}
+            return {"harmlessness": told, "decided_by_nobody": told}
 
     admitted = admit(Measured(), params(), "x", "y")
     assert admitted["referee.accuracy.harmlessness"] == {"value": 0.7, "low": 0.6, "high": 0.8, "n": 90}
+    assert "referee.accuracy.decided_by_nobody" not in admitted
     assert [name for name in admit(LongerWins(), params(), "x", "y") if "accuracy" in name] == []
 
 

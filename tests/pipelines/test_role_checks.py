@@ -101,7 +101,7 @@ def test_who_works_below_the_bar_is_told_with_the_report(caplog: pytest.LogCaptu
     insisting = CHECK.model_copy(update={"insist": True})
     failed = check_labeller(ENGLISH, ProbedEngine(always_a), LABELS, insisting, seed=0)
     passed = check_labeller(ENGLISH, ProbedEngine(knows), LABELS, insisting, seed=0)
-    tell = tell_not_measured_of({})
+    tell = tell_not_measured_of({}, [])
     told = tell(AXES, labeller_check_metrics=failed)
     assert told["missing"].tolist() == ["check.labeller"]
     assert told["line"][0].startswith("whether the AI labels are more than noise: the labeller is below the bar")

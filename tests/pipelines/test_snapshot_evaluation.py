@@ -90,7 +90,7 @@ def test_snapshots_of_all_arms_are_rated_together_with_starts_and_reference() ->
     starts = {"hh_rlhf": "pretrained", "rl_cai": "sl_cai", "rl_cai_cot": "sl_cai"}
     met = gather_along(starts, "helpful_rlhf")(answers[along], answers[~along], red)
     assert "hh_rlhf" not in set(met["policy"]), "neither a start nor the reference"
-    played = decide_along(met, red, axis_table(harmlessness=red), NumberJudge(), AXES, 0)
+    played = decide_along(met, red, axis_table(harmlessness=red), AXES, 0, by_referee=NumberJudge())
     metrics = rate_snapshots(starts, "helpful_rlhf")(check_table("head_to_heads", played), {}, params(), 0)
     elo = {name.removeprefix("snapshot_elo.harmlessness."): metric for name, metric in metrics.items()}
     assert [name for name in elo if "step" in name] == [
@@ -160,7 +160,7 @@ def test_what_people_recorded_says_nothing_of_snapshots(caplog: pytest.LogCaptur
     class Recorded(NumberJudge):
         decides_new_answers = False
 
-    played = decide_along(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), Recorded(), AXES, 0)
+    played = decide_along(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), AXES, 0, by_referee=Recorded())
     assert check_table("head_to_heads", played).empty
     assert "knows no answers of snapshots" in caplog.text
     assert rate_snapshots({"rl_cai": "sl_cai"}, "helpful_rlhf")(played, {}, params(), 0) == {}

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 #: A part of the names of metrics, whose parts are told apart by dots.
 NAME = r"^[a-z][a-z0-9_]*$"
 
+#: The entry of the catalog that decides head-to-heads on every axis that names no other.
+REFEREE = "referee"
+
 #: The two kinds of prompts that policies are trained on.
 TrainingPrompts = Literal["red_team", "helpful"]
 
@@ -15,14 +18,15 @@ class Axis(BaseModel):
     """One axis: at which held-out prompts the policies are compared, and by which question.
 
     `prompts` is a table of kind `prompts` in the catalog. `question` is what a referee that is a language model is
-    asked. `training_prompts` says which prompts of the training are about this axis, too: replies to them are rated on
-    it (revisions, over-training).
+    asked. `raters` is the entry of the catalog that decides the head-to-heads. `training_prompts` says which prompts of
+    the training are about this axis, too: replies to them are rated on it (revisions, over-training).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prompts: str = Field(min_length=1)
     question: str = Field(min_length=1)
+    raters: str = Field(REFEREE, min_length=1)
     training_prompts: TrainingPrompts | None = None
 
 
@@ -40,6 +44,12 @@ class Axes(RootModel[dict[Annotated[str, Field(pattern=NAME)], Axis | None]]):
     def tables(self) -> list[str]:
         """Return the datasets of held-out prompts, each once."""
         return list(dict.fromkeys(axis.prompts for axis in self.measured.values()))
+
+    @property
+    def deciders(self) -> dict[str, list[str]]:
+        """Return the entries of the catalog that decide head-to-heads, each with its axes."""
+        entries = dict.fromkeys(axis.raters for axis in self.measured.values())
+        return {entry: [name for name, axis in self.measured.items() if axis.raters == entry] for entry in entries}
 
     def of_training(self, prompts: TrainingPrompts) -> str | None:
         """Return the axis that a kind of training prompts is about, None if there is none."""

@@ -25,7 +25,7 @@ from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.lineage_checks import check_entries_of_catalog
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.parameters import type_faults
-from cai_kedro.hooks.preflight_deciders import decider_faults
+from cai_kedro.hooks.preflight_deciders import decider_faults, raters_faults
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Graph:
         given = {model: place for model, place in self.lineage.given_models.items() if f"{model}@checkpoint" in made}
         project_path = Path(run_params["project_path"])
         faults = [*_given_faults(given, self.lineage.given_layouts, project_path)]
-        faults += [] if faults else decider_faults(self.lineage, pipeline, catalog, project_path)
+        faults += [] if faults else decider_faults(self.lineage, self.exam, pipeline, catalog, project_path)
         if LABELLED_HELPFULNESS in made and "constitution" in pipeline.inputs():
             constitution = catalog.load("constitution")
             faults += [] if constitution.helpfulness_principles else [NO_HELPFULNESS]
@@ -131,11 +131,12 @@ def _exam_of(loader: AbstractConfigLoader, lineage: Lineage) -> Exam:
     if "axes" not in parameters:
         raise_if_any(["the parameter 'axes' is missing; put conf/base/axes.yml back"])
     raise_if_any(type_faults("axes", parameters["axes"], Axes))
-    catalog = loader["catalog"]
+    axes, catalog = Axes.model_validate(parameters["axes"]), loader["catalog"]
+    raise_if_any(raters_faults(axes, catalog))
     return Exam(
-        axes=Axes.model_validate(parameters["axes"]),
+        axes=axes,
         judge=is_there(catalog, "judge"),
-        referee=is_there(catalog, "referee"),
+        referees=frozenset(entry for entry in axes.deciders if is_there(catalog, entry)),
         raters=is_there(catalog, "human_raters"),
     )
 

@@ -23,7 +23,7 @@ _FRAME = "Failed while loading data from dataset"
 #: The principles of the micro world, in its few hundred words.
 SHIPPED_CONSTITUTION = "conf/base/constitution"
 
-#: What people give beside prompts; all of it is quick to read.
+#: What people give beside prompts and further referees; all of it is quick to read.
 _GIVEN = ("constitution", "human_raters", "judge", "referee", "comparison_items")
 
 
@@ -47,7 +47,7 @@ def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mappi
         elif _tells_existence(dataset) and not dataset.exists():
             step = f"make it with `kedro run --pipelines={maker}`" if maker else "put it there or correct conf"
             yield f"the dataset {name!r} is not there{_place(dataset)}; {step}"
-        elif maker is None and (name in _GIVEN or name.endswith("_prompts")):
+        elif maker is None and (name in _GIVEN or name.endswith("_prompts") or hasattr(dataset, "KINDS")):
             yield from _read_fault(name, dataset)
         elif (
             _is_model(name) and getattr(dataset, "reads_files", True) and isinstance(dataset, AbstractVersionedDataset)

@@ -1,12 +1,15 @@
 """Whether judge or referee is a model that the policies learn from: its verdict on them would be no evidence."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 
+from cai_kedro.core.axes import REFEREE, Axes
+from cai_kedro.core.exam import Exam, referee_called
 from cai_kedro.core.judging import KnownModel
 from cai_kedro.core.lineage import Lineage
 
@@ -14,31 +17,45 @@ from cai_kedro.core.lineage import Lineage
 Identity = tuple[str, ...]
 
 
-def decider_faults(lineage: Lineage, pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path) -> Iterator[str]:
+def raters_faults(axes: Axes, catalog: Mapping[str, Any]) -> Iterator[str]:
+    """Tell which axes name an entry of the catalog that cannot decide head-to-heads; a null entry is nobody."""
+    known = [name for name, entry in catalog.items() if str((entry or {}).get("type")).endswith("RefereeDataset")]
+    for entry, (axis, *_) in axes.deciders.items():
+        is_nobody = catalog.get(entry) is None and (entry in catalog or entry == REFEREE)
+        if entry in known or is_nobody:
+            continue
+        near = difflib.get_close_matches(entry, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}."
+        yield (
+            f"parameter 'axes.{axis}.raters' names {entry!r}, which is no entry of the catalog of type RefereeDataset; "
+            f"{hint} Add the entry or correct the name (docs/guides/judging.md)"
+        )
+
+
+def decider_faults(
+    lineage: Lineage, exam: Exam, pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path
+) -> Iterator[str]:
     """Tell where a decider is a model that labels, thinks, criticises or answers in the training.
 
     What is not on this machine yet, and what the run itself will train, is known to nobody before the run.
     """
-    for decider in ("judge", "referee"):
+    for decider in ("judge", *exam.deciders):
         identity = _of_decider(decider, catalog) if decider in pipeline.inputs() else None
-        if identity is None or (decider == "referee" and _is_insisted_on(catalog)):
+        if identity is None or (decider != "judge" and _is_insisted_on(catalog)):
             continue
+        called, instead = ("the judge", _RULES) if decider == "judge" else (referee_called(decider), _INSIST)
         for name, teacher in _teachers(lineage, pipeline, catalog, project_path):
             if teacher == identity:
                 yield (
-                    f"the {decider} is the model {name!r}, which labels, thinks, criticises or answers in the "
-                    f"training: its verdict on what it trained is no evidence. {_NEXT[decider]}"
+                    f"{called} is the model {name!r}, which labels, thinks, criticises or answers in the "
+                    f"training: its verdict on what it trained is no evidence. Name another model under `{decider}` in "
+                    f"the catalog, or {instead}"
                 )
                 break
 
 
-_NEXT = {
-    "judge": "Name another model under `judge` in the catalog, or take `kind: rules` (docs/guides/judging.md)",
-    "referee": (
-        "Name another model under `referee` in the catalog, or set the parameter evaluation.elo.allow_training_judge="
-        "true, which marks the ratings"
-    ),
-}
+_RULES = "take `kind: rules` (docs/guides/judging.md)"
+_INSIST = "set the parameter evaluation.elo.allow_training_judge=true, which marks the ratings"
 
 
 def _of_decider(name: str, catalog: CatalogProtocol) -> Identity | None:

@@ -1,14 +1,15 @@
 """Every two policies meet at every prompt; a judge, a language model or people decide who wins."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from cai_kedro.core.axes import Axes
+from cai_kedro.core.axes import REFEREE, Axes
 from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.exam import referee_called
 from cai_kedro.core.judging import MeasuredReferee, PairJudge, Referee
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.metrics.estimate import Estimate
@@ -18,16 +19,22 @@ from cai_kedro.reporting.summary import REFEREE_ACCURACY
 
 logger = logging.getLogger(__name__)
 
-#: 1 where the referee is a model that gave the labels of the training.
+#: 1 where the referee is a model that gave the labels of the training; an axis with raters of its own has it by name.
 SELF_JUDGED = "referee.is_training_judge"
 
 _MEETING = ["prompt_id", "messages", "criterion", "question", "policy_a", "policy_b", "response_a", "response_b"]
 
 
-def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimate]]:
-    """Return the node function that looks at the referee; `teachers` name the models whose digests it is given."""
+def admit_referee_of(
+    teachers: Sequence[str], deciders: Mapping[str, Sequence[str]]
+) -> Callable[..., dict[str, Estimate]]:
+    """Return the node function that looks at the referees.
 
-    def admit_referee(referee: PairJudge | Referee, params: EvaluationParams, *digests: str) -> dict[str, Estimate]:
+    `deciders` are their entries of the catalog with the axes of each; the function is given them in this order, then
+    the digests of the models that `teachers` name.
+    """
+
+    def admit_referee(params: EvaluationParams, *given: PairJudge | Referee | str) -> dict[str, Estimate]:
         """Refuse a referee that the policies learned from, unless the user insists; return whether it did.
 
         Of a referee that learned from people, its accuracy on held-out comparisons is returned too, per axis.
@@ -35,46 +42,65 @@ def admit_referee_of(teachers: Sequence[str]) -> Callable[..., dict[str, Estimat
         A policy is trained to please the labeller, so the labeller's verdict on it is no evidence. `n` is the number of
         models that were looked at. A judge of which no digest is known (a class of yours) is taken at its word.
         """
-        digest = referee.digest() if isinstance(referee, Referee) else None
-        same = [name for name, known in zip(teachers, digests, strict=True) if known == digest]
-        if same and not params.elo.allow_training_judge:
-            raise ValueError(
-                f"the referee is the model {same[0]!r}, which labels, thinks, criticises or answers in the training: "
-                f"its verdict on what it trained is no evidence. Name another model under `referee` in the catalog, or "
-                f"set the parameter evaluation.elo.allow_training_judge=true, which marks the ratings"
-            )
-        if same:
-            logger.warning("the referee is the model %r, which the policies learned from: ratings are marked", same[0])
-        accuracy = referee.accuracy() if isinstance(referee, MeasuredReferee) else {}
-        return {
-            SELF_JUDGED: Estimate(value=float(bool(same)), low=None, high=None, n=len(teachers)),
-            **{f"{REFEREE_ACCURACY}{axis}": estimate for axis, estimate in accuracy.items()},
-        }
+        digests = given[len(deciders) :]
+        metrics: dict[str, Estimate] = {}
+        for (entry, axes), referee in zip(deciders.items(), given, strict=False):
+            digest = referee.digest() if isinstance(referee, Referee) else None
+            same = [name for name, known in zip(teachers, digests, strict=True) if known == digest]
+            _refuse(entry, same, params)
+            told = Estimate(value=float(bool(same)), low=None, high=None, n=len(teachers))
+            metrics |= {f"{SELF_JUDGED}.{axis}": told for axis in axes} if entry != REFEREE else {SELF_JUDGED: told}
+            accuracy = referee.accuracy() if isinstance(referee, MeasuredReferee) else {}
+            metrics |= {f"{REFEREE_ACCURACY}{axis}": accuracy[axis] for axis in accuracy if axis in axes}
+        return metrics
 
     return admit_referee
+
+
+def _refuse(entry: str, same: Sequence[str], params: EvaluationParams) -> None:
+    """Refuse a referee that is one of the models `same`, or warn where the user insists."""
+    if same and not params.elo.allow_training_judge:
+        raise ValueError(
+            f"{referee_called(entry)} is the model {same[0]!r}, which labels, thinks, criticises or answers in the "
+            f"training: its verdict on what it trained is no evidence. Name another model under `{entry}` in the "
+            f"catalog, or set the parameter evaluation.elo.allow_training_judge=true, which marks the ratings"
+        )
+    if same:
+        logger.warning(
+            "%s is the model %r, which the policies learned from: ratings are marked", referee_called(entry), same[0]
+        )
 
 
 def decide_head_to_heads(
     responses: pd.DataFrame,
     prompts: pd.DataFrame,
     prompt_axes: pd.DataFrame,
-    referee: PairJudge | Referee,
     axes: Axes,
     seed: int,
+    **referees: PairJudge | Referee,
 ) -> pd.DataFrame:
     """Let every two policies meet at every prompt that they answered, on each axis that the prompt counts on.
 
-    `responses`, `prompts`, `axes` → `head_to_heads`. Equal answers tie. What a referee leaves undecided is left out.
+    `responses`, `prompts`, `axes` → `head_to_heads`. `by_{entry}` in `referees` decides on the axes that name this
+    entry of the catalog; what nobody decides is left out. Equal answers tie.
     """
     meetings = _meetings(with_axes(responses, prompts, prompt_axes), axes)
-    if isinstance(referee, Referee):
-        outcome = referee.decide(meetings, seed)
-    else:
-        outcome = np.array([_verdict(referee, row, seed) for row in meetings.itertuples()], dtype=float)
+    decided_by = np.array([f"by_{axes.measured[axis].raters}" for axis in meetings["criterion"]], dtype=object)
+    outcome = np.full(len(meetings), np.nan)
+    for name, referee in referees.items():
+        own = decided_by == name
+        if own.any():
+            outcome[own] = _outcomes(referee, meetings[own].reset_index(drop=True), seed)
     table = meetings.assign(outcome=outcome)
     played = table[~np.isnan(outcome)].reset_index(drop=True)
     logger.info("%d head-to-heads at %d prompts", len(played), played["prompt_id"].nunique())
     return played[["prompt_id", "policy_a", "policy_b", "criterion", "outcome"]]
+
+
+def _outcomes(referee: PairJudge | Referee, meetings: pd.DataFrame, seed: int) -> np.ndarray:
+    if isinstance(referee, Referee):
+        return referee.decide(meetings, seed)
+    return np.array([_verdict(referee, row, seed) for row in meetings.itertuples()], dtype=float)
 
 
 def _meetings(answered: pd.DataFrame, axes: Axes) -> pd.DataFrame:

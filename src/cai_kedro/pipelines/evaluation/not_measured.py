@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from cai_kedro.core.axes import Axes
+from cai_kedro.core.axes import REFEREE, Axes
 from cai_kedro.core.exam import Exam
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.metrics.role_check import told
@@ -62,9 +62,10 @@ def missing_of(lineage: Lineage, exam: Exam, scoring: Collection[str]) -> dict[s
             "no judge: behaviour, reasons of refusals, harmlessness of revisions and along RL, and whether labels and "
             f"preference models are right, are not measured; give one as `judge` in the catalog, {_JUDGING}"
         )
-    if not exam.referee:
-        lines["referee"] = (
-            "no referee: Elo of the policies and along RL is not measured; give one as `referee` in the catalog, "
+    for entry, axes in exam.undecided.items():
+        on = "" if len(axes) == len(exam.axes.measured) else f" on {', '.join(axes)}"
+        lines["referee" if entry == REFEREE else f"referee.{entry}"] = (
+            f"no {entry}: Elo of the policies and along RL is not measured{on}; give one as `{entry}` in the catalog, "
             f"{_JUDGING}"
         )
     if not (lineage.has_people and exam.raters):
@@ -93,8 +94,11 @@ def missing_of(lineage: Lineage, exam: Exam, scoring: Collection[str]) -> dict[s
     return lines
 
 
-def tell_not_measured_of(missing: Mapping[str, str]) -> Callable[..., pd.DataFrame]:
-    """Return the node function that lists what is not measured; `missing` is known before the run, name → line."""
+def tell_not_measured_of(missing: Mapping[str, str], decided: Sequence[str]) -> Callable[..., pd.DataFrame]:
+    """Return the node function that lists what is not measured.
+
+    `missing` is known before the run, name → line; `decided` are the axes with somebody who decides head-to-heads.
+    """
 
     def tell_not_measured(axes: Axes, **made: Any) -> pd.DataFrame:
         """List what is not measured (→ `missing, line`): what the graph left out, and what came out empty.
@@ -110,7 +114,7 @@ def tell_not_measured_of(missing: Mapping[str, str]) -> Callable[..., pd.DataFra
         if "policy_judgements" in made:
             lines |= _of_judge(made["policy_judgements"], list(axes.measured))
         if "elo_metrics" in made:
-            lines |= _of_referee(made["elo_metrics"], list(axes.measured))
+            lines |= _of_referee(made["elo_metrics"], made.get("snapshot_elo_metrics"), decided)
         return pd.DataFrame(list(lines.items()), columns=COLUMNS)
 
     return tell_not_measured
@@ -147,14 +151,22 @@ def _of_judge(judgements: pd.DataFrame, axes: Sequence[str]) -> dict[str, str]:
     return lines
 
 
-def _of_referee(elo_metrics: Mapping[str, Any], axes: Sequence[str]) -> dict[str, str]:
-    """Tell on which axes nobody was rated."""
-    rated = {name.split(".")[1] for name in elo_metrics}
-    return {
+def _of_referee(elo: Mapping[str, Any], along: Mapping[str, Any] | None, axes: Sequence[str]) -> dict[str, str]:
+    """Tell on which axes nobody was rated, and on which of the others nobody along RL, where somebody was at all."""
+    rated, rated_along = ({name.split(".")[1] for name in metrics or ()} for metrics in (elo, along))
+    nobody = {
         f"elo.{axis}": (
             f"the referee compared no policies with the reference on the axis {axis}: there is no Elo on it; give a "
             f"referee that does, {_JUDGING}"
         )
         for axis in axes
         if axis not in rated
+    }
+    return nobody | {
+        f"snapshot_elo.{axis}": (
+            f"the referee compares no answers of the policies along RL on the axis {axis}: their Elo (F8) on it is not "
+            f"measured; give a referee that is a model, {_JUDGING}"
+        )
+        for axis in axes
+        if along and axis in rated - rated_along
     }

@@ -24,9 +24,9 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
         *labels.labels(lineage, exam, made_before),
         *behaviour.revisions(lineage, exam, made_before),
     ]
-    if exam.referee:
-        parts += policies.elo(lineage)
-        parts += training.snapshot_elo(lineage)
+    if exam.deciders:
+        parts += policies.elo(lineage, exam.deciders)
+        parts += training.snapshot_elo(lineage, exam.deciders)
     if exam.judge:
         parts += [
             *behaviour.behaviour(exam.axes),
@@ -37,7 +37,7 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
     parts += training.absolute_harmfulness(lineage, exam, made_before)
     made = {name for node in parts for name in node.outputs}
     return Pipeline(
-        [*parts, _summary(made), _not_measured({*made, *made_before}, missing_of(lineage, exam, scoring))],
+        [*parts, _summary(made), _not_measured({*made, *made_before}, missing_of(lineage, exam, scoring), exam)],
         namespace="evaluation",
         prefix_datasets_with_namespace=False,
     )
@@ -58,7 +58,7 @@ def _summary(made: set[str]) -> Node:
     )
 
 
-def _not_measured(made: set[str], missing: dict[str, str]) -> Node:
+def _not_measured(made: set[str], missing: dict[str, str], exam: Exam) -> Node:
     looked_at = {
         name.removeprefix("evaluation."): name
         for name in (
@@ -75,7 +75,7 @@ def _not_measured(made: set[str], missing: dict[str, str]) -> Node:
         if name in made
     }
     return Node(
-        tell_not_measured_of(missing),
+        tell_not_measured_of(missing, [axis for axes in exam.deciders.values() for axis in axes]),
         inputs={"axes": AXES, **looked_at},
         outputs="not_measured",
         name="tell_not_measured",

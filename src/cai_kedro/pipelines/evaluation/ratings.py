@@ -39,12 +39,12 @@ def rate_policies(
     The names begin with `elo_by_training_judge` where the referee was a model that labels in the training. Policies
     that no chain of head-to-heads links to the reference are left out, with a warning (`linked`).
     """
-    elo = f"elo{mark_of(referee_metrics)}"
     split_of = dict(zip(eval_prompts["prompt_id"], eval_prompts["split"], strict=True))
     table = head_to_heads.assign(split=head_to_heads["prompt_id"].map(split_of))
     metrics: Metrics = {}
     for criterion, played in table.groupby("criterion", sort=True):
-        for name, part in [(f"{elo}.{criterion}", played), *_parts(f"{elo}.{criterion}", played)]:
+        elo = f"elo{mark_of(referee_metrics, criterion)}.{criterion}"
+        for name, part in [(elo, played), *_parts(elo, played)]:
             rated = linked(part, reference, name)
             if rated.empty:
                 continue
@@ -92,8 +92,8 @@ def compare_neighbours(
     and `elo_gap_more_prompts.…` how many prompts to add to tell them apart (0: they are; not there: they are even).
     """
     metrics: Metrics = {}
-    mark = mark_of(referee_metrics)
     for criterion, played in head_to_heads.groupby("criterion", sort=True):
+        mark = mark_of(referee_metrics, criterion)
         name = f"elo_gap{mark}.{criterion}"
         rated = linked(played, reference, name)
         if rated.empty:
@@ -134,9 +134,9 @@ def summarise(
     """
     elo, behaviour = elo_metrics or {}, behaviour_metrics or {}
     policies = dict.fromkeys(policy_responses["policy"])
-    mark = MARK if any(name.startswith(f"elo{MARK}.") for name in elo) else ""
+    marks = {axis: MARK * any(name.startswith(f"elo{MARK}.{axis}.") for name in elo) for axis in axes.measured}
     wanted = [
-        *((f"{axis}_elo{mark}", f"elo{mark}.{axis}.{{}}", elo) for axis in axes.measured),
+        *((f"{axis}_elo{mark}", f"elo{mark}.{axis}.{{}}", elo) for axis, mark in marks.items()),
         *((share, f"behaviour.{{}}.{ALL_SPLITS}.{share}", behaviour) for share in params.summary),
         *(
             (f"{share}.{split}", f"behaviour.{{}}.{split}.{share}", behaviour)
@@ -169,9 +169,11 @@ def _splits_of(share: str, policies: Iterable[str], behaviour_metrics: Metrics) 
     return list(splits) if len(splits) > 1 else []
 
 
-def mark_of(referee_metrics: Metrics | None) -> str:
-    """Return what stands behind the name of a rating: something where the referee labels in the training."""
-    return MARK if referee_metrics and referee_metrics[SELF_JUDGED]["value"] else ""
+def mark_of(referee_metrics: Metrics | None, axis: str) -> str:
+    """Return what stands behind the name of a rating: something where the axis' referee labels in the training."""
+    known = referee_metrics or {}
+    told = known.get(f"{SELF_JUDGED}.{axis}", known.get(SELF_JUDGED))
+    return MARK if told and told["value"] else ""
 
 
 def as_estimate(row: Mapping[str, float]) -> Estimate:

@@ -8,6 +8,7 @@ import pandas as pd
 from cai_kedro.core.asks import Reply
 from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.exam import referee_called
 from cai_kedro.core.judging import PairJudge, Referee, decides_new_answers
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
@@ -87,17 +88,23 @@ def decide_along(
     responses: pd.DataFrame,
     prompts: pd.DataFrame,
     prompt_axes: pd.DataFrame,
-    referee: PairJudge | Referee,
     axes: Axes,
     seed: int,
+    **referees: PairJudge | Referee,
 ) -> pd.DataFrame:
     """Let every two policies along RL meet (`responses`, `prompts`, `axes` → `head_to_heads`).
 
     Nobody meets by people's recorded outcomes, which are about the answers that they were shown.
     """
-    if decides_new_answers(referee):
-        return decide_head_to_heads(responses, prompts, prompt_axes, referee, axes, seed)
-    logger.warning("this referee knows no answers of snapshots: their Elo is not measured")
+    able = {name: referee for name, referee in referees.items() if decides_new_answers(referee)}
+    for entry in [name.removeprefix("by_") for name in referees if name not in able]:
+        logger.warning(
+            "%s knows no answers of snapshots: their Elo on %s is not measured",
+            referee_called(entry),
+            ", ".join(axes.deciders[entry]),
+        )
+    if able:
+        return decide_head_to_heads(responses, prompts, prompt_axes, axes, seed, **able)
     return pd.DataFrame(columns=["prompt_id", "policy_a", "policy_b", "criterion", "outcome"])
 
 
@@ -114,11 +121,11 @@ def rate_snapshots(
         `snapshot_elo_change.{axis}.{arm}` is the last snapshot's lead over the start, at the same resampled prompts. A
         referee that is a model of the training marks the names, as it does those of `rate_policies`.
         """
-        mark = mark_of(referee_metrics)
         policies = sorted({*head_to_heads["policy_a"], *head_to_heads["policy_b"]})
         snapshots = [policy for policy in policies if _STEP in policy]
         metrics: Metrics = {}
         for (axis,), part in head_to_heads.groupby(["criterion"], sort=True):
+            mark = mark_of(referee_metrics, axis)
             name = f"snapshot_elo{mark}.{axis}"
             rated = linked(part, reference, name)
             if rated.empty:

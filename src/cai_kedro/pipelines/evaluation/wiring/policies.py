@@ -1,5 +1,7 @@
 """Every policy answers the held-out prompts, and a referee meets the answers: Elo."""
 
+from collections.abc import Mapping, Sequence
+
 from kedro.pipeline import Node
 
 from cai_kedro.core.axes import Axes
@@ -40,12 +42,12 @@ def answers(lineage: Lineage, axes: Axes) -> list[Node]:
     ]
 
 
-def elo(lineage: Lineage) -> list[Node]:
-    """Return the nodes from the answers to the Elo ratings of the policies."""
+def elo(lineage: Lineage, deciders: Mapping[str, Sequence[str]]) -> list[Node]:
+    """Return the nodes from the answers to the Elo ratings of the policies; `deciders` is `Exam.deciders`."""
     return [
         Node(
-            admit_referee_of(tuple(lineage.teachers)),
-            inputs=["referee", PARAMS, *(f"{model}@digest" for model in lineage.teachers.values())],
+            admit_referee_of(tuple(lineage.teachers), deciders),
+            inputs=[PARAMS, *deciders, *(f"{model}@digest" for model in lineage.teachers.values())],
             outputs="referee_metrics",
             name="admit_referee",
         ),
@@ -55,9 +57,9 @@ def elo(lineage: Lineage) -> list[Node]:
                 "responses": "policy_responses",
                 "prompts": "policy_prompts",
                 "prompt_axes": "prompt_axes",
-                "referee": "referee",
                 "axes": AXES,
                 "seed": SEED,
+                **{f"by_{entry}": entry for entry in deciders},
             },
             outputs="policy_head_to_heads",
             name="decide_head_to_heads",

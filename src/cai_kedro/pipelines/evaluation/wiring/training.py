@@ -1,6 +1,6 @@
 """The policies along RL: their answers, judgements and Elo, over-training, absolute harmfulness."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kedro.pipeline import Node
 
@@ -56,8 +56,8 @@ def snapshot_judgements(arms: Sequence[str]) -> list[Node]:
     return [node] if arms else []
 
 
-def snapshot_elo(lineage: Lineage) -> list[Node]:
-    """Return the nodes of the Elo ratings along RL."""
+def snapshot_elo(lineage: Lineage, deciders: Mapping[str, Sequence[str]]) -> list[Node]:
+    """Return the nodes of the Elo ratings along RL; `deciders` is `Exam.deciders`."""
     if not lineage.arms:
         return []
     return [
@@ -73,9 +73,9 @@ def snapshot_elo(lineage: Lineage) -> list[Node]:
                 "responses": "evaluation.met_along_responses",
                 "prompts": "snapshot_prompts",
                 "prompt_axes": "prompt_axes",
-                "referee": "referee",
                 "axes": AXES,
                 "seed": SEED,
+                **{f"by_{entry}": entry for entry in deciders},
             },
             outputs="snapshot_head_to_heads",
             name="decide_along_rl",
