@@ -70,7 +70,7 @@ SHARDS = ShardParams(prompts=100, max_quarantined=1.0)
 ASK_NOTHING = {"admit_referee_of.<locals>.admit_referee", "keep_snapshot"}
 #: Nodes that ask a probe set of the package, and none of the prompts of a run (tests/judging/test_trial.py).
 ASK_A_PROBE_SET = {"check_critic", "check_labeller"}
-ARM = ArmParams(name="rl_cai", differences={})
+ARM = ArmParams(name="rl_cai", algorithm="ppo", differences={})
 RLHF = RLHFParams.model_validate(SHARED)
 ABLATIONS = AblationParams(prompts=9, cot_pairs=9, harmless_from=3, min_rating_gap=1, batch_size=4, n_bootstrap=100)
 

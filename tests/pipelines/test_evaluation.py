@@ -230,7 +230,7 @@ def everything(scripted_engine: Any, params: EvaluationParams) -> dict[str, Any]
 MADE_BEFORE = frozenset(
     {
         "initial_responses", "revisions", "direct_revisions", "ai_comparisons", "ai_cot_comparisons",
-        "human_red_team_pairs",
+        "human_red_team_pairs", *(f"{arm}.preference.model" for arm in LINEAGE.arms),
     }
 )  # fmt: skip
 

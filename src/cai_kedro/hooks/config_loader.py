@@ -37,6 +37,10 @@ class ConfigLoader(OmegaConfigLoader):
             part["base_model"] = {**part.get("base_model", {}), **self._base_model_of(part["model"])}
         return {name: entry for name, entry in part.items() if entry is not None} if key == "catalog" else part
 
+    def null_entries(self) -> set[str]:
+        """Return the names of the entries of the catalog that are null, which `self["catalog"]` leaves out."""
+        return {name for name, entry in super().__getitem__("catalog").items() if entry is None}
+
     def _base_model_of(self, model: Any) -> dict[str, str | None]:
         from cai_kedro.engines.given_model import base_model_of  # noqa: PLC0415 - few commands need it
 

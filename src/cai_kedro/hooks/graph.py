@@ -23,6 +23,7 @@ from cai_kedro.core.exam import Exam, is_there
 from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.lineage_checks import check_entries_of_catalog
+from cai_kedro.hooks.config_loader import ConfigLoader
 from cai_kedro.hooks.faults import raise_if_any
 from cai_kedro.hooks.parameters import type_faults
 from cai_kedro.hooks.preflight_deciders import decider_faults, raters_faults
@@ -132,7 +133,9 @@ def _exam_of(loader: AbstractConfigLoader, lineage: Lineage) -> Exam:
         raise_if_any(["the parameter 'axes' is missing; put conf/base/axes.yml back"])
     raise_if_any(type_faults("axes", parameters["axes"], Axes))
     axes, catalog = Axes.model_validate(parameters["axes"]), loader["catalog"]
-    raise_if_any(raters_faults(axes, catalog))
+    is_whole = catalog.keys() >= axes.deciders.keys()
+    nobody = loader.null_entries() if isinstance(loader, ConfigLoader) and not is_whole else ()
+    raise_if_any(raters_faults(axes, catalog, nobody))
     return Exam(
         axes=axes,
         judge=is_there(catalog, "judge"),

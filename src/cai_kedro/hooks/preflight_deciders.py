@@ -1,7 +1,7 @@
 """Whether judge or referee is a model that the policies learn from: its verdict on them would be no evidence."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from cai_kedro.core.lineage import Lineage
 Identity = tuple[str, ...]
 
 
-def raters_faults(axes: Axes, catalog: Mapping[str, Any]) -> Iterator[str]:
-    """Tell which axes name an entry of the catalog that cannot decide head-to-heads; a null entry is nobody."""
-    known = [name for name, entry in catalog.items() if str((entry or {}).get("type")).endswith("RefereeDataset")]
+def raters_faults(axes: Axes, catalog: Mapping[str, Any], nobody: Collection[str]) -> Iterator[str]:
+    """Tell which axes name an entry of the catalog that cannot decide head-to-heads; `nobody` are the null entries."""
+    known = [name for name, entry in catalog.items() if str(entry.get("type")).endswith("RefereeDataset")]
     for entry, (axis, *_) in axes.deciders.items():
-        is_nobody = catalog.get(entry) is None and (entry in catalog or entry == REFEREE)
-        if entry in known or is_nobody:
+        if entry in (*known, *nobody) or (entry == REFEREE and entry not in catalog):
             continue
         near = difflib.get_close_matches(entry, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}."
