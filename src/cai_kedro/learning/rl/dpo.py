@@ -120,7 +120,7 @@ def dpo_dataset(start: LanguageModel, data: Data, params: DPOParams) -> Dataset:
         raise ValueError("there are no comparisons for dpo to learn from; check what made the `comparisons` table")
     conversations = [as_messages(cell) for cell in comparisons["messages"]]
     a, b = (encode_answers(start, conversations, list(comparisons[f"response_{side}"])) for side in "ab")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "prompt_ids": first.prompt,
             "chosen_ids": first.completion,
@@ -191,7 +191,7 @@ class _SoftDPOTrainer(FiniteTraining, DPOTrainer):
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         """Have the start policy read all pairs; TRL would keep that in a cache of files."""
         assert self.model is not None
-        self.model.to(self.accelerator.device)  # type: ignore[arg-type]
+        self.model.to(self.accelerator.device)
         found: list[tuple[Tensor, Tensor]] = []
         for batch in _batches(dataset, batch_size):
             inputs = self.data_collator(batch)
