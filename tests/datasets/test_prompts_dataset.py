@@ -139,8 +139,8 @@ def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
         ('{"prompt": "a"}'.encode("utf-16"), r"p\.jsonl, line 1 is not UTF-8 \(byte 0 of the file is 0xff\)"),
         (b'{"prompt": "a"}\n\0', r"p\.jsonl, line 2 holds a NUL character; remove it"),
         (b"\x1f\x8bno gzip", r"p\.jsonl cannot be unpacked"),
-        (gzip.compress(b'{"prompt": "a"}')[:-9], r"p\.jsonl cannot be unpacked"),
-        (gzip.compress(b'{"prompt": "a"}')[:12] + b"\xff" * 20, r"p\.jsonl cannot be unpacked"),
+        (gzip.compress(b'{"prompt": "a"}', mtime=0)[:-9], r"p\.jsonl cannot be unpacked"),
+        (gzip.compress(b'{"prompt": "a"}', mtime=0)[:12] + b"\xff" * 20, r"p\.jsonl cannot be unpacked"),
         (b"\n \n", r"p\.jsonl holds no prompts"),
     ],
 )

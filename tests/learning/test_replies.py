@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.replies import ReplyReader
-from tests.learning.test_ppo import curve, settings, train
+from tests.learning.rl.test_ppo import curve, settings, train
 
 
 def ids_of(lm: LanguageModel, text: str) -> list[int]:
