@@ -135,7 +135,7 @@ def tables() -> dict[str, pd.DataFrame]:
     made["sl_helpfulness_comparisons"] = compare_helpfulness(made["sl_helpful_pairs"], Raters(), SEED)
 
     # rl_cai: what the preference model learns from, and the prompts on which RL asks for its score
-    shared, arm = RLHFParams.model_validate(SHARED), ArmParams(name="rl_cai", differences={})
+    shared, arm = RLHFParams.model_validate(SHARED), ArmParams(name="rl_cai", algorithm="ppo", differences={})
     made["mixed_comparisons"] = mix_comparisons(
         shared,
         arm,

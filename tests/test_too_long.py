@@ -315,5 +315,7 @@ def test_a_judge_that_cannot_tell_its_context_leaves_out_what_it_cannot_read(tin
 def test_snapshots_that_can_read_no_prompt_are_told(tiny_lm: LanguageModel) -> None:
     world, asked = World(tiny_lm, Path()), evaluation_params(sampling=SAMPLING)
     only = world.prompts[world.prompts["prompt_id"] == LONG]
-    with pytest.raises(ValueError, match="none of 1 prompts fits into the context of the snapshots of rl_cai: give"):
+    with pytest.raises(
+        ValueError, match="none of 1 prompts fits into context and chat template of the snapshots of rl_cai: give"
+    ):
         answer_along("rl_cai")(only, {15: world.engine}, asked, 0)

@@ -58,4 +58,4 @@ def test_parameters_stand_in_the_command_that_is_named(project: Path, tmp_path: 
 @pytest.mark.parametrize("command", [("export", "sl_cai", "out"), ("chat", "sl_cai")])
 def test_the_model_of_the_run_is_asked_for_in_one_line(project: Path, command: tuple[str, ...]) -> None:
     (line,) = [line for line in refused(project, *command, env="hub").splitlines() if line.startswith("Error: ")]
-    assert "give --params=model=<a directory, a .gguf file, or organisation/name@revision of the hub>" in line
+    assert "add --params=model=<a directory, a .gguf file, or organisation/name@revision of the hub>" in line

@@ -103,5 +103,7 @@ def test_the_source_is_a_parameter() -> None:
     given, curves = provide_pretrained(BaseModelParams(**{**conf, "source": "gguf", "gguf": "a.gguf"}), seed=0)
     assert given == GGUFFile("a.gguf")
     assert curves.empty
-    with pytest.raises(ValueError, match=r"is `gguf`, so base_model\.gguf must be given; or give --params=model="):
+    with pytest.raises(
+        ValueError, match=r"add --params=model=.* or set base_model\.gguf, because base_model\.source is `gguf`"
+    ):
         BaseModelParams(**{**conf, "source": "gguf"})

@@ -71,7 +71,7 @@ def _trip(n: int, position: slice) -> dict[str, pd.DataFrame]:
         made["pairs"], constitution(), ENGINE, LabelParams(both_orders=True, few_shots=0), SEED
     ).rows
     made["cot_labels"] = label_pairs_with_cot(made["pairs"], constitution(), ENGINE, COT, SEED).rows
-    arm = ArmParams(name="rl_cai", differences={})
+    arm = ArmParams(name="rl_cai", algorithm="ppo", differences={})
     made["mixed"] = mix_comparisons(ALL_PROMPTS, arm, SEED, ai_comparisons=made["labels"])
     made["split"] = made["mixed"][["prompt_id", "pair_id"]].assign(held_out=held_out(made["mixed"], 0.3, SEED))
     made["rl_prompts"] = gather_rl_prompts(made["red"], made["helpful"], ALL_PROMPTS, arm, SEED)
@@ -92,7 +92,7 @@ def test_old_rows_stay_as_they_were(position: slice) -> None:
 def test_an_added_prompt_takes_at_most_one_place_where_places_are_limited() -> None:
     few, many = (_trip(n, slice(0, n)) for n in (FEW, FEW + 1))
     limited = RLHFParams.model_validate({**SHARED, "prompts": {"red_team": 6, "helpful": 6}})
-    arm = ArmParams(name="rl_cai", differences={})
+    arm = ArmParams(name="rl_cai", algorithm="ppo", differences={})
     before, after = (
         set(gather_rl_prompts(made["red"], made["helpful"], limited, arm, SEED)["prompt_id"]) for made in (few, many)
     )

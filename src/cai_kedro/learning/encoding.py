@@ -56,7 +56,8 @@ def without_refused(lm: LanguageModel, table: pd.DataFrame) -> pd.DataFrame:
     turned_away = refused(lm.layout, [Reply(as_messages(cell)) for cell in table["messages"]])
     if turned_away:
         logger.warning("%d of %d rows are left out: %s", len(turned_away), len(table), next(iter(turned_away.values())))
-    return table[[row not in turned_away for row in range(len(table))]].reset_index(drop=True)
+    kept = [row for row in range(len(table)) if row not in turned_away]
+    return table.iloc[kept].reset_index(drop=True)
 
 
 def check_same_tokenizer(first: LanguageModel, second: LanguageModel) -> None:
