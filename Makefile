@@ -6,7 +6,7 @@ ENV     ?= base
 # coverage is measured over these rooms, and must reach COVERAGE percent there
 COVERAGE ?= 95
 MEASURED ?= --cov=cai_kedro.core --cov=cai_kedro.metrics --cov=cai_kedro.learning.ppo_math --cov=cai_kedro.learning.preference_loss
-# tests run in so many processes, each with one core and up to 2 GB (with the runs it starts); 0 is one process, for a debugger
+# tests run in so many processes, each with one core and with the runs that it starts; 0 is one process, for a debugger
 WORKERS ?= 2
 PYTEST_ARGS ?=
 

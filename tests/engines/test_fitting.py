@@ -15,7 +15,7 @@ from cai_kedro.engines.fitting import EMPTY, TOO_LONG, generate_fitting, logprob
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
-from cai_kedro.learning.encoding import without_refused
+from cai_kedro.learning.encoding import encode_pairs, without_refused
 from cai_kedro.learning.rollouts import encode_prompts
 from tests.asks import plain
 from tests.chat_models import chat_model
@@ -81,6 +81,10 @@ def test_training_leaves_it_out_too(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert list(without_refused(lm, table)["prompt_id"]) == ["b"]
     assert "1 of 2 rows are left out: the model's chat template refuses" in caplog.text
     assert encode_prompts(table, lm, 500).prompt_ids == ["b"]
+    pairs = table.assign(response_a="So.", response_b="Not so.", p_a_better=[0.9, 0.2])
+    assert [pair.p_a_better for pair in encode_pairs(lm, pairs, 500, "max_length")] == [0.2]
+    with pytest.raises(ValueError, match="the chat template refuses all 1 comparisons"):
+        encode_pairs(lm, pairs.head(1), 500, "max_length")
 
 
 def test_nothing_fits(engine: TransformersEngine) -> None:

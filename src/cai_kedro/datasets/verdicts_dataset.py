@@ -9,38 +9,26 @@ from kedro.io import AbstractDataset, DatasetError
 
 from cai_kedro.core.csv_text import from_csv_cells
 
-#: Shown on the page; a table of a study has more.
-COLUMNS = (
-    *("study", "commit", "id", "headline", "claim", "paper", "setting", "quantity", "expected", "mean", "low", "high"),
-    *(
-        "sd",
-        "half_width",
-        "values",
-        "n",
-        "seeds",
-        "detectable",
-        "chance",
-        "ceiling",
-        "first",
-        "second",
-        "verdict",
-        "note",
-    ),
+_TEXTS = (
+    "study",
+    "commit",
+    "id",
+    "headline",
+    "claim",
+    "paper",
+    "setting",
+    "quantity",
+    "expected",
+    "values",
+    "verdict",
+    "note",
 )
 _NUMBERS = (
-    "mean",
-    "low",
-    "high",
-    "sd",
-    "half_width",
-    "n",
-    "seeds",
-    "detectable",
-    "chance",
-    "ceiling",
-    "first",
-    "second",
+    *("mean", "low", "high", "sd", "half_width", "n", "seeds", "detectable"),
+    *("chance", "ceiling", "first", "second"),
 )
+#: Shown on the page; a table of a study has more.
+COLUMNS = (*_TEXTS, *_NUMBERS)
 
 
 class VerdictsDataset(AbstractDataset[NoReturn, pd.DataFrame]):

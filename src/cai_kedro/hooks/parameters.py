@@ -174,8 +174,12 @@ def type_faults(path: str, value: Any, annotation: Any) -> Iterator[str]:
         for fault in error.errors():
             where = ".".join([path, *map(str, fault["loc"])])
             if fault["type"] == "extra_forbidden":
-                known = _fields(annotation, fault["loc"][:-1])
-                yield f"parameter {where!r} is unknown; {near(str(fault['loc'][-1]), known, 'remove it')}"
+                *block, name = fault["loc"]
+                known = _fields(annotation, block)
+                inside = [f"{inner}.{name}" for inner in known if name in _fields(annotation, [*block, inner])]
+                meant = f"did you mean {' or '.join(map(repr, inside))}?"
+                hint = meant if inside else near(str(name), known, "remove it")
+                yield f"parameter {where!r} is unknown; {hint}"
             elif fault["type"] == "missing":
                 yield f"parameter {where!r} is missing; add it to conf"
             elif fault["type"] == "value_error":  # a check of our own, which says what it got and what to do

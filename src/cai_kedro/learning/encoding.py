@@ -60,6 +60,46 @@ def without_refused(lm: LanguageModel, table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[kept].reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class EncodedPair:
+    """Two answers to one conversation, and how probably A is the better one."""
+
+    a: EncodedAnswer
+    b: EncodedAnswer
+    p_a_better: float
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longer one, with the prompt."""
+        return max(len(self.a.ids), len(self.b.ids))
+
+
+def encode_pairs(lm: LanguageModel, comparisons: pd.DataFrame, max_length: int, setting: str) -> list[EncodedPair]:
+    """Encode `comparisons`; those that the chat template refuses, or of more than `max_length` tokens, are left out.
+
+    Each kind of them is told in one warning. `setting` is the parameter that holds the limit, for the error. Raises
+    `ValueError` when none is left.
+    """
+    came, comparisons = len(comparisons), without_refused(lm, comparisons)
+    if came and comparisons.empty:
+        raise ValueError(f"the chat template refuses all {came} comparisons; give base_model.layout=hh, or other ones")
+    conversations = [as_messages(cell) for cell in comparisons["messages"]]
+    a, b = (encode_answers(lm, conversations, list(comparisons[f"response_{side}"])) for side in "ab")
+    labels = comparisons["p_a_better"].astype(float)
+    pairs = [EncodedPair(*row) for row in zip(a, b, labels, strict=True)]
+    kept = [pair for pair in pairs if pair.length <= max_length]
+    if not kept:
+        raise ValueError(
+            f"all {len(pairs)} comparisons are longer than max_length={max_length} tokens (the shortest has "
+            f"{min(pair.length for pair in pairs)}); raise {setting}"
+        )
+    if len(kept) < len(pairs):
+        logger.warning(
+            "%d of %d comparisons are longer than %d tokens: left out", len(pairs) - len(kept), len(pairs), max_length
+        )
+    return kept
+
+
 def check_same_tokenizer(first: LanguageModel, second: LanguageModel) -> None:
     """Raise `ValueError` unless both models read the same ids in the same layout: a policy's ids are scored as is."""
     ours, theirs = first.tokenizer.get_vocab(), second.tokenizer.get_vocab()

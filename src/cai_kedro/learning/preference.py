@@ -25,7 +25,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.learning.batching import LengthGrouped, right_padded
-from cai_kedro.learning.encoding import encode_answers, without_refused
+from cai_kedro.learning.encoding import encode_answers, encode_pairs
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -110,31 +110,13 @@ def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_lengt
             "there are no comparisons to train a preference model on: expected a non-empty `comparisons` table; "
             "check what made it"
         )
-    comparisons = without_refused(base, comparisons)
-    conversations = [as_messages(cell) for cell in comparisons["messages"]]
-    a = [answer.ids for answer in encode_answers(base, conversations, list(comparisons["response_a"]))]
-    b = [answer.ids for answer in encode_answers(base, conversations, list(comparisons["response_b"]))]
-    lengths = [max(len(first), len(second)) for first, second in zip(a, b, strict=True)]
-    kept = [row for row, length in enumerate(lengths) if length <= max_length]
-    if not kept:
-        raise ValueError(
-            f"all {len(lengths)} comparisons are longer than max_length={max_length} tokens (the shortest has "
-            f"{min(lengths)}); raise max_length"
-        )
-    if len(kept) < len(lengths):
-        logger.warning(
-            "%d of %d comparisons are longer than %d tokens: left out",
-            len(lengths) - len(kept),
-            len(lengths),
-            max_length,
-        )
-    labels = comparisons["p_a_better"].to_numpy()
+    pairs = encode_pairs(base, comparisons, max_length, "max_length")
     return Dataset.from_dict(
         {
-            "chosen_ids": [a[row] for row in kept],
-            "rejected_ids": [b[row] for row in kept],
-            "p_a_better": [float(labels[row]) for row in kept],
-            "length": [lengths[row] for row in kept],
+            "chosen_ids": [pair.a.ids for pair in pairs],
+            "rejected_ids": [pair.b.ids for pair in pairs],
+            "p_a_better": [pair.p_a_better for pair in pairs],
+            "length": [pair.length for pair in pairs],
         }
     )
 

@@ -16,14 +16,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.finite import check_weights
 from cai_kedro.core.lock import locked
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped
-from cai_kedro.learning.encoding import encode_answers
+from cai_kedro.learning.encoding import encode_pairs
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.rl.checkpoints import (
@@ -118,32 +117,16 @@ def dpo_dataset(start: LanguageModel, data: Data, params: DPOParams) -> Dataset:
     comparisons = data.comparisons
     if comparisons is None or comparisons.empty:
         raise ValueError("there are no comparisons for dpo to learn from; check what made the `comparisons` table")
-    conversations = [as_messages(cell) for cell in comparisons["messages"]]
-    a, b = (encode_answers(start, conversations, list(comparisons[f"response_{side}"])) for side in "ab")
-    rows: list[dict[str, Any]] = [
+    pairs = encode_pairs(start, comparisons, params.max_length, "rlhf.rl.dpo.max_length")
+    return Dataset.from_dict(
         {
-            "prompt_ids": first.prompt,
-            "chosen_ids": first.completion,
-            "rejected_ids": second.completion,
-            "p_a_better": float(label),
-            "length": max(len(first.ids), len(second.ids)),
+            "prompt_ids": [pair.a.prompt for pair in pairs],
+            "chosen_ids": [pair.a.completion for pair in pairs],
+            "rejected_ids": [pair.b.completion for pair in pairs],
+            "p_a_better": [pair.p_a_better for pair in pairs],
+            "length": [pair.length for pair in pairs],
         }
-        for first, second, label in zip(a, b, comparisons["p_a_better"], strict=True)
-    ]
-    kept = [row for row in rows if row["length"] <= params.max_length]
-    if not kept:
-        raise ValueError(
-            f"all {len(rows)} comparisons are longer than max_length={params.max_length} tokens (the shortest has "
-            f"{min(row['length'] for row in rows)}); raise rlhf.rl.dpo.max_length"
-        )
-    if len(kept) < len(rows):
-        logger.warning(
-            "%d of %d comparisons are longer than %d tokens: left out",
-            len(rows) - len(kept),
-            len(rows),
-            params.max_length,
-        )
-    return Dataset.from_list(kept)
+    )
 
 
 class _SoftLabelCollator(DataCollatorForPreference):
