@@ -1,5 +1,6 @@
 """Commands of this project: `run` with an orderly end, `study`, `estimate`, `check-labeller`, `export` and `chat`."""
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +29,12 @@ class _Run(click.Command):
     """Kedro's command; what ends it early is told in a line."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run."""
+        """Run.
+
+        Nothing that is imported on the way to the first stage is garbage, so the collector waits until then
+        (`hooks/memory.py`): it would look through all of it a dozen times.
+        """
+        gc.disable()
         with orderly(lambda: RUN_STATUS.stage):
             return super().invoke(ctx)
 

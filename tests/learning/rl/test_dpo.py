@@ -144,7 +144,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     table = comparisons(24)
     params = settings(epochs=3, snapshot_every=2, checkpoint_every=2, checkpoint_dir=str(tmp_path))
     straight = learn(first, table, params.model_copy(update={"checkpoint_dir": None}))
-    from cai_kedro.learning.rl.dpo import _SoftDPOTrainer  # noqa: PLC0415
+    from cai_kedro.learning.rl.dpo_trainer import _SoftDPOTrainer  # noqa: PLC0415
 
     whole = _SoftDPOTrainer.training_step
 

@@ -1,0 +1,209 @@
+"""How TRL's trainers of RLOO and GRPO are driven by a scorer, our prompts and our seeds."""
+
+import copy
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tokenizers.processors import TemplateProcessing
+from torch import Tensor
+from transformers import (
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from cai_kedro.core.finite import check_scores, check_weights
+from cai_kedro.core.schemas import check_table
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.finite import FiniteTraining
+from cai_kedro.learning.progress import ProgressCallback
+from cai_kedro.learning.replies import ReplyReader
+from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
+from cai_kedro.learning.rl.checkpoints import weights_of, with_weights
+from cai_kedro.learning.rl.rloo_grpo import TRLParams
+from cai_kedro.learning.rl_params import RLResult
+from cai_kedro.learning.rollouts import EncodedPrompts
+from cai_kedro.learning.trainer_run import on_loan
+from cai_kedro.learning.training_arguments import attention_for, device_flags
+from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+class _FiniteRLOO(FiniteTraining, RLOOTrainer):
+    training_name = "RLOO"
+
+
+class _FiniteGRPO(FiniteTraining, GRPOTrainer):
+    training_name = "GRPO"
+
+
+_TRAINERS: dict[str, tuple[type[Any], type[Any]]] = {
+    "rloo": (_FiniteRLOO, RLOOConfig),
+    "grpo": (_FiniteGRPO, GRPOConfig),
+}
+
+# TRL's names and ours
+_METRICS = {
+    "pm_score": "pm_score",
+    "reward_scale": "reward_scale",
+    "reward": "reward",
+    "kl": "kl",
+    "entropy": "entropy",
+    "clip_ratio/region_mean": "clip_fraction",
+    "completions/mean_length": "response_length",
+}
+
+
+def train_with_trl(
+    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: TRLParams, seed: int
+) -> RLResult:
+    """Train the policy in place; `params` say by which trainer. KL here is per token, as TRL reports it."""
+    trainer_class, config_class = _TRAINERS[params.algorithm]
+    tokenizer = _prompt_tokenizer(policy)
+    prompts = _read_alike(prompts, tokenizer)
+    named = policy.model.config._name_or_path
+    with on_loan(policy.model, attention_for(params.device)) as scratch:
+        # TRL loads the reference of the KL penalty from where the policy says it came from
+        start = Path(scratch) / "start"
+        policy.model.save_pretrained(start)
+        policy.model.config._name_or_path = str(start)
+        snapshots = _Snapshots(policy, params)
+        try:
+            trainer = trainer_class(
+                model=policy.model,
+                reward_funcs=_reward_function(score, policy, params),
+                args=config_class(output_dir=scratch, **_settings(params, seed)),
+                train_dataset=Dataset.from_dict({"prompt": prompts.texts, "prompt_token_ids": prompts.token_ids}),
+                processing_class=tokenizer,
+                callbacks=[snapshots, ProgressCallback(trainer_class.training_name)],
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+        finally:
+            policy.model.config._name_or_path = named
+    return RLResult(
+        policy=policy,
+        snapshots={
+            step: replace(policy, model=with_weights(policy.model, weights))
+            for step, weights in snapshots.weights.items()
+        },
+        curves=_curves(trainer.state.log_history, params.steps_per_rollout),
+        last=params.rollouts,
+    )
+
+
+def _settings(params: TRLParams, seed: int) -> dict[str, Any]:
+    return {
+        **device_flags(params.device, params.dtype, seed),
+        "max_steps": params.rollouts * params.steps_per_rollout,
+        "per_device_train_batch_size": params.minibatch_size,
+        "steps_per_generation": params.episodes // params.minibatch_size,
+        "num_generations": params.samples_per_prompt,
+        "num_iterations": params.ppo_epochs,
+        "max_completion_length": params.max_new_tokens,
+        "temperature": params.temperature,
+        "beta": params.kl_coef,
+        "epsilon": params.clip_range,
+        "learning_rate": params.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_steps": params.warmup_rollouts * params.steps_per_rollout,
+        "max_grad_norm": params.max_grad_norm,
+        "logging_steps": params.steps_per_rollout,
+    }
+
+
+def _prompt_tokenizer(policy: LanguageModel) -> PreTrainedTokenizerBase:
+    """Return a copy that gives our ids when TRL calls it with nothing but texts, and that ends turns as we do.
+
+    In the layout of base models: BOS in front, special tokens split. A chat template writes both itself.
+    """
+    ours = copy.deepcopy(policy.tokenizer)
+    ours.split_special_tokens = policy.layout.bos
+    if policy.layout.turn_end is not None:
+        ours.eos_token = policy.layout.turn_end
+    backend = getattr(ours, "backend_tokenizer", None)
+    if backend is not None:
+        bos = ours.bos_token if policy.layout.bos else None
+        backend.post_processor = TemplateProcessing(
+            single="$A" if bos is None else [bos, "$A"],
+            special_tokens=[] if bos is None else [(bos, ours.bos_token_id)],
+        )
+    return ours
+
+
+def _read_alike(prompts: EncodedPrompts, tokenizer: PreTrainedTokenizerBase) -> EncodedPrompts:
+    """Leave out prompts of which TRL would read other ids than the preference model: they spell control tokens.
+
+    Raises `ValueError` for a tokenizer of which it reads nothing alike.
+    """
+    ids = tokenizer(prompts.texts)["input_ids"]
+    kept = [row for row, (theirs, ours) in enumerate(zip(ids, prompts.token_ids, strict=True)) if theirs == ours]
+    if not kept:
+        raise ValueError(
+            "TRL would read other token ids than the preference model for these prompts with this tokenizer; use "
+            "algorithm: ppo"
+        )
+    if len(kept) < len(prompts):
+        logger.warning(
+            "%d of %d prompts spell control tokens, which TRL would not read as text: left out; algorithm: ppo does",
+            len(prompts) - len(kept),
+            len(prompts),
+        )
+    return prompts.rows(kept)
+
+
+def _reward_function(score: Scorer, policy: LanguageModel, params: TRLParams) -> Callable[..., list[float]]:
+    reader = ReplyReader(policy)
+    units: ScoreUnits | None = None
+
+    def preference_score(
+        completion_ids: list[list[int]],
+        prompt_token_ids: list[list[int]],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        nonlocal units
+        replies = reader.read(completion_ids)
+        scores = score(prompt_token_ids, replies.read).float().cpu()
+        check_scores("the preference model", scores)
+        units = units or ScoreUnits.of(scores, params)
+        log_metric("pm_score", scores.mean().item())
+        log_metric("reward_scale", units.scale)
+        rewards: list[float] = reply_rewards(scores, replies.ended, units, params.missing_eos_penalty).tolist()
+        return rewards
+
+    return preference_score
+
+
+class _Snapshots(TrainerCallback):
+    """Keeps the policy's weights every k rollouts, and looks at them after each: nothing can be sampled from NaN."""
+
+    def __init__(self, policy: LanguageModel, params: TRLParams) -> None:
+        self.policy, self.params = policy, params
+        self.weights: dict[int, dict[str, Tensor]] = {}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        done, rest = divmod(state.global_step, self.params.steps_per_rollout)
+        if rest == 0:
+            check_weights(self.params.algorithm.upper(), self.policy.model.named_parameters())
+        if rest == 0 and done % self.params.snapshot_every == 0:
+            self.weights[done] = weights_of(self.policy.model)
+
+
+def _curves(log_history: list[dict[str, Any]], steps_per_rollout: int) -> pd.DataFrame:
+    rows = []
+    for entry in log_history:
+        done = int(entry["step"]) // steps_per_rollout
+        rows += [(done, ours, float(entry[theirs])) for theirs, ours in _METRICS.items() if theirs in entry]
+        if "completions/clipped_ratio" in entry:
+            rows.append((done, "eos_rate", 1.0 - float(entry["completions/clipped_ratio"])))
+    return check_table("curves", pd.DataFrame(rows, columns=["step", "metric", "value"]))
