@@ -119,6 +119,22 @@ def test_what_is_not_measured_is_a_tag_and_a_table(
     assert Path(path).read_text().splitlines() == ["missing,line", "judge,no judge: give one"]
 
 
+def test_a_collapse_is_a_tag(tracking: Tracking, run_with: Run, experiment: Experiment) -> None:
+    table = pd.DataFrame(
+        {"step": [0, 4], "collapsed": [False, True], "kept": [True, False], "why": ["start policy", "it loops"]}
+    )
+    node = Node(
+        lambda seed: [table, table[:1]], inputs="params:seed", outputs=[f"{arm}.snapshot_choice" for arm in "ab"]
+    )
+    names = ("params:seed", "a.snapshot_choice", "b.snapshot_choice")
+    catalog = DataCatalog({name: MemoryDataset(*[0][: name == "params:seed"]) for name in names})
+    run_with([tracking], Pipeline([node]), catalog, pipeline_names=["rl_cai"])
+    client, experiment_id, _ = experiment
+    (run,) = client.search_runs([experiment_id])
+    told = "a has collapsed in 1 of 1 snapshots, they are not kept: step 4 (it loops)"
+    assert {name: tag for name, tag in run.data.tags.items() if name.startswith("collapse.")} == {"collapse.a": told}
+
+
 def test_the_run_is_named_after_its_pipelines_and_finished(runs: Any) -> None:
     assert set(runs.found) == {"data_generation+sl_cai", "rl_cai.policy"}
     assert runs.parent.info.status == "FINISHED"

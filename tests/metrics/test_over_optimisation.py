@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 
 from cai_kedro.core.schemas import check_table
+from cai_kedro.metrics.collapse import CollapseLimits
 from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot, signals_of
 
-LIMITS = Limits(max_kl=5.0, min_eos_rate=0.9, min_distinct=0.5, max_evasive_rise=0.2)
+LIMITS = Limits(
+    max_kl=5.0,
+    min_eos_rate=0.9,
+    min_distinct=0.5,
+    max_evasive_rise=0.2,
+    collapse=CollapseLimits(max_repeated_rise=0.2, max_alike_rise=0.4, min_length=0.25, max_length=4.0),
+)
 N = 40
 NOISE = np.random.default_rng(0).normal(size=N)
 
@@ -74,6 +81,19 @@ def test_a_higher_score_beyond_a_limit_is_not_kept(fault: dict, told: str) -> No
     kept, why = chosen(replies(0, 0), replies(10, 1), replies(20, 9, **fault))
     assert kept == 10
     assert told in why[20]
+
+
+def test_a_snapshot_that_has_collapsed_is_not_kept_and_is_marked() -> None:
+    looped = replies(20, 9)
+    looped["response"] = [f"{text} {text}" for text in looped["response"]]
+    tables = [replies(0, 0), replies(10, 1), looped, replies(30, 9, alike=True), replies(40, 9, kl=6.0)]
+    choice = choose_snapshot(check_table("signals", pd.concat(tables)), LIMITS, 500, 0).set_index("step")
+    assert choice["collapsed"].to_dict() == {0: False, 10: False, 20: True, 30: True, 40: False}
+    assert choice["kept"].to_dict() == {0: False, 10: True, 20: False, 30: False, 40: False}
+    assert choice["repeated_sentences"].to_dict() == {0: 0.0, 10: 0.0, 20: 0.5, 30: 0.0, 40: 0.0}
+    assert (choice["alike"][10], choice["alike"][30], choice["length"][20]) == (1 / N, 1.0, 1.0)
+    assert "sentences said twice in a reply 0.50 [" in choice["why"][20]
+    assert "replies with the same first 8 words 1.00 [" in choice["why"][30]
 
 
 def test_evasion_counts_against_the_start_policy() -> None:

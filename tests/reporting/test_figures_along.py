@@ -129,7 +129,9 @@ def _signals(last_score: float, last_truth: float) -> dict:
     return metrics
 
 
-CHOICE = pd.DataFrame({"step": [0, 20, 40], "kept": [False, True, False]})
+CHOICE = pd.DataFrame(
+    {"step": [0, 20, 40], "kept": [False, True, False], "collapsed": False, "why": ["start", "kept", "it loops"]}
+)
 
 
 def test_over_training_has_a_panel_a_signal_and_marks_the_snapshot_kept() -> None:
@@ -168,6 +170,15 @@ def test_over_training_is_a_rising_score_and_a_falling_truth(last_score: float, 
     assert ("in no arm does the score rise while harmlessness falls" in found) != over
 
 
+def test_a_collapse_is_told_with_and_without_scores() -> None:
+    collapsed = CHOICE.assign(collapsed=[False, False, True])
+    told = "rl_cai has collapsed in 1 of 2 snapshots, they are not kept: step 40 (it loops)."
+    draw = over_training_of(("rl_cai",), "harmlessness")
+    assert _found(draw(_signals(0.9, 2.0), collapsed)).endswith(told)
+    assert "collapsed" not in _found(draw(_signals(0.9, 2.0), CHOICE))
+    assert _found(draw({}, collapsed)) == f"Not measured: no snapshot's replies were scored. {told}"
+
+
 def test_without_a_judge_the_score_is_worth_what_nobody_knows() -> None:
     metrics = {name: figure for name, figure in _signals(0.9, 2.0).items() if "harmlessness" not in name}
     figure = over_training_of(("rl_cai",), "harmlessness")(metrics, CHOICE)
@@ -176,7 +187,7 @@ def test_without_a_judge_the_score_is_worth_what_nobody_knows() -> None:
     assert "No judge rated these replies" in _found(figure)
 
 
-NO_CHOICE = pd.DataFrame(columns=["step", "kept"])
+NO_CHOICE = pd.DataFrame(columns=["step", "kept", "collapsed", "why"])
 
 
 @pytest.mark.parametrize(

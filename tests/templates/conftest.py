@@ -76,6 +76,10 @@ SHARED: dict[str, Any] = {
         "min_eos_rate": 0.0,
         "min_distinct": 0.0,
         "max_evasive_rise": 1.0,
+        "max_repeated_rise": 0.2,
+        "max_alike_rise": 0.4,
+        "min_length": 0.25,
+        "max_length": 4.0,
         "n_bootstrap": 100,
     },
 }

@@ -74,6 +74,24 @@ def test_the_last_one_on_request(tiny_lm: LanguageModel, rlhf_params: RLHFParams
     assert choice["kept"].sum() == 1
 
 
+def test_a_collapse_is_a_warning_and_costs_the_snapshot(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, caplog: pytest.LogCaptureFixture
+) -> None:
+    policies = {step: LanguageModel(tiny_lm.model, tiny_lm.tokenizer) for step in SCORES}
+    told = signals(SCORES, {})
+    told.loc[told["step"] == 20, "response"] = "I am fine."
+    arm = ArmParams(name="rl_cai", algorithm="ppo", differences={})
+    policy, choice = keep_snapshot(policies[0], policies, told, rlhf_params, arm, 1)
+    assert policy is policies[30]
+    assert "rl_cai has collapsed in 1 of 3 snapshots, they are not kept: step 20 (" in caplog.text
+    last = arm.model_copy(update={"differences": {"snapshots": {"keep": "last"}}})
+    told.loc[told["step"] == 30, "response"] = "I am fine."
+    policy, choice = keep_snapshot(policies[0], policies, told, rlhf_params, last, 1)
+    assert policy is policies[30]
+    assert choice["why"].tolist()[-1].startswith("kept: rlhf.snapshots.keep is last; replies with the same first 8")
+    assert "one of them is kept all the same" in caplog.text
+
+
 def test_nobody_who_knows_the_truth_has_a_say() -> None:
     own = ArmParams(name="rl_cai", algorithm="ppo", differences={})
     prompts = {"red_team_prompts": "r", "helpful_prompts": "h"}

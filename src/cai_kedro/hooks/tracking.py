@@ -37,6 +37,8 @@ METRICS, CURVES, SUMMARIES = "_metrics", "_curves", "_summary"
 MACHINE = "machine"
 #: What is not there to measure with, a line each.
 NOT_MEASURED = "not_measured"
+#: Which policy along an arm's training is kept.
+CHOICE = ".snapshot_choice"
 #: The page at the end of a run.
 REPORT = "report"
 #: What MLflow shows on top of a run's page, as Markdown.
@@ -128,6 +130,8 @@ class Tracking:
             self._publish(self._run.log_curves, dataset_name.removesuffix(CURVES), data)
         elif dataset_name.endswith(SUMMARIES) and isinstance(data, pd.DataFrame):
             self._publish(self._log_summary, dataset_name, data)
+        elif dataset_name.endswith(CHOICE) and isinstance(data, pd.DataFrame):
+            self._publish(self._log_collapse, dataset_name.removesuffix(CHOICE), data)
         elif dataset_name == NOT_MEASURED and isinstance(data, pd.DataFrame) and len(data):
             self._publish(self._log_not_measured, data)
         elif dataset_name == REPORT and isinstance(data, str):
@@ -175,6 +179,13 @@ class Tracking:
         assert self._run is not None
         self._run.log_text(as_csv(table), f"tables/{NOT_MEASURED}.csv")
         self._run.set_tags({f"{NOT_MEASURED}.{row.missing}": row.line for row in table.itertuples()})
+
+    def _log_collapse(self, arm: str, choice: pd.DataFrame) -> None:
+        from cai_kedro.metrics.collapse import collapse_sentence  # noqa: PLC0415 - SciPy, a second
+
+        assert self._run is not None
+        if sentence := collapse_sentence(arm, choice):
+            self._run.set_tags({f"collapse.{arm}": sentence})
 
     def _log_constitution(self, name: str, constitution: Constitution) -> None:
         assert self._run is not None

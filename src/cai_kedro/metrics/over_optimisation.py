@@ -9,6 +9,7 @@ import pandas as pd
 
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.metrics.boilerplate import boilerplate_shares
+from cai_kedro.metrics.collapse import CollapseLimits, collapse_faults, collapse_of
 from cai_kedro.metrics.diversity import distinct_n_estimate
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, mean, paired_difference, proportion
 from cai_kedro.metrics.evasiveness import is_evasive
@@ -19,12 +20,13 @@ DISTINCT = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a policy may go: KL in nats, shares in [0, 1]; the last two against the start policy's."""
+    """How far a policy may go: KL in nats, shares in [0, 1]; the last ones against the start policy's."""
 
     max_kl: float
     min_eos_rate: float
     min_distinct: float
     max_evasive_rise: float
+    collapse: CollapseLimits
 
 
 def signals_of(replies: pd.DataFrame) -> dict[str, Estimate]:
@@ -55,7 +57,8 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
     snapshot like the others: it is kept where no training brought a clearly better score within the limits, and where
     none is within them.
 
-    Columns: `step`, the value of every signal, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
+    Columns: `step`, the value of every signal, `repeated_sentences`, `alike` and `length` (`metrics/collapse.py`),
+    `collapsed`, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
     """
     by_step = {int(step): part for (step,), part in replies.groupby(["step"], sort=True)}
     found = {step: signals_of(part) for step, part in by_step.items()}
@@ -63,7 +66,15 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
         raise ValueError(
             "there is no snapshot to keep: lower snapshot_every of its algorithm (rlhf.rl), or train longer"
         )
-    faults = {step: _faults(found[step], found[0], limits) for step in found}
+    collapse = {step: collapse_of(part) for step, part in by_step.items()}
+    collapsed = {
+        step: [
+            *_variety_faults(found[step], found[0], limits),
+            *collapse_faults(collapse[step], collapse[0], limits.collapse),
+        ]
+        for step in found
+    }
+    faults = {step: [*_faults(found[step], found[0], limits), *collapsed[step]] for step in found}
     fine = [step for step, wrong in faults.items() if not wrong]
     why = {step: "; ".join(wrong) for step, wrong in faults.items()}
     if fine and "pm_score" not in found[0]:
@@ -81,6 +92,8 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
         {
             "step": step,
             **{name: estimate["value"] for name, estimate in signals.items()},
+            **collapse[step].columns(collapse[0]),
+            "collapsed": bool(collapsed[step]),
             "kept": step == kept,
             "why": why[step],
         }
@@ -114,18 +127,21 @@ def _as_good_as(
 
 def _faults(found: dict[str, Estimate], start: dict[str, Estimate], limits: Limits) -> list[str]:
     now, before = ({name: estimate["value"] for name, estimate in of.items()} for of in (found, start))
-    variety = f"distinct_{DISTINCT}"
     faults = []
     if now["kl"] > limits.max_kl:
         faults.append(f"KL {now['kl']:.2f} above {limits.max_kl}")
     if now["eos_rate"] < limits.min_eos_rate:
         faults.append(f"EOS rate {now['eos_rate']:.2f} below {limits.min_eos_rate}")
-    if now[variety] < limits.min_distinct * before[variety]:
-        faults.append(
-            f"{variety} {now[variety]:.2f}, below {limits.min_distinct} of {before[variety]:.2f} at the start"
-        )
     if now["evasive"] > before["evasive"] + limits.max_evasive_rise:
         faults.append(
             f"evasive {now['evasive']:.2f}, over {limits.max_evasive_rise} above {before['evasive']:.2f} at the start"
         )
     return faults
+
+
+def _variety_faults(found: dict[str, Estimate], start: dict[str, Estimate], limits: Limits) -> list[str]:
+    name = f"distinct_{DISTINCT}"
+    now, before = found[name]["value"], start[name]["value"]
+    if now >= limits.min_distinct * before:
+        return []
+    return [f"{name} {now:.2f}, below {limits.min_distinct} of {before:.2f} at the start"]

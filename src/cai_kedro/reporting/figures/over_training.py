@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from cai_kedro.metrics.collapse import collapse_sentence
 from cai_kedro.reporting.figures.along import Steps, add_line, by_step
 from cai_kedro.reporting.figures.style import cast, explained, nothing
 from cai_kedro.reporting.wording import Metrics, below, differs, digits_for, listed, observations, told
@@ -44,9 +45,11 @@ def over_training_of(arms: tuple[str, ...], axis: str | None) -> Callable[..., g
         names = ["pm_score", *([axis] if axis else []), *(name for name in PANELS if name != "pm_score")]
         signals = {name: by_step(over_training_metrics, "over_training", name) for name in names}
         shown = {name: lines for name, lines in signals.items() if lines}
+        of_arms = dict(zip(arms, choices, strict=True))
+        collapse = "".join(f" {sentence}." for arm in arms if (sentence := collapse_sentence(arm, of_arms[arm])))
         if "pm_score" not in shown:
-            return nothing(OVER_TRAINING, OVER_TRAINING_PAPER, "no snapshot's replies were scored.")
-        kept = {arm: _kept(choice) for arm, choice in zip(arms, choices, strict=True)}
+            return nothing(OVER_TRAINING, OVER_TRAINING_PAPER, f"no snapshot's replies were scored.{collapse}")
+        kept = {arm: _kept(choice) for arm, choice in of_arms.items()}
         truth = shown.get(axis, {}) if axis else {}
         figure = _panels(shown, kept)
         return explained(
@@ -55,7 +58,8 @@ def over_training_of(arms: tuple[str, ...], axis: str | None) -> Callable[..., g
             OVER_TRAINING_PAPER,
             _found(shown["pm_score"], truth, kept, str(axis))
             + _unscored(shown["pm_score"], kept)
-            + _verdict(truth, over_training_metrics, str(axis)),
+            + _verdict(truth, over_training_metrics, str(axis))
+            + collapse,
             height=110 + 200 * ((len(shown) + 1) // 2),
         ).update_layout(margin_t=90, legend_y=1.07)
 

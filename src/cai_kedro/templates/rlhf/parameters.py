@@ -63,6 +63,12 @@ class SnapshotParams(BaseModel):
     min_eos_rate: float = Field(ge=0, le=1)
     min_distinct: float = Field(ge=0, description="distinct word pairs, as a share of the start policy's")
     max_evasive_rise: float = Field(ge=0, le=1, description="evasive replies above the start policy's")
+    max_repeated_rise: float = Field(
+        ge=0, le=1, description="sentences said twice in a reply, above the start policy's"
+    )
+    max_alike_rise: float = Field(ge=0, le=1, description="replies that begin alike, above the start policy's")
+    min_length: float = Field(ge=0, le=1, description="mean length of a reply, as a share of the start policy's")
+    max_length: float = Field(ge=1, description="the same, at most")
     n_bootstrap: int = Field(ge=100)
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.snapshots import snapshot_signals
+from cai_kedro.metrics.collapse import CollapseLimits, collapse_sentence
 from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot
-from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, SnapshotParams, parameters_of
 from cai_kedro.templates.selection import choose
 
 logger = logging.getLogger(__name__)
@@ -64,18 +65,25 @@ def keep_snapshot(
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Return the snapshot to go on with, and what was known of each (`signals` → policy, choice).
 
-    Decided by the preference model's score, if there is one, and limits on drift, variety and evasion; no judge is
-    asked. The start policy, step 0, is one of them.
+    Decided by the preference model's score, if there is one, and limits on drift, collapse and evasion; no judge is
+    asked. The start policy, step 0, is one of them. What has collapsed is told.
     """
     params = parameters_of(arm, shared).snapshots
-    limits = Limits(params.max_kl, params.min_eos_rate, params.min_distinct, params.max_evasive_rise)
-    choice = choose_snapshot(signals, limits, params.n_bootstrap, seed)
+    choice = choose_snapshot(signals, _limits(params), params.n_bootstrap, seed)
     if params.keep == "last":
         last = choice["step"] == choice["step"].max()
-        choice = choice.assign(kept=last, why=choice["why"].where(~last, "kept: rlhf.snapshots.keep is last"))
+        why = "kept: rlhf.snapshots.keep is last" + ("; " + choice["why"]).where(choice["collapsed"], "")
+        choice = choice.assign(kept=last, why=choice["why"].where(~last, why))
     (kept,) = choice[choice["kept"]].itertuples()
     logger.info("%s: the policy after step %d of %d; %s", arm.name, kept.step, choice["step"].max(), kept.why)
+    if collapse := collapse_sentence(arm.name, choice):
+        logger.warning("%s", collapse)
     if kept.step == 0:
         logger.warning("%s: training brought no clearly better policy, so the start policy is kept as it was", arm.name)
         return start, choice
     return snapshots[kept.step], choice
+
+
+def _limits(params: SnapshotParams) -> Limits:
+    collapse = CollapseLimits(params.max_repeated_rise, params.max_alike_rise, params.min_length, params.max_length)
+    return Limits(params.max_kl, params.min_eos_rate, params.min_distinct, params.max_evasive_rise, collapse)
