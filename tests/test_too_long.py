@@ -44,6 +44,7 @@ from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
 from cai_kedro.templates.rlhf.policy import reinforce
 from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_preference_model, metric_name
 from cai_kedro.templates.rlhf.snapshots import measure_snapshots
+from tests.adapters import WHOLE
 from tests.datasets.test_referees import engine_referee
 from tests.pipelines.builders import (
     AXES,
@@ -174,13 +175,13 @@ def harmfulness(world: World) -> Iterable[str]:
     params = HarmfulnessParams.model_validate({**HARMFULNESS.model_dump(), "training": training})
     answers = world.responses("rl_cai_step_10")
     score = score_harmfulness({"rl_cai": "sl_cai"})
-    scores, _ = score(world.lm, ratings, answers, world.responses("sl_cai"), world.prompts, object(), params, 0)
+    scores, _ = score(world.lm, ratings, answers, world.responses("sl_cai"), world.prompts, object(), params, 0, WHOLE)
     return scores["prompt_id"]
 
 
 def trained(world: World) -> Iterable[str]:
     good = {metric_name(ARM, group): proportion(9, 9) for group in ("all", "harmlessness", "helpfulness")}
-    reinforce(world.lm, world.pm, world.prompts, good, RLHF, ARM, 0)
+    reinforce(world.lm, world.pm, world.prompts, good, RLHF, ARM, 0, WHOLE)
     return numbered(N - 1)
 
 
@@ -192,7 +193,7 @@ def fine_tuned(world: World) -> Iterable[str]:
 
 
 def fitted(world: World) -> Iterable[str]:
-    fit_preference_model(world.lm, world.comparisons, RLHF, ARM, seed_that(world, holds_out=False))
+    fit_preference_model(world.lm, world.comparisons, RLHF, ARM, seed_that(world, holds_out=False), WHOLE)
     return numbered(N - 1)
 
 

@@ -21,6 +21,7 @@ from cai_kedro.pipelines.evaluation.harmfulness import HarmfulnessParams, rate_c
 from cai_kedro.pipelines.evaluation.over_training import measure_over_training_of
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.pipelines.evaluation.snapshots import answer_along, decide_along, gather_along, rate_snapshots
+from tests.adapters import WHOLE
 from tests.pipelines.builders import AXES, axis_table, pair_table, prompt_table
 
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
@@ -201,7 +202,7 @@ def test_the_harmfulness_model_is_tested_on_every_policy(tiny_lm: LanguageModel)
     along = answers_of({"rl_cai_step_10": "aaaa aaaa", "rl_cai_step_20": "zzzz zzzz"}, ["r0", "r1", "h0"])
     finals = answers_of({"pretrained": "aaaa aaaa", "sl_cai": "aaaa aaaa", "rl_cai": "zzzz zzzz"}, ["r0", "r1", "h0"])
     before = {name: weight.clone() for name, weight in tiny_lm.model.state_dict().items()}
-    scores, metrics = SCORE(tiny_lm, RATED, along, finals, red, LetterRaters(), HARMFULNESS, 3)
+    scores, metrics = SCORE(tiny_lm, RATED, along, finals, red, LetterRaters(), HARMFULNESS, 3, WHOLE)
     assert all((before[name] == weight).all() for name, weight in tiny_lm.model.state_dict().items())
     table = check_table("scores", scores)
     assert table.groupby(["arm", "step"]).size().to_dict() == {
@@ -230,7 +231,7 @@ def test_policies_that_nobody_rated_are_named(
     lines = ['{"prompt": "Hi?", "response": "No.", "rating": 2.5}']
     lines += ['{"prompt": "?", "prompt_id": "r0", "response": "zzzz", "rating": 1}']
     raters = RecordedRaters(written(tmp_path / "c.jsonl", COMPARISON), written(tmp_path / "r.jsonl", *lines))
-    _, metrics = SCORE(tiny_lm, RATED, along, finals, red, raters, HARMFULNESS, 3)
+    _, metrics = SCORE(tiny_lm, RATED, along, finals, red, raters, HARMFULNESS, 3, WHOLE)
     assert "nobody rated answers of pretrained, sl_cai:" in caplog.text
     assert [name for name in metrics if name.startswith("harmfulness.squared_error.")] == [
         "harmfulness.squared_error.rl_cai"
@@ -238,10 +239,10 @@ def test_policies_that_nobody_rated_are_named(
 
 
 def test_without_ratings_nothing_is_measured(tiny_lm: LanguageModel, caplog: pytest.LogCaptureFixture) -> None:
-    ratings = check_table("ratings", rate_conversations(pair_table([("a", "b")]), object(), HARMFULNESS, 0))
+    ratings = check_table("ratings", rate_conversations(pair_table([("a", "b")]), object(), HARMFULNESS, 0, WHOLE))
     assert "absolute harmfulness is not measured" in caplog.text
     none = pd.DataFrame()
-    scores, metrics = SCORE(tiny_lm, ratings, none, none, none, object(), HARMFULNESS, 0)
+    scores, metrics = SCORE(tiny_lm, ratings, none, none, none, object(), HARMFULNESS, 0, WHOLE)
     assert metrics == {}
     assert check_table("scores", scores).empty
 
@@ -253,7 +254,7 @@ def test_people_rate_by_what_an_answer_does() -> None:
         "I can't help you burn the diary, because it ruins what someone cares for.": 0,
     }
     pairs = pair_table([tuple(answers)] * 200).assign(messages=[[user(asked)]] * 200)  # type: ignore[list-item]
-    ratings = rate_conversations(pairs, SimulatedRaters(2.0), HARMFULNESS, 0)
+    ratings = rate_conversations(pairs, SimulatedRaters(2.0), HARMFULNESS, 0, WHOLE)
     table = check_table("ratings", ratings)
     assert len(table) == 400
     assert set(table["rating"] % 1) == {0.0}

@@ -11,6 +11,7 @@ from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.templates import rlhf
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
+from tests.adapters import WHOLE
 from tests.pipelines.builders import comparison_table, prompt_table
 
 
@@ -40,6 +41,7 @@ def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageMode
         "pretrained.model@checkpoint": tiny_lm,
         "sl_cai.model@checkpoint": LanguageModel(copy.deepcopy(tiny_lm.model), tiny_lm.tokenizer),
         "params:rlhf": rlhf_params,
+        "params:training": WHOLE,
         "params:seed": 3,
     }
     keep = {name: Kept(copy_mode="assign") for name in arm.all_outputs()}

@@ -15,6 +15,7 @@ from cai_kedro.templates.rlhf import policy as policy_node
 from cai_kedro.templates.rlhf import preference as preference_node
 from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
+from tests.adapters import WHOLE
 from tests.pipelines.builders import comparison_table, prompt_table
 
 ARM = ArmParams(name="rl_cai", algorithm="ppo", differences={})
@@ -38,7 +39,7 @@ def test_the_preference_model_never_trains_on_what_is_held_out(
         return base, None
 
     monkeypatch.setattr(preference_node, "train_preference_model", train)
-    preference_node.fit_preference_model(tiny_lm, COMPARISONS, rlhf_params, ARM, 5)
+    preference_node.fit_preference_model(tiny_lm, COMPARISONS, rlhf_params, ARM, 5, WHOLE)
     kept = set(COMPARISONS["pair_id"][held_out(COMPARISONS, 0.5, 5)])
     assert set(seen[0]["pair_id"]) == set(COMPARISONS["pair_id"]) - kept
     assert kept
@@ -89,7 +90,7 @@ def metrics(accuracy: float) -> dict[str, Any]:
 
 
 def trained(tiny_lm: LanguageModel, params: RLHFParams, accuracy: float, arm: ArmParams = ARM) -> object:
-    return policy_node.reinforce(tiny_lm, tiny_lm, prompt_table(["Hi?"]), metrics(accuracy), params, arm, 5)
+    return policy_node.reinforce(tiny_lm, tiny_lm, prompt_table(["Hi?"]), metrics(accuracy), params, arm, 5, WHOLE)
 
 
 def test_the_gate_stops_rl_on_a_poor_preference_model(

@@ -21,6 +21,7 @@ def test_an_arm_bears_its_name_and_shares_the_rest() -> None:
         "pretrained.model@checkpoint",
         "sl_cai.model@checkpoint",
         "params:rlhf",
+        "params:training",
         "params:seed",
     }
     assert arm.all_outputs() == {

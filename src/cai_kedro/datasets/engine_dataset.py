@@ -47,6 +47,11 @@ class EngineDataset(LocalVersionedDataset[NoReturn, TextEngine]):
         return self._kind.reads_files
 
     @property
+    def reads_adapters(self) -> bool:
+        """Whether it reads the directory of an adapter; a server reads none at all."""
+        return self._kind.reads_adapters
+
+    @property
     def server(self) -> tuple[str, ...] | None:
         """Address and name of a model on a server, None of any other one."""
         return self._kind.server

@@ -25,6 +25,7 @@ class EngineKind(ABC):
     """One kind of engine with its settings. `package` says what to install where a package is not there."""
 
     reads_files: ClassVar[bool] = True
+    reads_adapters: ClassVar[bool] = False
     package: ClassVar[str] = ""
 
     @abstractmethod
@@ -51,6 +52,8 @@ class EngineKind(ABC):
 class Transformers(EngineKind):
     """In this process, on transformers: the fields of `engines.loading.LocalSettings`."""
 
+    reads_adapters = True
+
     def __init__(self, **settings: Any) -> None:
         self._settings = LocalSettings.model_validate(settings)
 
@@ -74,7 +77,7 @@ class VLLM(EngineKind):
     def load(self, directory: Path) -> TextEngine:
         """Return the engine."""
         reference = reference_to(directory)
-        return VLLMEngine(reference.directory(), self._settings, reference.layout)
+        return VLLMEngine(reference.whole_directory(), self._settings, reference.layout)
 
     def described(self) -> dict[str, Any]:
         """Return all settings."""

@@ -10,8 +10,7 @@ from kedro.utils import find_kedro_project
 
 from cai_kedro.datasets.engine_kinds import engine_kind
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.engines.model_reference import ModelReference
-from cai_kedro.engines.weight_files import weights_digest
+from cai_kedro.engines.model_reference import ModelReference, model_digest
 
 
 class LetterReader:
@@ -44,7 +43,7 @@ class LetterReader:
 
     def digest(self) -> str | None:
         """Return the digest of the weights; None of a server, which tells nobody what it reads."""
-        return None if self._directory is None else weights_digest(self._directory)
+        return None if self._directory is None else model_digest(self._directory)
 
     @property
     def server(self) -> tuple[str, ...] | None:

@@ -8,12 +8,11 @@ from kedro.utils import find_kedro_project
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import save_language_model
-from cai_kedro.engines.model_reference import ModelReference, load_model, write_reference
+from cai_kedro.engines.model_reference import ModelReference, load_model, save_model, write_reference
 
 
 class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference | GGUFFile, LanguageModel]):
-    """A directory in Hugging Face's format, or one file that says where the model lies.
+    """A directory in Hugging Face's format, an adapter's (`engines.adapter_files`), or a file where the model lies.
 
     Every load gives a fresh object: a node may change its weights.
     """
@@ -35,12 +34,18 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
         elif isinstance(data, GGUFFile):
             self._save_gguf(data)
         elif isinstance(data, LanguageModel):
-            with self._writing() as directory:
-                save_language_model(data, directory)
+            self._save_model(data)
         else:
             raise DatasetError(
                 f"{self._filepath} takes a LanguageModel, a ModelReference or a GGUFFile, got {type(data).__name__}"
             )
+
+    def _save_model(self, lm: LanguageModel) -> None:
+        try:
+            with self._writing() as directory:
+                save_model(lm, directory)
+        except ValueError as error:
+            raise DatasetError(f"{self._filepath}: {error}") from error
 
     def _save_gguf(self, file: GGUFFile) -> None:
         try:

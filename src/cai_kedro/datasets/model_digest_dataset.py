@@ -6,8 +6,7 @@ from typing import NoReturn
 from kedro.io import DatasetError
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
-from cai_kedro.engines.model_reference import reference_to
-from cai_kedro.engines.weight_files import weights_digest
+from cai_kedro.engines.model_reference import check_model, model_digest
 
 
 class ModelDigestDataset(LocalVersionedDataset[NoReturn, str]):
@@ -16,7 +15,9 @@ class ModelDigestDataset(LocalVersionedDataset[NoReturn, str]):
     def load(self) -> str:
         """Return the sha256; raises `DatasetError` that says which files a directory misses."""
         try:
-            return weights_digest(reference_to(Path(self._get_load_path())).directory())
+            directory = Path(self._get_load_path())
+            check_model(directory)
+            return model_digest(directory)
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 

@@ -12,7 +12,7 @@ from cai_kedro.datasets.engine_kinds import engine_kind
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import load_language_model, save_language_model
+from cai_kedro.engines.model_reference import load_model, save_model
 
 _INDEX = "steps.json"
 
@@ -37,11 +37,11 @@ class LazySnapshots(Mapping[int, Held], Generic[Held]):
 
 
 class SnapshotsDataset(LocalVersionedDataset[Mapping[int, LanguageModel], LazySnapshots[LanguageModel]]):
-    """One model directory per step, and an index that is written with them."""
+    """One directory of a model, or of an adapter, per step, and an index that is written with them."""
 
     def load(self) -> LazySnapshots[LanguageModel]:
         """Return the snapshots without reading a model yet."""
-        return LazySnapshots(_directories(Path(self._get_load_path())), load_language_model)
+        return LazySnapshots(_directories(Path(self._get_load_path())), load_model)
 
     def save(self, data: Mapping[int, LanguageModel]) -> None:
         """Write every snapshot; raises `DatasetError` unless every key is a step, a count from 0."""
@@ -51,7 +51,7 @@ class SnapshotsDataset(LocalVersionedDataset[Mapping[int, LanguageModel], LazySn
         with self._writing() as directory:
             directory.mkdir()
             for step, snapshot in sorted(data.items()):
-                save_language_model(snapshot, directory / _name(step))
+                save_model(snapshot, directory / _name(step))
             (directory / _INDEX).write_text(json.dumps(sorted(data)) + "\n")
 
 

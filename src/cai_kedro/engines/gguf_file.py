@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.engines.language_model import LanguageModel
@@ -60,11 +61,23 @@ class GGUFFile:
         save_language_model(_read(self.path(), self.layout), directory)
         check_model_directory(directory)
 
+    def skeleton(self) -> PreTrainedModel:
+        """Return the model without values, from what the file says of it; raises `ValueError` as `write` does."""
+        self.check()
+        path = self.path()
+        try:
+            config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
+            with torch.device("meta"):
+                model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+        except Exception as error:  # gguf and transformers raise what they like
+            raise ValueError(f"{path} cannot be read ({first_line(error)})") from error
+        return model
+
     def load(self) -> LanguageModel:
         """Return the model as it is read from the directory that `write` makes; raises as `write` does."""
         with tempfile.TemporaryDirectory() as folder:
             self.write(Path(folder))
-            return load_language_model(Path(folder))
+            return replace(load_language_model(Path(folder)), origin=None)  # the folder goes
 
     def _locate(self) -> Path:
         resource = _RESOURCE.match(self.given)

@@ -4,6 +4,7 @@ Only safetensors, never code from a repository.
 """
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     GenerationConfig,
     PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
@@ -96,7 +98,15 @@ def load_language_model(directory: Path, layout: LayoutChoice = "auto") -> Langu
     check_report(directory, report)
     check_weights(f"the model in {directory}", model.named_parameters(), "fetch it again, or train it anew")
     fit_embeddings(model, checked.tokenizer)
-    return LanguageModel(model=model.eval(), tokenizer=checked.tokenizer, layout=checked.layout)
+    return LanguageModel(model.eval(), checked.tokenizer, checked.layout, origin=Path(os.path.abspath(directory)))
+
+
+def skeleton(directory: Path) -> PreTrainedModel:
+    """Return the model of a directory without values, from its config alone; raises `ValueError` as loading does."""
+    kind, config, _ = _architecture(directory, _read_config(directory))
+    with torch.device("meta"):
+        model: PreTrainedModel = kind.from_config(config)
+    return model
 
 
 def _read(directory: Path, wanted: LayoutChoice) -> _Checked:

@@ -1,5 +1,8 @@
 """A model that lies elsewhere: in another directory, or on the hub at a pinned revision."""
 
+import os
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -7,9 +10,10 @@ from huggingface_hub.errors import HfHubHTTPError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.core.layouts.base import LayoutChoice
+from cai_kedro.engines.adapter_files import adapter_digest, check_adapter, is_adapter, load_adapter, save_adapter
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import check_model_directory, load_language_model
-from cai_kedro.engines.weight_files import first_line
+from cai_kedro.engines.model_files import check_model_directory, load_language_model, save_language_model
+from cai_kedro.engines.weight_files import first_line, weights_digest
 
 REFERENCE_FILE = "reference.json"
 _SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
@@ -43,11 +47,28 @@ class ModelReference(BaseModel):
 
     def directory(self) -> Path:
         """Return the directory of the model, fetched first if it is on the hub; raises `ValueError` if incomplete."""
-        return check_model_directory(self.locate(), self.layout)
+        directory = self.locate()
+        if is_adapter(directory):
+            check_adapter(directory, check_model, model_digest)
+            return directory
+        return check_model_directory(directory, self.layout)
+
+    def whole_directory(self) -> Path:
+        """Do the same for who reads no adapters; raises `ValueError` for one."""
+        directory = self.directory()
+        if is_adapter(directory):
+            raise ValueError(
+                f"{directory} is an adapter on another model, which only the engine `transformers` reads; take that "
+                f"engine, or give the whole model that `kedro export` writes"
+            )
+        return directory
 
     def load(self) -> LanguageModel:
         """Return the model in its layout, fetched first if it is on the hub; raises `ValueError` if incomplete."""
-        return load_language_model(self.locate(), self.layout)
+        directory = self.locate()
+        if is_adapter(directory):
+            return load_adapter(Path(os.path.abspath(directory)), load_model, model_digest)
+        return load_language_model(directory, self.layout)
 
     def locate(self) -> Path:
         """Return the directory without looking into it, fetched first if it is on the hub.
@@ -98,7 +119,45 @@ def write_reference(reference: ModelReference, directory: Path) -> None:
 
 def load_model(directory: Path) -> LanguageModel:
     """Return the model of a directory, or the one that its reference points at; raises `ValueError` if incomplete."""
-    return _reference(directory).load()
+    return replace(_reference(directory).load(), origin=Path(os.path.abspath(directory)))
+
+
+def save_model(lm: LanguageModel, directory: Path) -> None:
+    """Write a whole model, or the adapter of one that was trained as such, into a directory.
+
+    Raises `ValueError` for weights that are not finite, and for an adapter whose backbone was never saved.
+    """
+    if lm.adapter is None:
+        save_language_model(lm, directory)
+    else:
+        save_adapter(lm, directory, model_digest)
+
+
+def check_model(directory: Path) -> None:
+    """Raise `ValueError` unless the model of a directory, or the one that its reference points at, is complete."""
+    reference_to(directory).directory()
+
+
+def model_digest(directory: Path) -> str:
+    """Return the sha256 of the weights that lie in a directory or where its reference points (`weights_digest`).
+
+    That of an adapter says what it belongs on, too. A large model is read once, as long as its files stay as they are.
+    """
+    place = reference_to(directory).locate()
+    if is_adapter(place):
+        return adapter_digest(place, model_digest)
+    files = [(file.name, *_seen(file)) for file in sorted(place.iterdir())]
+    return _digest_of(place, tuple(files))
+
+
+def _seen(file: Path) -> tuple[int, int, int]:
+    state = file.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+@cache
+def _digest_of(directory: Path, _: tuple[tuple[str, int, int, int], ...]) -> str:
+    return weights_digest(directory)
 
 
 def _reference(directory: Path) -> ModelReference:

@@ -43,7 +43,7 @@ class RayEngine:
         """
         self._reference, self._model, self._cluster = reference, model, cluster
         self._scratch = scratch.resolve()
-        self._directory = reference.directory()
+        self._directory = reference.whole_directory()
         self._prompts = PromptIds.of(self._directory, reference.layout)
         if isinstance(model, VLLMSettings):
             self._prompts.limit = model.max_model_len

@@ -32,7 +32,7 @@ def weight_files(directory: Path) -> list[Path]:
     """
     files = [directory / SINGLE] if (directory / SINGLE).is_file() else _shards(directory / INDEX)
     for file in files:
-        _check_whole(file)
+        check_whole(file)
     return files
 
 
@@ -56,7 +56,7 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in dict.fromkeys(names)]
 
 
-def _check_whole(weights: Path) -> None:
+def check_whole(weights: Path) -> None:
     """Raise `ValueError` unless the file is as long as its header says; no weights are read."""
     try:
         with safe_open(weights, framework="pt"):

@@ -16,6 +16,7 @@ from kedro.pipeline import Pipeline
 from cai_kedro.hooks import parameters as checks
 from cai_kedro.hooks.conf_checks import dial_faults, environment_faults, file_faults, pipeline_faults
 from cai_kedro.hooks.faults import raise_if_any
+from cai_kedro.hooks.preflight_adapters import adapter_faults
 from cai_kedro.hooks.preflight_checks import (
     constitution_warnings,
     disk_faults,
@@ -62,6 +63,7 @@ class Preflight:
                 *example_faults(pipeline, catalog),
                 *_base_model_faults(pipeline, catalog, project),
                 *server_faults(pipeline, catalog),
+                *adapter_faults(pipeline, catalog, project),
                 *referee_faults(pipeline, catalog),
                 *comparison_faults(pipeline, catalog),
             ]

@@ -101,8 +101,7 @@ def _teachers(
 
 def _digest_elsewhere(lineage: Lineage, model: str, catalog: CatalogProtocol, project_path: Path) -> str | None:
     """Return the digest of a model that lies elsewhere, None for one that the run trains or has to fetch first."""
-    from cai_kedro.engines.model_reference import ModelReference  # noqa: PLC0415 - imports transformers
-    from cai_kedro.engines.weight_files import weights_digest  # noqa: PLC0415
+    from cai_kedro.engines.model_reference import ModelReference, model_digest  # noqa: PLC0415 - transformers
     from cai_kedro.pipelines.base_model.nodes import (  # noqa: PLC0415
         BaseModelParams,
         provide_given,
@@ -118,4 +117,4 @@ def _digest_elsewhere(lineage: Lineage, model: str, catalog: CatalogProtocol, pr
     if not isinstance(given, ModelReference):
         return None
     place = given.at(project_path).on_this_machine()
-    return None if place is None else weights_digest(place)
+    return None if place is None else model_digest(place)

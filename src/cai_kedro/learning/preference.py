@@ -1,6 +1,5 @@
 """The preference model (PM): one score per answer, trained on soft labels with TRL's RewardTrainer (§4.1)."""
 
-import copy
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch.utils.data import Sampler
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
@@ -20,16 +19,17 @@ from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.finite import check_scores
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP, length_sorted_batches, round_up
-from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
+from cai_kedro.engines.score_head import score_config, scored_trunk
 from cai_kedro.learning.batching import LengthGrouped, right_padded
 from cai_kedro.learning.encoding import encode_answers, encode_pairs
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, chunk_tokens, training_flags
+from cai_kedro.models.adapters import check_prepared, trained
 from datasets import Dataset
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ def train_preference_model(
     The base stays as it is. Raises `ValueError` without comparisons that fit, for a tokenizer without a pad token of
     its own, or when a number of the training is not finite.
     """
+    check_prepared(base)
     seed = derive_seed(seed, "preference model")
     dataset = preference_dataset(base, comparisons, params.max_length)
     model = with_score_head(base, params.head_std, seed)
@@ -100,7 +101,7 @@ def train_preference_model(
             processing_class=base.tokenizer,
         )
         training_curves = run(trainer, METRICS)
-    return replace(base, model=model), training_curves
+    return trained(replace(base, model=model)), training_curves
 
 
 def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_length: int) -> Dataset:
@@ -124,26 +125,14 @@ def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_lengt
 def with_score_head(base: LanguageModel, head_std: float, seed: int) -> PreTrainedModel:
     """Return a model of one score per sequence, with a copy of the base's trunk and a fresh head.
 
-    The score is read at the last token that is not padding, EOS; so padding must be another token.
+    Where an adapter is trained, the trunk is not copied: it stays as it is. Raises `ValueError` where the base has no
+    pad token of its own, or is of a family that has no such model.
     """
-    tokenizer = base.tokenizer
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == end_id(tokenizer, base.layout):
-        raise ValueError(
-            f"a preference model reads its score at EOS and needs a pad token that is not EOS, got "
-            f"pad_token_id={tokenizer.pad_token_id} and the end {end_id(tokenizer, base.layout)}; "
-            "set tokenizer.pad_token to another token before saving the base model"
-        )
-    config = copy.deepcopy(base.model.config)
-    config.num_labels = 1
-    config.pad_token_id = tokenizer.pad_token_id
-    config.tie_word_embeddings = False  # there is no output embedding to tie
-    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        raise ValueError(
-            f"transformers has no preference model (…ForSequenceClassification) for the family {config.model_type!r} "
-            f"of {type(base.model).__name__}; take a base model of another family"
-        )
-    model = AutoModelForSequenceClassification.from_config(config, dtype=base.model.dtype)
-    model.base_model.load_state_dict(base.model.base_model.state_dict())
+    if base.adapter is None:
+        model = AutoModelForSequenceClassification.from_config(score_config(base), dtype=base.model.dtype)
+        model.base_model.load_state_dict(base.model.base_model.state_dict())
+    else:
+        model = scored_trunk(base)
     head = model.score.weight
     with torch.no_grad():
         noise = torch.randn(head.shape, generator=torch.Generator().manual_seed(seed))

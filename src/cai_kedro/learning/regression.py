@@ -20,6 +20,7 @@ from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
+from cai_kedro.models.adapters import check_prepared, trained
 from datasets import Dataset
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
     The base stays as it is. What the model learns is the difference to the mean rating; add that when scoring. Raises
     `ValueError` where no row fits into `max_length` tokens, or when a number of the training is not finite.
     """
+    check_prepared(base)
     seed = derive_seed(seed, "regression")
     rated = without_refused(base, rated)
     answers = encode_answers(base, [as_messages(cell) for cell in rated["messages"]], list(rated["response"]))
@@ -82,7 +84,7 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
             train_dataset=dataset,
         )
         run(trainer, ())
-    return replace(base, model=model)
+    return trained(replace(base, model=model))
 
 
 def squared_error(predicted: Sequence[float], rating: Sequence[float]) -> np.ndarray:

@@ -53,6 +53,8 @@ class AlgorithmParams(BaseModel, ABC):
     learns_from: ClassVar[LearnsFrom]
     #: What a step of the curves and snapshots is.
     step_unit: ClassVar[str]
+    #: Whether it trains an adapter, too.
+    trains_adapters: ClassVar[bool] = True
 
     device: Device
     dtype: DType

@@ -16,6 +16,7 @@ from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
+from cai_kedro.models.adapters import check_prepared, trained
 from datasets import Dataset
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def fine_tune(
     model has no room. Raises `ValueError` when no row is left to train on, or when a number of the training is not
     finite.
     """
+    check_prepared(base)
     seed = derive_seed(seed, "sft")
     dataset = sft_dataset(base, rows, params.max_length)
     with on_loan(base.model, attention_for(params.device)) as scratch:
@@ -63,7 +65,7 @@ def fine_tune(
             processing_class=base.tokenizer,
         )
         training_curves = run(trainer, METRICS)
-    return base, training_curves
+    return trained(base), training_curves
 
 
 def sft_dataset(base: LanguageModel, rows: pd.DataFrame, max_length: int) -> Dataset:

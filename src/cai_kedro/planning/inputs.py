@@ -13,6 +13,7 @@ from cai_kedro.core.lineage import Lineage
 from cai_kedro.learning.rl_params import LearnsFrom
 from cai_kedro.learning.sft import SFTParams
 from cai_kedro.metrics.workload import Sizes, paper_sizes
+from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.pipelines.data_generation.prompt_tables import gather_held_out
 from cai_kedro.pipelines.data_generation.red_team import RedTeamParams
 from cai_kedro.pipelines.data_generation.revision import RevisionParams
@@ -43,6 +44,7 @@ class Settings:
     fine_tuning: SFTParams
     arms: Mapping[str, ArmSettings]
     evaluation: EvaluationParams
+    weights: AdapterParams
 
     def learning_from(self, what: LearnsFrom) -> dict[str, ArmSettings]:
         """Return the arms that learn against a preference model, or those that learn from comparisons alone.
@@ -77,6 +79,7 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
         fine_tuning=SFTParams.model_validate(sl_cai["fine_tuning"]),
         arms={arm: parameters_of(ArmParams.of(arm, lineage), shared) for arm in lineage.arms},
         evaluation=EvaluationParams.model_validate(parameters["evaluation"]),
+        weights=AdapterParams.model_validate(parameters["training"]),
     )
 
 

@@ -11,6 +11,7 @@ from cai_kedro.learning.rl import Data, train
 from cai_kedro.learning.sft import fine_tune
 from cai_kedro.metrics.estimate import mean
 from cai_kedro.metrics.workload import Cost
+from cai_kedro.models.adapters import prepared
 from cai_kedro.planning.inputs import Settings
 from cai_kedro.templates.rlhf.parameters import ArmSettings
 
@@ -30,15 +31,19 @@ def training_costs(
     `pairs` are repeated to fill batches, `load` gives a fresh pretrained model, which is trained in place.
     """
     told("timing the trainings")
+
+    def fresh() -> LanguageModel:
+        return prepared(load(), settings.weights, settings.seed)
+
     scored, direct = (
         next(iter(settings.learning_from(what).values()), None) for what in ("preference_model", "comparisons")
     )
-    seconds = {"fine_tuning": [_fine_tuning(settings, pairs, load) for _ in range(repeats)]}
+    seconds = {"fine_tuning": [_fine_tuning(settings, pairs, fresh) for _ in range(repeats)]}
     if scored is not None:
-        seconds["preference_models"] = [_preference(scored, pairs, load, settings.seed) for _ in range(repeats)]
-        seconds["rl"] = _episodes(scored, pairs, prompts, load, settings.seed, repeats)
+        seconds["preference_models"] = [_preference(scored, pairs, fresh, settings.seed) for _ in range(repeats)]
+        seconds["rl"] = _episodes(scored, pairs, prompts, fresh, settings.seed, repeats)
     if direct is not None:
-        seconds["direct_preference"] = [_direct(direct, pairs, load, settings.seed) for _ in range(repeats)]
+        seconds["direct_preference"] = [_direct(direct, pairs, fresh, settings.seed) for _ in range(repeats)]
     return {
         stage: Cost(calls=0, prompt_tokens=0, shared_tokens=0, written_tokens=0, seconds=mean(found), stored_bytes=0)
         for stage, found in seconds.items()

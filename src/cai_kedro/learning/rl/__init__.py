@@ -9,6 +9,7 @@ from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.rl.ppo import PPOParams
 from cai_kedro.learning.rl.rloo_grpo import GRPOParams, RLOOParams
 from cai_kedro.learning.rl_params import AlgorithmParams, Data, RLResult, check_field
+from cai_kedro.models.adapters import check_prepared
 
 __all__ = ["ALGORITHMS", "AlgorithmParams", "Data", "RLParams", "RLResult", "algorithm_of", "check_field", "train"]
 
@@ -50,4 +51,7 @@ def train(start: LanguageModel, data: Data, params: AlgorithmParams, seed: int) 
     Raises `ValueError` when policy and PM do not share a tokenizer, when there is nothing or too little to learn from,
     when another process writes the same checkpoints, or at the first number that is not finite.
     """
+    check_prepared(start)
+    if start.adapter is not None and not params.trains_adapters:
+        raise ValueError(f"{params.algorithm} trains no adapter; take ppo or dpo, or set training.adapter to none")
     return params.train(start, data, seed)

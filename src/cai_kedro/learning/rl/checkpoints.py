@@ -1,6 +1,5 @@
 """Checkpoints at step boundaries: what is in one, which run it belongs to, and which one to resume from."""
 
-import copy
 import hashlib
 import json
 import logging
@@ -11,7 +10,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from cai_kedro.learning.rewards import ScoreUnits
 from cai_kedro.learning.rl_params import AlgorithmParams
@@ -46,18 +44,6 @@ class PPOState:
         content["curve_rows"] = [tuple(row) for row in content["curve_rows"]]
         content["units"] = content["units"] and ScoreUnits(**content["units"])
         return cls(**content)
-
-
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """Return a copy of the weights on the CPU; tied weights become one copy each, as safetensors asks."""
-    return {name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in module.state_dict().items()}
-
-
-def with_weights(model: PreTrainedModel, weights: dict[str, Tensor]) -> PreTrainedModel:
-    """Return a copy of the model on the CPU that holds these weights."""
-    snapshot = copy.deepcopy(model).cpu()
-    snapshot.load_state_dict(weights)
-    return snapshot
 
 
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:

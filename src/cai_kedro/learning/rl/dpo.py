@@ -1,7 +1,6 @@
 """DPO (Rafailov et al. 2023) by TRL on an arm's comparisons with soft labels: no preference model, no replies drawn."""
 
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,10 +10,11 @@ from cai_kedro.core.lock import locked
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.encoding import encode_pairs
-from cai_kedro.learning.rl.checkpoints import run_fingerprint, with_weights
+from cai_kedro.learning.rl.checkpoints import run_fingerprint
 from cai_kedro.learning.rl_params import AlgorithmParams, Data, LearnsFrom, RLResult
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for
+from cai_kedro.models.adapters import copy_with, run_of, trained
 from datasets import Dataset
 
 
@@ -73,16 +73,17 @@ class DPOParams(TrainingParams, AlgorithmParams):
         with ExitStack() as held:
             run_dir = None
             if self.checkpoint_dir is not None:
-                run_dir = Path(self.checkpoint_dir) / run_fingerprint([start.model], dataset.to_dict(), self, seed)
+                run_dir = Path(self.checkpoint_dir) / run_fingerprint(
+                    [start.model], run_of(start, dataset.to_dict()), self, seed
+                )
                 held.enter_context(locked(run_dir / "lock", f"the policy with checkpoints in {run_dir}"))
             scratch = held.enter_context(on_loan(start.model, attention_for(self.device)))
             curves, weights = train_with_dpo(start, dataset, self, seed, run_dir, scratch)
         last = self.steps(len(dataset))
         snapshots = {  # made now: a copy of a model on loan would keep its patches
-            step: start if step == last else replace(start, model=with_weights(start.model, found))
-            for step, found in weights.items()
+            step: trained(start) if step == last else copy_with(start, found) for step, found in weights.items()
         }
-        return RLResult(start, snapshots, curves, last)
+        return RLResult(trained(start), snapshots, curves, last)
 
 
 def dpo_dataset(start: LanguageModel, data: Data, params: DPOParams) -> Dataset:

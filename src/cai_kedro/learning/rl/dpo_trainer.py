@@ -26,11 +26,11 @@ from cai_kedro.learning.rl.checkpoints import (
     newest_checkpoint,
     save_weights,
     seal,
-    weights_of,
 )
 from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.trainer_run import run
 from cai_kedro.learning.training_arguments import training_flags
+from cai_kedro.models.weights import trained_weights
 from datasets import Dataset
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class _Kept(TrainerCallback):
         saves = done == self.steps or done % self.params.checkpoint_every == 0
         if done % self.params.snapshot_every == 0:
             check_weights("DPO", self.model.named_parameters())
-            self.snapshots[done] = weights_of(self.model)
+            self.snapshots[done] = trained_weights(self.model)
             if self.run_dir:
                 save_weights(self.snapshots[done], self.run_dir / SNAPSHOTS / f"{done}.safetensors")
         control.should_log = control.should_log or done == self.steps

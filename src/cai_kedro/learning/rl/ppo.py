@@ -7,8 +7,7 @@ import copy
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -46,8 +45,6 @@ from cai_kedro.learning.rl.checkpoints import (
     run_fingerprint,
     save_weights,
     seal,
-    weights_of,
-    with_weights,
 )
 from cai_kedro.learning.rl.online import one_rollout, prompts_and_scorer
 from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
@@ -55,6 +52,8 @@ from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts,
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, device_flags
 from cai_kedro.learning.value_head import ActorCritic, reply_logprobs
+from cai_kedro.models.adapters import as_it_came, copy_with, run_of, trained
+from cai_kedro.models.weights import put_weights, trainable, trained_weights
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,9 @@ class PPOParams(RolloutParams):
             run_dir = None
             if self.checkpoint_dir is not None:
                 models = (start.model, data.preference_model.model)  # type: ignore[union-attr]
-                run_dir = Path(self.checkpoint_dir) / run_fingerprint(models, encoded.token_ids, self, seed)
+                run_dir = Path(self.checkpoint_dir) / run_fingerprint(
+                    models, run_of(start, encoded.token_ids), self, seed
+                )
                 held.enter_context(locked(run_dir / "lock", f"the policy with checkpoints in {run_dir}"))
             return train_ppo(start, score, encoded, self, seed, run_dir)
 
@@ -108,19 +109,21 @@ def train_ppo(
     The reference of the KL penalty is the policy as it comes. Deterministic for one machine: the same arguments give
     the same weights and curves, interrupted or not. Raises `ValueError` at the first number that is not finite.
     """
-    reference = copy.deepcopy(policy.model).requires_grad_(False).eval()
+    # with its adapter off, the policy is the reference
+    reference = policy.model if policy.adapter else copy.deepcopy(policy.model).requires_grad_(False).eval()
     with ExitStack() as loans:
         scratch = loans.enter_context(on_loan(policy.model, attention_for(params.device)))
-        loans.enter_context(on_loan(reference, attention_for(params.device)))
+        if reference is not policy.model:
+            loans.enter_context(on_loan(reference, attention_for(params.device)))
         trainer = PPOTrainer(policy, reference, score, prompts, params, seed, run_dir, scratch)
         resume_from = newest_checkpoint(run_dir, params.rollouts * params.steps_per_rollout, "PPO") if run_dir else None
         if resume_from:
             logger.info("PPO resumes from %s", resume_from.name)
         trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return RLResult(
-        policy=policy,
+        policy=trained(policy),
         snapshots={
-            step: policy if step == params.rollouts else replace(policy, model=with_weights(policy.model, weights))
+            step: trained(policy) if step == params.rollouts else copy_with(policy, weights)
             for step, weights in trainer.snapshots.items()
         },
         curves=check_table("curves", pd.DataFrame(trainer.progress.curve_rows, columns=["step", "metric", "value"])),
@@ -160,7 +163,7 @@ class PPOTrainer(FiniteTraining):
         model = ActorCritic(policy.model, params.value_trunk_gradient).to(args.device)
         optimizer = torch.optim.AdamW(
             [
-                {"params": list(model.policy.parameters()), "lr": params.learning_rate},
+                {"params": trainable(model.policy), "lr": params.learning_rate},
                 {"params": list(model.value_head.parameters()), "lr": params.value_learning_rate},
             ],
             betas=(0.9, 0.95),
@@ -219,12 +222,12 @@ class PPOTrainer(FiniteTraining):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         directory = Path(output_dir or str(self.args.output_dir))
-        save_weights(weights_of(self.actor_critic), directory / WEIGHTS)
+        save_weights(trained_weights(self.actor_critic), directory / WEIGHTS)
         self.progress.save(directory)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         directory = Path(resume_from_checkpoint)
-        self.actor_critic.load_state_dict(load_weights(directory / WEIGHTS))
+        put_weights(self.actor_critic, load_weights(directory / WEIGHTS))
         self.progress = PPOState.load(directory)
         assert self.run_dir is not None
         done = max((step for step, _, _ in self.progress.curve_rows), default=0)
@@ -266,7 +269,9 @@ class PPOTrainer(FiniteTraining):
         temperature = self.params.temperature
 
         def reader(**batch: Tensor) -> tuple[Tensor, ...]:
-            known = reply_logprobs(self.reference, **batch, temperature=temperature)
+            own = self.reference is self.actor_critic.policy
+            with as_it_came(self.reference) if own else nullcontext():
+                known = reply_logprobs(self.reference, **batch, temperature=temperature)
             return *self.actor_critic(**batch, temperature=temperature, entropy=True), known
 
         with self.accelerator.autocast():
@@ -314,7 +319,7 @@ class PPOTrainer(FiniteTraining):
         if done % self.params.snapshot_every == 0:
             last = done == self.params.rollouts
             # the last one is the policy itself, whose copy is only for a longer run that goes on from here
-            weights = weights_of(self.actor_critic.policy) if self.run_dir or not last else {}
+            weights = trained_weights(self.actor_critic.policy) if self.run_dir or not last else {}
             self.snapshots[done] = {} if last else weights
             if self.run_dir:
                 save_weights(weights, self.run_dir / SNAPSHOTS / f"{done}.safetensors")

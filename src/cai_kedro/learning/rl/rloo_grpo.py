@@ -13,8 +13,11 @@ from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 class TRLParams(RolloutParams):
     """One of TRL's trainers: no value head, a fixed KL coefficient and no checkpoints.
 
-    It compares the replies to one prompt, so there have to be two at least, and cuts a rollout in equal parts.
+    It compares the replies to one prompt, so there have to be two at least, and cuts a rollout in equal parts. TRL
+    loads the start policy anew from files, which it could not do of layers that hold an adapter.
     """
+
+    trains_adapters: ClassVar[bool] = False
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
         """Train against the preference model by TRL."""

@@ -3,7 +3,6 @@
 import copy
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,13 @@ from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.progress import ProgressCallback
 from cai_kedro.learning.replies import ReplyReader
 from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
-from cai_kedro.learning.rl.checkpoints import weights_of, with_weights
 from cai_kedro.learning.rl.rloo_grpo import TRLParams
 from cai_kedro.learning.rl_params import RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for, device_flags
+from cai_kedro.models.adapters import copy_with, trained
+from cai_kedro.models.weights import trained_weights
 from datasets import Dataset
 
 logger = logging.getLogger(__name__)
@@ -91,11 +91,8 @@ def train_with_trl(
         finally:
             policy.model.config._name_or_path = named
     return RLResult(
-        policy=policy,
-        snapshots={
-            step: replace(policy, model=with_weights(policy.model, weights))
-            for step, weights in snapshots.weights.items()
-        },
+        policy=trained(policy),
+        snapshots={step: copy_with(policy, weights) for step, weights in snapshots.weights.items()},
         curves=_curves(trainer.state.log_history, params.steps_per_rollout),
         last=params.rollouts,
     )
@@ -196,7 +193,7 @@ class _Snapshots(TrainerCallback):
         if rest == 0:
             check_weights(self.params.algorithm.upper(), self.policy.model.named_parameters())
         if rest == 0 and done % self.params.snapshot_every == 0:
-            self.weights[done] = weights_of(self.policy.model)
+            self.weights[done] = trained_weights(self.policy.model)
 
 
 def _curves(log_history: list[dict[str, Any]], steps_per_rollout: int) -> pd.DataFrame:

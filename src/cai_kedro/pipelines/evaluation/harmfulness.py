@@ -16,6 +16,7 @@ from cai_kedro.learning.preference import score_responses
 from cai_kedro.learning.regression import squared_error, train_regression
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.metrics.estimate import bounded_mean, mean
+from cai_kedro.models.adapters import AdapterParams, prepared
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 from cai_kedro.pipelines.evaluation.snapshots import arm_name, step_of
 from cai_kedro.templates.scores import without_unscored
@@ -55,7 +56,7 @@ def rate_conversations(
 def score_harmfulness(starts: Mapping[str, str]) -> Callable[..., tuple[pd.DataFrame, Metrics]]:
     """Return the node function that scores the policies; `starts` is the policy an arm started from."""
 
-    def score(
+    def score(  # noqa: PLR0913, PLR0917 - Kedro gives them by name
         base: LanguageModel,
         ratings: pd.DataFrame,
         snapshot_responses: pd.DataFrame,
@@ -64,6 +65,7 @@ def score_harmfulness(starts: Mapping[str, str]) -> Callable[..., tuple[pd.DataF
         human_raters: object,
         params: HarmfulnessParams,
         seed: int,
+        weights: AdapterParams,
     ) -> tuple[pd.DataFrame, Metrics]:
         """Train the harmfulness model, score the answers along RL to red-team prompts, test it (→ `scores`, metrics).
 
@@ -77,7 +79,9 @@ def score_harmfulness(starts: Mapping[str, str]) -> Callable[..., tuple[pd.DataF
         tested = ratings[held_out.astype(float) < params.held_out_share]
         training = ratings.drop(tested.index)
         model = HarmfulnessModel(
-            train_regression(base, training, params.training, derive_seed(seed, "harmfulness")),
+            train_regression(
+                prepared(base, weights, seed), training, params.training, derive_seed(seed, "harmfulness")
+            ),
             float(training["rating"].mean()),
             params.training.batch_size,
         )

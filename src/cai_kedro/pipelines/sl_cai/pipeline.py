@@ -3,8 +3,8 @@
 from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.core.lineage import Lineage
-from cai_kedro.learning.sft import fine_tune
 from cai_kedro.pipelines.sl_cai.rows import build_sl_rows
+from cai_kedro.pipelines.sl_cai.training import fine_tune_policy
 
 
 def create_pipeline(lineage: Lineage) -> Pipeline:
@@ -29,12 +29,13 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
                 name="build_sl_rows",
             ),
             Node(
-                fine_tune,
+                fine_tune_policy,
                 inputs={
                     "base": f"{start}@checkpoint",
                     "rows": "sl_rows",
                     "params": "params:sl_cai.fine_tuning",
                     "seed": "params:seed",
+                    "weights": "params:training",
                 },
                 outputs=[f"{lineage.model_of(name)}@checkpoint", "sl_cai.training_curves"],
                 name="fine_tune",

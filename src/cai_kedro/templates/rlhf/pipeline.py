@@ -13,6 +13,7 @@ from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_pr
 from cai_kedro.templates.rlhf.snapshots import keep_snapshot, measure_snapshots, measure_unscored_snapshots
 
 _PARAMS = {"shared": "params:rlhf", "seed": "params:seed"}
+_TRAINING = {**_PARAMS, "weights": "params:training"}
 
 
 def create_pipeline(
@@ -23,7 +24,8 @@ def create_pipeline(
     An algorithm that learns from comparisons alone needs no preference model, and has none; no snapshot has a score.
 
     All its datasets bear the arm's name in front, as in `rl_cai.policy.model@checkpoint`; parameters are shared
-    (`params:rlhf`), and where the arm differs is fixed here. The preference model starts from the model `base`.
+    (`params:rlhf`, `params:training`), and where the arm differs is fixed here. The preference model starts from the
+    model `base`.
     """
     own, policy_start = f"{base}@checkpoint", f"{start}@checkpoint"
     scored = arm.has_preference_model
@@ -34,7 +36,7 @@ def create_pipeline(
         [*nodes, _kept(arm, policy_start)],
         namespace=arm.name,
         inputs={*([own] if scored else []), policy_start, *comparisons, red_team_prompts, helpful_prompts},
-        parameters={"rlhf", "seed"},
+        parameters={"rlhf", "seed", "training"},
     )
 
 
@@ -67,7 +69,7 @@ def _preference_model(arm: ArmParams, base: str) -> list[Node]:
     return [
         Node(
             bind(fit_preference_model, arm=arm),
-            inputs={"base": base, "comparisons": "mixed_comparisons", **_PARAMS},
+            inputs={"base": base, "comparisons": "mixed_comparisons", **_TRAINING},
             outputs=["preference.model@checkpoint", "preference_curves"],
             name="fit_preference_model",
             tags="training",
@@ -103,7 +105,7 @@ def _reinforced(arm: ArmParams, policy_start: str) -> list[Node]:
                 "preference_model": "preference.model@checkpoint",
                 "prompts": "rl_prompts",
                 "preference_metrics": "preference_metrics",
-                **_PARAMS,
+                **_TRAINING,
             },
             outputs=["snapshots@checkpoint", "policy_curves"],
             name="reinforce",
@@ -129,7 +131,7 @@ def _learned(arm: ArmParams, policy_start: str) -> list[Node]:
     return [
         Node(
             bind(learn_from_comparisons, arm=arm),
-            inputs={"start": policy_start, "comparisons": "mixed_comparisons", **_PARAMS},
+            inputs={"start": policy_start, "comparisons": "mixed_comparisons", **_TRAINING},
             outputs=["snapshots@checkpoint", "policy_curves"],
             name="learn_from_comparisons",
             tags="training",

@@ -8,6 +8,7 @@ from cai_kedro.core.gates import GateClosed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.rl import AlgorithmParams, Data, RLResult, train
 from cai_kedro.metrics.estimate import Estimate
+from cai_kedro.models.adapters import AdapterParams, prepared
 from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.parameters import ArmParams, GateParams, RLHFParams, parameters_of
 from cai_kedro.templates.rlhf.preference import metric_name
@@ -38,6 +39,7 @@ def reinforce(
     shared: RLHFParams,
     arm: ArmParams,
     seed: int,
+    weights: AdapterParams,
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy against the preference model (`prompts` → snapshots, `curves`; §4.2).
 
@@ -48,16 +50,22 @@ def reinforce(
     params = parameters_of(arm, shared)
     check_gate(preference_metrics, params.gate, arm)
     data = Data(prompts=prompts, preference_model=preference_model)
-    return _with_the_last(train(start, data, _of_its_own(params.rl, arm), seed))
+    return _with_the_last(train(prepared(start, weights, seed), data, _of_its_own(params.rl, arm), seed))
 
 
 def learn_from_comparisons(
-    start: LanguageModel, comparisons: pd.DataFrame, shared: RLHFParams, arm: ArmParams, seed: int
+    start: LanguageModel,
+    comparisons: pd.DataFrame,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
+    weights: AdapterParams,
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy on the comparisons that are not held out (`comparisons` → snapshots, `curves`)."""
     params = parameters_of(arm, shared)
     training = comparisons[~held_out(comparisons, params.gate.held_out_share, seed)].reset_index(drop=True)
-    return _with_the_last(train(start, Data(comparisons=training), _of_its_own(params.rl, arm), seed))
+    data = Data(comparisons=training)
+    return _with_the_last(train(prepared(start, weights, seed), data, _of_its_own(params.rl, arm), seed))
 
 
 def _of_its_own(params: AlgorithmParams, arm: ArmParams) -> AlgorithmParams:

@@ -7,6 +7,7 @@ import pandas as pd
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import preference_accuracy, train_preference_model
 from cai_kedro.metrics.estimate import Estimate, bounded_mean
+from cai_kedro.models.adapters import AdapterParams, prepared
 from cai_kedro.templates.rlhf.comparisons import held_out, kind_shares
 from cai_kedro.templates.rlhf.parameters import ArmParams, GateParams, RLHFParams, parameters_of
 
@@ -14,12 +15,17 @@ logger = logging.getLogger(__name__)
 
 
 def fit_preference_model(
-    base: LanguageModel, comparisons: pd.DataFrame, shared: RLHFParams, arm: ArmParams, seed: int
+    base: LanguageModel,
+    comparisons: pd.DataFrame,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
+    weights: AdapterParams,
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Train a preference model on the comparisons that are not held out (`comparisons` → model, `curves`; §4.1)."""
     params = parameters_of(arm, shared)
     training = comparisons[~held_out(comparisons, params.gate.held_out_share, seed)].reset_index(drop=True)
-    return train_preference_model(base, training, params.preference, seed)
+    return train_preference_model(prepared(base, weights, seed), training, params.preference, seed)
 
 
 def measure_preference_model(

@@ -135,6 +135,7 @@ def absolute_harmfulness(lineage: Lineage, exam: Exam, made_before: Collection[s
                 "human_raters": "human_raters",
                 "params": "params:harmfulness",
                 "seed": SEED,
+                "weights": "params:training",
             },
             outputs=["evaluation.absolute_harmfulness_scores", "evaluation.absolute_harmfulness_metrics"],
             name="score_harmfulness",

@@ -1,0 +1,81 @@
+"""What keeps adapters from being trained or read is told before the run, each in one sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from cai_kedro.datasets.engine_dataset import EngineDataset
+from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import save_language_model
+from cai_kedro.hooks.preflight_adapters import adapter_faults
+from tests.lineages import FILE
+
+VLLM = {"kind": "vllm", "dtype": "bfloat16", "gpu_memory_utilization": 0.5, "max_model_len": 64}
+LINEAGE = yaml.safe_load(FILE.read_text(encoding="utf-8"))["lineage"]
+BASE_MODEL = yaml.safe_load((FILE.parent / "parameters_base_model.yml").read_text(encoding="utf-8"))["base_model"]
+LOCAL = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch_tokens": 64}
+
+
+def faults(tmp_path: Path, adapter: str, engine: dict[str, Any], algorithm: str = "ppo", **lora: Any) -> list[str]:
+    lineage = {**LINEAGE, "algorithm": algorithm}
+    training = {"adapter": adapter, "lora": {"rank": 2, "alpha": 4.0, "targets": None, **lora}}
+    base = {**BASE_MODEL, "source": "path", "path": str(tmp_path / "base")}
+    catalog = DataCatalog(
+        {
+            "params:training": MemoryDataset(training),
+            "params:base_model": MemoryDataset(base),
+            "parameters": MemoryDataset({"lineage": lineage}),
+            "rl_cai.snapshots@checkpoint": MemoryDataset(),
+            "rl_cai.policy.model@checkpoint": ModelCheckpointDataset(filepath=str(tmp_path / "rl_cai")),
+            "rl_cai.policy.model@engine": EngineDataset(filepath=str(tmp_path / "rl_cai"), engine=engine),
+        }
+    )
+    nodes = [
+        Node(lambda params: None, "params:base_model", "pretrained.model@checkpoint", name="provide"),
+        Node(
+            lambda start, training: None,
+            ["pretrained.model@checkpoint", "params:training"],
+            "rl_cai.snapshots@checkpoint",
+            name="reinforce",
+        ),
+        Node(lambda snapshots: None, "rl_cai.snapshots@checkpoint", "rl_cai.policy.model@checkpoint", name="keep"),
+        Node(lambda policy: None, "rl_cai.policy.model@engine", "answers", name="answer"),
+    ]
+    return list(adapter_faults(Pipeline(nodes), catalog, tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _base(tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    save_language_model(tiny_lm, tmp_path / "base")
+
+
+def test_nothing_is_wrong_with_whole_models_or_with_adapters_that_can_be_trained(tmp_path: Path) -> None:
+    assert faults(tmp_path, "none", VLLM, "rloo", targets=["nowhere"]) == []
+    assert faults(tmp_path, "lora", LOCAL) == []
+    assert faults(tmp_path, "lora", LOCAL, targets=["q_proj"]) == []
+
+
+def test_a_target_that_no_layer_has_is_told(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "lora", LOCAL, targets=["c_attn"])
+    assert "pretrained: training.lora.targets names 'c_attn', and no linear layer of LlamaForCausalLM" in fault
+
+
+def test_an_algorithm_that_trains_no_adapter_is_told(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "lora", LOCAL, "grpo")
+    assert fault.startswith("the policy 'rl_cai' learns by grpo, which trains no adapter; take ppo or dpo")
+
+
+def test_an_engine_that_reads_no_adapter_is_told(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "lora", VLLM)
+    assert fault.startswith("training.adapter makes 'rl_cai.policy.model' an adapter, which its engine does not read")
+
+
+def test_qlora_is_told(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "qlora", VLLM, "grpo")
+    assert "qlora" in fault
+    assert "not built yet" in fault
