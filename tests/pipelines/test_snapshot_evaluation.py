@@ -239,7 +239,7 @@ def test_policies_that_nobody_rated_are_named(
 
 
 def test_without_ratings_nothing_is_measured(tiny_lm: LanguageModel, caplog: pytest.LogCaptureFixture) -> None:
-    ratings = check_table("ratings", rate_conversations(pair_table([("a", "b")]), object(), HARMFULNESS, 0, WHOLE))
+    ratings = check_table("ratings", rate_conversations(pair_table([("a", "b")]), object(), HARMFULNESS, 0))
     assert "absolute harmfulness is not measured" in caplog.text
     none = pd.DataFrame()
     scores, metrics = SCORE(tiny_lm, ratings, none, none, none, object(), HARMFULNESS, 0, WHOLE)
