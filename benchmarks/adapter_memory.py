@@ -110,7 +110,7 @@ SETTINGS: dict[str, Any] = {
     "clip_range": 0.2, "value_clip_range": 0.5, "vf_coef": 0.5, "value_trunk_gradient": 0.1, "gamma": 1.0,
     "gae_lambda": 0.95, "whiten_advantages": True, "center_scores": True, "scale_rewards": True, "kl_coef": 0.1,
     "kl_target": None, "kl_horizon": 1000.0, "max_new_tokens": 8, "temperature": 1.0, "missing_eos_penalty": 1.0,
-    "max_grad_norm": 1.0, "max_batch_tokens": 4096, "snapshot_every": 1, "checkpoint_every": 1, "checkpoint_dir": None,
+    "max_grad_norm": 1.0, "max_batch_tokens": 4096, "snapshot_every": 1,
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ ENVIRONMENTS = sorted(
 )
 ARMS = ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot")
 OWN_MODELS = ("hub", "paper")
+_TAKEN_OVER = re.compile(r"^globals\.engines\.|(^|\.)checkpoints\.directory$")
 
 
 @functools.cache
@@ -34,7 +35,7 @@ def _resolved(env: str) -> dict[str, Any]:
 def _differences(env: str) -> dict[str, tuple[str, str]]:
     """Return parameter → value in conf/base and here, written as JSON; a value that is not there is a dash.
 
-    What an engine takes over from another dial is told by that dial.
+    What an engine takes over from another dial is told by that dial, and where checkpoints lie by `data`.
     """
     base, here = (flatten(_resolved(name)) for name in ("base", env))
     file = PROJECT / "conf" / env / "globals.yml"
@@ -42,7 +43,7 @@ def _differences(env: str) -> dict[str, tuple[str, str]]:
     return {
         name: tuple(json.dumps(values[name]) if name in values else "–" for values in (base, here))
         for name in sorted({*base, *here})
-        if base.get(name, "–") != here.get(name, "–") and (name in own or not name.startswith("globals.engines."))
+        if base.get(name, "–") != here.get(name, "–") and (name in own or not _TAKEN_OVER.search(name))
     }  # type: ignore[return-value]
 
 

@@ -49,7 +49,6 @@ SMALL: dict[str, Any] = {
                 "warmup_rollouts": 1,
                 "max_new_tokens": 8,
                 "snapshot_every": 1,
-                "checkpoint_every": 1,
             }
         },
         "snapshots": {"prompts": 4, "n_bootstrap": 100},

@@ -117,7 +117,7 @@ def test_a_policy(by: Any, base: LanguageModel, tmp_path: Path) -> None:
 def test_a_policy_goes_on_where_it_was_interrupted(
     by: Any, base: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = {"checkpoint_dir": str(tmp_path / "c"), "checkpoint_every": 1, "snapshot_every": 1}
+    kept = {"checkpoints": {"directory": str(tmp_path / "c"), "seconds": 0}, "snapshot_every": 1}
     whole = by(copy.deepcopy(base), **kept, **({"log_every": 1} if by is by_dpo else {}))
     (run_dir,) = (tmp_path / "c").iterdir()
     done = sorted(run_dir.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))

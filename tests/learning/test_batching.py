@@ -23,6 +23,15 @@ def test_every_row_once_also_in_the_next_pass() -> None:
     assert first != second
 
 
+def test_a_run_that_goes_on_draws_what_the_passes_in_a_row_draw() -> None:
+    passes = LengthGrouped(_lengths(103), 8, seed=1)
+    in_a_row = [list(passes) for _ in range(3)]
+    again = LengthGrouped(_lengths(103), 8, seed=1)
+    for epoch in (2, 0, 1):
+        again.set_epoch(epoch)
+        assert list(again) == in_a_row[epoch]
+
+
 def test_little_padding_and_no_order_of_lengths() -> None:
     lengths = _lengths(512)
     batches = _batches(lengths, 8, seed=1)

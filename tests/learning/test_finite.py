@@ -69,6 +69,17 @@ def test_training_stops_at_the_first_step_that_is_not_finite(train: Any, name: s
 
 
 @pytest.mark.parametrize(("train", "name"), TRAININGS)
+@pytest.mark.parametrize("n", [4, 20])
+def test_no_checkpoint_of_a_training_that_diverged_is_left(
+    train: Any, name: str, n: int, tiny_lm: LanguageModel, tmp_path: Path
+) -> None:
+    checkpoints = {"directory": str(tmp_path / "checkpoints"), "seconds": 0}
+    with pytest.raises(ValueError, match=rf"^{name}: .*(not finite|nan|inf)"):
+        train(tiny_lm, n, log_every=1, checkpoints=checkpoints)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("train", "name"), TRAININGS)
 def test_the_last_optimiser_step_is_looked_at_too(train: Any, name: str, tiny_lm: LanguageModel) -> None:
     with pytest.raises(ValueError, match=rf"^{name}: \d+ of \d+ weights hold values that are not finite"):
         train(tiny_lm, 4, max_grad_norm=1e30)
@@ -102,7 +113,7 @@ def test_a_policy_that_diverges_is_not_given_back(
         learning_rate=1e39,
         warmup_rollouts=0,
         snapshot_every=1,
-        **({"checkpoint_dir": str(tmp_path)} if algorithm == "ppo" else {}),
+        **({"checkpoints": {"directory": str(tmp_path), "seconds": 0}} if algorithm == "ppo" else {}),
     )
     with pytest.raises(ValueError, match=rf"^{algorithm.upper()}: .*not finite|^{algorithm.upper()}: .*(nan|inf)"):
         train_against(tiny_lm, preference_model(tiny_lm), prompt_table(), params, seed=1)

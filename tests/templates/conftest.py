@@ -50,8 +50,6 @@ SHARED: dict[str, Any] = {
             "whiten_advantages": True,
             "kl_target": None,
             "kl_horizon": 100.0,
-            "checkpoint_every": 1,
-            "checkpoint_dir": None,
         },
         "rloo": ROLLOUTS,
         "grpo": ROLLOUTS,
@@ -65,8 +63,6 @@ SHARED: dict[str, Any] = {
             "max_length": 256,
             "log_every": 1,
             "beta": 0.1,
-            "checkpoint_every": 1,
-            "checkpoint_dir": None,
         },
     },
     "snapshots": {

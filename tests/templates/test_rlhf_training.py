@@ -108,7 +108,7 @@ def test_the_gate_stops_rl_on_a_poor_preference_model(
         trained(tiny_lm, rlhf_params, 0.69)
 
 
-def test_above_the_gate_rl_runs_with_a_checkpoint_folder_of_its_own(
+def test_above_the_gate_rl_runs(
     tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[Any] = []
@@ -121,9 +121,7 @@ def test_above_the_gate_rl_runs_with_a_checkpoint_folder_of_its_own(
 
     monkeypatch.setattr(policy_node, "train", train)
     assert trained(tiny_lm, rlhf_params, 0.7) == ({0: snapshot, 1: tiny_lm}, result.curves)
-    arm = ArmParams(name="rl_cai", algorithm="ppo", differences={"rl": {"checkpoint_dir": "checkpoints"}})
-    trained(tiny_lm, rlhf_params, 0.7, arm)
-    assert [params.checkpoint_dir for params in used] == [None, "checkpoints/rl_cai"]
+    assert [params.algorithm for params in used] == ["ppo"]
 
 
 def test_rl_draws_from_both_kinds_of_prompts(rlhf_params: RLHFParams) -> None:

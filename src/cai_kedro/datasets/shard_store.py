@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cai_kedro.core.durable import remove_parts
 from cai_kedro.core.shards import Outcome, ShardPlan, quarantine_table
 from cai_kedro.datasets.arrow import from_arrow, to_arrow
-from cai_kedro.datasets.durable import remove_parts, write_durably
+from cai_kedro.datasets.durable import write_durably
 
 logger = logging.getLogger(__name__)
 

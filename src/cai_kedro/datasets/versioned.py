@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 
-from cai_kedro.datasets.durable import part_of, remove, remove_parts, rename_durably, told_when_full
+from cai_kedro.core.durable import part_of, remove, remove_parts, rename_durably
+from cai_kedro.datasets.durable import told_when_full
 
 In = TypeVar("In")
 Out = TypeVar("Out")

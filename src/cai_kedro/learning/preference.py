@@ -24,9 +24,10 @@ from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.engines.score_head import score_config, scored_trunk
 from cai_kedro.learning.batching import LengthGrouped, right_padded
+from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_answers, encode_pairs
-from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
+from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, chunk_tokens, training_flags
 from cai_kedro.models.adapters import check_prepared, trained
@@ -55,7 +56,7 @@ class _SoftLabelCollator(DataCollatorForPreference):
         return batch
 
 
-class _SoftLabelTrainer(FiniteTraining, RewardTrainer):
+class _SoftLabelTrainer(ResumableTraining, RewardTrainer):
     """RewardTrainer whose loss is the cross-entropy against `p_a_better`, in batches of similar length."""
 
     training_name = "preference model"
@@ -92,7 +93,10 @@ def train_preference_model(
     seed = derive_seed(seed, "preference model")
     dataset = preference_dataset(base, comparisons, params.max_length)
     model = with_score_head(base, params.head_std, seed)
-    with on_loan(model, attention_for(params.device)) as scratch:
+    with (
+        run_folder(_SoftLabelTrainer.training_name, params, [base], dataset, seed) as folder,
+        on_loan(model, attention_for(params.device)) as scratch,
+    ):
         trainer = _SoftLabelTrainer(
             model=model,
             args=RewardConfig(output_dir=scratch, max_length=None, **training_flags(params, seed)),
@@ -100,7 +104,7 @@ def train_preference_model(
             train_dataset=dataset,
             processing_class=base.tokenizer,
         )
-        training_curves = run(trainer, METRICS)
+        training_curves = run(trainer, METRICS, folder)
     return trained(replace(base, model=model)), training_curves
 
 

@@ -15,9 +15,10 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped, right_padded
+from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_answers, without_refused
-from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference import with_score_head
+from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
 from cai_kedro.models.adapters import check_prepared, trained
@@ -26,7 +27,7 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 
-class _SquaredErrorTrainer(FiniteTraining, Trainer):
+class _SquaredErrorTrainer(ResumableTraining, Trainer):
     """Batches of similar length; the model's own loss would need its `problem_type` in the saved config."""
 
     training_name = "harmfulness model"
@@ -76,14 +77,17 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
         {"ids": [ids for ids, _ in kept], "target": [t for _, t in kept], "length": [len(ids) for ids, _ in kept]}
     )
     model = with_score_head(base, 0.0, seed)
-    with on_loan(model, attention_for(params.device)) as scratch:
+    with (
+        run_folder(_SquaredErrorTrainer.training_name, params, [base], dataset, seed) as folder,
+        on_loan(model, attention_for(params.device)) as scratch,
+    ):
         trainer = _SquaredErrorTrainer(
             model=model,
             args=TrainingArguments(output_dir=scratch, **training_flags(params, seed)),
             data_collator=_collate(base.tokenizer.pad_token_id),
             train_dataset=dataset,
         )
-        run(trainer, ())
+        run(trainer, (), folder)
     return trained(replace(base, model=model))
 
 

@@ -12,8 +12,9 @@ from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
-from cai_kedro.learning.finite import FiniteTraining
+from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
 from cai_kedro.models.adapters import check_prepared, trained
@@ -29,7 +30,7 @@ class SFTParams(TrainingParams):
     """How to fine-tune. Rows longer than `max_length` are left out: cut answers would teach not to end."""
 
 
-class _AnswerTrainer(FiniteTraining, SFTTrainer):
+class _AnswerTrainer(ResumableTraining, SFTTrainer):
     """SFTTrainer on rows tokenised beforehand, in batches of similar length."""
 
     training_name = "fine-tuning"
@@ -51,7 +52,10 @@ def fine_tune(
     check_prepared(base)
     seed = derive_seed(seed, "sft")
     dataset = sft_dataset(base, rows, params.max_length)
-    with on_loan(base.model, attention_for(params.device)) as scratch:
+    with (
+        run_folder(_AnswerTrainer.training_name, params, [base], dataset, seed) as folder,
+        on_loan(base.model, attention_for(params.device)) as scratch,
+    ):
         trainer = _AnswerTrainer(
             model=base.model,
             args=SFTConfig(
@@ -64,7 +68,7 @@ def fine_tune(
             train_dataset=dataset,
             processing_class=base.tokenizer,
         )
-        training_curves = run(trainer, METRICS)
+        training_curves = run(trainer, METRICS, folder)
     return trained(base), training_curves
 
 

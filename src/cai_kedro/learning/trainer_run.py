@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,9 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback
 
 from cai_kedro.core.schemas import check_table
+from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.cpu_kernels import ATTENTION, lean_norms, set_attention
-from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.progress import ProgressCallback
+from cai_kedro.learning.resumable import ResumableTraining
 
 
 @contextmanager
@@ -48,11 +48,11 @@ def _forget_graphs(model: PreTrainedModel) -> None:
                 setattr(module, name, state.detach())
 
 
-def run(trainer: FiniteTraining, metrics: Sequence[str], resume_from: Path | None = None) -> pd.DataFrame:
-    """Train to the end, from a checkpoint if one is given, and return the named metrics of the log (curves)."""
+def run(trainer: ResumableTraining, metrics: Sequence[str], folder: RunFolder | None) -> pd.DataFrame:
+    """Train to the end, with checkpoints where there is a folder for them; return these metrics of the log (curves)."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(trainer.training_name))
-    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    trainer.train_in(folder)
     return curves(trainer.state.log_history, metrics)
 
 

@@ -13,13 +13,23 @@ Device = Annotated[Literal["cpu", "cuda"], AUTO_DEVICE]
 CPU_CHUNK_TOKENS = 2048  # half and twice as many are about as fast for the micro LM, a whole rollout is much slower
 
 
+class CheckpointParams(BaseModel):
+    """Where trainings keep their checkpoints, and how many seconds lie between two at least; 0: as many as can be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    directory: str
+    seconds: float = Field(ge=0)
+
+
 class TrainingParams(BaseModel):
     """What fine-tuning and the preference model have in common. Lengths are in tokens; `log_every` in steps.
 
     A step of the optimiser learns from `batch_size` rows. At most `device_batch_size` of them are on the device at a
     time, and their gradients are added up; null reads a whole batch at once.
 
-    `dtype` is that of the matrix products (engines.precision); weights and optimiser stay in float32.
+    `dtype` is that of the matrix products (engines.precision); weights and optimiser stay in float32. Without
+    `checkpoints`, an interrupted training starts again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +45,7 @@ class TrainingParams(BaseModel):
     max_grad_norm: float = Field(gt=0)
     max_length: int = Field(ge=2)
     log_every: int = Field(ge=1)
+    checkpoints: CheckpointParams | None = None
 
     @property
     def rows_at_once(self) -> int:

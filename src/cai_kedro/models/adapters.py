@@ -178,11 +178,6 @@ def copy_with(lm: LanguageModel, weights: dict[str, Tensor]) -> LanguageModel:
     return with_adapter_weights(replace(lm, model=model), weights)
 
 
-def run_of(lm: LanguageModel, data: Any) -> Any:
-    """Return what a training learns from, with what of its adapter no weight shows: for the digest of a run."""
-    return data if lm.adapter is None else [data, lm.adapter.alpha]
-
-
 @contextmanager
 def as_it_came(model: nn.Module) -> Iterator[None]:
     """Turn the adapter off, so that the model is the one that it was prepared from; no gradients inside."""

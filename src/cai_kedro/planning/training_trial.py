@@ -52,7 +52,7 @@ def training_costs(
 
 def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], LanguageModel]) -> float:
     size = min(settings.fine_tuning.batch_size, len(pairs))
-    params = settings.fine_tuning.model_copy(update={"batch_size": size, "epochs": 1})
+    params = settings.fine_tuning.model_copy(update={"batch_size": size, "epochs": 1, "checkpoints": None})
 
     def train(rows: int) -> None:
         table = _repeated(pairs, rows).rename(columns={"pair_id": "row_id", "response_a": "response"})
@@ -64,7 +64,7 @@ def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], Lan
 
 def _preference(arm: ArmSettings, pairs: pd.DataFrame, load: Callable[[], LanguageModel], seed: int) -> float:
     size = min(arm.preference.batch_size, len(pairs))
-    params = arm.preference.model_copy(update={"batch_size": size, "epochs": 1})
+    params = arm.preference.model_copy(update={"batch_size": size, "epochs": 1, "checkpoints": None})
     return _seconds_a_row(lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, seed), size)
 
 
@@ -77,7 +77,7 @@ def _episodes(
     repeats: int,
 ) -> list[float]:
     """Return the seconds of an episode, in each of some trials of one rollout."""
-    params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1})
+    params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1, "checkpoints": None})
     preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, seed)
     one, policy, seconds = arm.rl.small(len(pairs)), load(), []
     for repeat in range(repeats):

@@ -16,15 +16,16 @@ from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
 from cai_kedro.core.conversation import as_messages, render
+from cai_kedro.core.durable import part_of, remove, rename_durably
 from cai_kedro.core.held_out import is_held_out, written_alike
 from cai_kedro.core.lock import locked
-from cai_kedro.datasets.durable import part_of, remove, rename_durably
 from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.datasets.recorded_raters import RecordedRaters
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.weight_files import weights_digest
+from cai_kedro.learning.checkpoints import remove_finished
 from cai_kedro.learning.preference import (
     PreferenceParams,
     preference_accuracy,
@@ -50,6 +51,8 @@ TRAINING: Mapping[str, Any] = {
     "log_every": 10,
     "head_std": 0.0,
 }
+#: How many seconds of its training an interruption costs, about.
+CHECKPOINT_SECONDS = 60
 _ACCURACY = "held_out_accuracy.json"
 _AT_ONCE = 8
 _COIN = 0.5
@@ -86,9 +89,10 @@ class HumanPreferenceReferee:
         if not 0 < held_out_share < 1:
             raise DatasetError(f"held_out_share must lie between 0 and 1, got {held_out_share}")
         self._share, self._seed = held_out_share, seed
-        self._params = _params(training or {})
         project = find_kedro_project(Path.cwd()) or Path.cwd()
         self._folder = project / folder
+        self._checkpoints = self._folder / "checkpoints"
+        self._params = _params(training or {}, self._checkpoints)
         self._base = ModelReference(**base).at(project)
         self._base_directory = self._base.directory()
         raters = RecordedRaters(**comparisons)
@@ -160,6 +164,7 @@ class HumanPreferenceReferee:
         save_language_model(model, part)
         (part / _ACCURACY).write_text(json.dumps(accuracy, indent=2) + "\n", encoding="utf-8")
         rename_durably(part, place)
+        remove_finished([self._checkpoints])
 
     def _on_device(self, model: LanguageModel) -> LanguageModel:
         model.model.to(self._params.device)  # type: ignore[arg-type]
@@ -183,15 +188,16 @@ class HumanPreferenceReferee:
             for row in comparisons.itertuples()
         ]
         decided_by = [
-            *(weights_digest(self._base_directory), self._params.model_dump(mode="json")),
+            *(weights_digest(self._base_directory), self._params.model_dump(mode="json", exclude={"checkpoints"})),
             *(self._share, self._seed, rows),
         ]
         return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _params(training: Mapping[str, Any]) -> PreferenceParams:
+def _params(training: Mapping[str, Any], checkpoints: Path) -> PreferenceParams:
+    where = {"directory": str(checkpoints), "seconds": CHECKPOINT_SECONDS}
     try:
-        return PreferenceParams.model_validate({**TRAINING, **training})
+        return PreferenceParams.model_validate({**TRAINING, "checkpoints": where, **training})
     except ValidationError as error:
         raise DatasetError(f"the referee's training: {entry_faults(error)}; correct the entry") from None
 

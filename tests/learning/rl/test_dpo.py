@@ -10,9 +10,9 @@ import torch
 
 from cai_kedro.core.conversation import user
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.encoding import encode_answers
 from cai_kedro.learning.rl import Data, RLResult, train
-from cai_kedro.learning.rl.checkpoints import newest_checkpoint
 from cai_kedro.learning.rl.dpo import DPOParams, dpo_dataset
 from tests.learning.rl.test_ppo import assert_same, copies
 
@@ -32,8 +32,6 @@ SETTINGS: dict[str, Any] = {
     "temperature": 1.0,
     "max_batch_tokens": 400,
     "snapshot_every": 3,
-    "checkpoint_every": 3,
-    "checkpoint_dir": None,
 }
 
 
@@ -139,11 +137,11 @@ class _KilledError(Exception):
 def test_an_interrupted_run_goes_on_bit_for_bit(
     tiny_lm: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """Three steps an epoch, checkpoints every two: it goes on within an epoch, too."""
+    """Three steps an epoch, lines of the curves, and so checkpoints, at the first step and every two."""
     first, second, third = copies(tiny_lm, 3)
     table = comparisons(24)
-    params = settings(epochs=3, snapshot_every=2, checkpoint_every=2, checkpoint_dir=str(tmp_path))
-    straight = learn(first, table, params.model_copy(update={"checkpoint_dir": None}))
+    params = settings(epochs=3, snapshot_every=2, log_every=2, checkpoints={"directory": str(tmp_path), "seconds": 0})
+    straight = learn(first, table, params.model_copy(update={"checkpoints": None}))
     from cai_kedro.learning.rl.dpo_trainer import _SoftDPOTrainer  # noqa: PLC0415
 
     whole = _SoftDPOTrainer.training_step
@@ -158,7 +156,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
         with pytest.raises(_KilledError):
             learn(second, table, params)
     (run_dir,) = tmp_path.iterdir()
-    assert newest_checkpoint(run_dir, 100, "DPO") == run_dir / f"checkpoint-{at // 2 * 2}"
+    assert max(RunFolder(run_dir, "", 0).steps()) == at // 2 * 2
     assert_same(learn(third, table, params), straight)
     assert_same(learn(copy.deepcopy(copies(tiny_lm, 1)[0]), table, params), straight)  # nothing is left to do
 
@@ -194,7 +192,7 @@ def test_comparisons_that_teach_nothing_are_refused(
     [
         ({"beta": 0.0}, "beta"),
         ({"kl_coef": 0.1}, r"'kl_coef' is not among the parameters of dpo, rlhf\.rl\.dpo \(.*beta.*\)"),
-        ({"checkpoint_every": 3, "log_every": 2}, "checkpoint_every=3 has to be a multiple of log_every=2"),
+        ({"checkpoints": {"directory": "x", "seconds": -1}}, "checkpoints.seconds"),
         ({"device_batch_size": 3}, "device_batch_size must divide batch_size"),
     ],
 )
@@ -204,7 +202,7 @@ def test_wrong_parameters_are_refused(changed: dict[str, Any], message: str) -> 
 
 
 def test_a_policy_that_diverges_is_not_given_back(tiny_lm: LanguageModel, tmp_path: Path) -> None:
-    params = settings(learning_rate=1e39, snapshot_every=1, checkpoint_every=1, checkpoint_dir=str(tmp_path))
+    params = settings(learning_rate=1e39, snapshot_every=1, checkpoints={"directory": str(tmp_path), "seconds": 0})
     with pytest.raises(ValueError, match=r"^DPO: .*(not finite|nan|inf)"):
         learn(tiny_lm, comparisons(16), params)
     assert list(tmp_path.rglob("*.safetensors")) == []

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from cai_kedro.core.conversation import user
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.rewards import Scorer
 from cai_kedro.learning.rl import algorithm_of
 from cai_kedro.learning.rl import train as train_by
-from cai_kedro.learning.rl.checkpoints import load_snapshots, newest_checkpoint, run_fingerprint
 from cai_kedro.learning.rl.ppo import PPOParams, train_ppo
 from cai_kedro.learning.rl_params import AlgorithmParams, Data, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, encode_prompts, sample_seeds
@@ -53,8 +53,6 @@ SETTINGS: dict[str, Any] = {
     "max_grad_norm": 1.0,
     "max_batch_tokens": 400,
     "snapshot_every": 2,
-    "checkpoint_every": 1,
-    "checkpoint_dir": None,
 }
 
 
@@ -98,7 +96,12 @@ def by_sum(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor
 
 
 def train(lm: LanguageModel, params: PPOParams, score: Scorer = by_sum, run_dir: Path | None = None) -> RLResult:
-    return train_ppo(lm, score, encoded(lm), params, seed=5, run_dir=run_dir)
+    return train_ppo(lm, score, encoded(lm), params, seed=5, folder=run_dir and folder(run_dir))
+
+
+def folder(run_dir: Path) -> RunFolder:
+    """Return a folder that gets a checkpoint at every boundary."""
+    return RunFolder(run_dir, "this run", 0.0)
 
 
 def curve(result: RLResult, metric: str) -> list[float]:
@@ -337,7 +340,7 @@ def test_two_rollouts_and_two_more_are_four(tiny_lm: LanguageModel, tmp_path: Pa
     first, second, third = copies(tiny_lm, 3)
     straight = train(first, settings(rollouts=4, scale_rewards=True))
     train(second, settings(rollouts=2, scale_rewards=True), run_dir=tmp_path)
-    assert newest_checkpoint(tmp_path, 100, "PPO") == tmp_path / "checkpoint-8"
+    assert folder(tmp_path).newest("PPO") == tmp_path / "checkpoint-8"
     assert_same(train(third, settings(rollouts=4, scale_rewards=True), run_dir=tmp_path), straight)
 
 
@@ -365,18 +368,16 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tiny_lm: LanguageModel, tm
     for name in ("checkpoint-8", "checkpoint-12"):
         (tmp_path / name).mkdir()
     (tmp_path / "checkpoint-12" / "trainer_state.json").write_text('{"global_st', encoding="utf-8")
-    assert newest_checkpoint(tmp_path, 100, "PPO") == whole
-    assert newest_checkpoint(tmp_path, 3, "PPO") is None
+    assert folder(tmp_path).newest("PPO") == whole
+    assert folder(tmp_path).newest("PPO", most_steps=3) is None
 
 
 def test_copies_of_checkpoints_under_other_names_are_left_alone(two_checkpoints: Path, tmp_path: Path) -> None:
     run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
     shutil.copytree(run_dir / "checkpoint-8", run_dir / "checkpoint-8 (copy)")
-    shutil.copy(run_dir / "snapshots" / "2.safetensors", run_dir / "snapshots" / "2 (copy).safetensors")
-    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-8"
-    assert set(load_snapshots(run_dir, 2)) == {2}
-    (run_dir / "checkpoint-8" / "digests.json").write_text("{}")
-    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-4"
+    assert folder(run_dir).newest("PPO") == run_dir / "checkpoint-8"
+    (run_dir / "checkpoint-8" / "manifest.json").write_text("{}")
+    assert folder(run_dir).newest("PPO") == run_dir / "checkpoint-4"
 
 
 def cut_off(path: Path) -> None:
@@ -391,17 +392,17 @@ def flip_a_bit(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut_off, flip_a_bit, Path.unlink])
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "optimizer.pt", "ppo_state.json", "trainer_state.json", "digests.json", "snapshots"]
+    "name", ["model.safetensors", "optimizer.pt", "progress.json", "trainer_state.json", "manifest.json", "snapshots"]
 )
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     name: str, damage: Any, two_checkpoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
-    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-8"
+    assert folder(run_dir).newest("PPO") == run_dir / "checkpoint-8"
     damage(run_dir / "snapshots" / "2.safetensors" if name == "snapshots" else run_dir / "checkpoint-8" / name)
-    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-4"
+    assert folder(run_dir).newest("PPO") == run_dir / "checkpoint-4"
     assert len(caplog.messages) == 1
-    assert re.search(r"PPO passes over .*checkpoint-8: .*(missing|damaged|cannot be read|no digests)", caplog.text)
+    assert re.search(r"PPO passes over .*checkpoint-8: .*(missing|damaged|cannot be read|no manifest)", caplog.text)
 
 
 @pytest.fixture(scope="module")
@@ -419,19 +420,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
     run_dir = Path(shutil.copytree(two_checkpoints, tmp_path / "run"))
     flip_a_bit(run_dir / "checkpoint-8" / "model.safetensors")
     assert_same(train(second, settings(rollouts=3), run_dir=run_dir), straight)
-    assert newest_checkpoint(run_dir, 100, "PPO") == run_dir / "checkpoint-12"
-
-
-def test_only_what_decides_the_outcome_names_a_run(tiny_lm: LanguageModel) -> None:
-    def name(seed: int = 1, ids: tuple[int, ...] = (1, 2), **changed: Any) -> str:
-        return run_fingerprint([tiny_lm.model], [list(ids)], settings(**changed), seed)
-
-    assert name() == name(rollouts=9, checkpoint_dir="elsewhere", checkpoint_every=3)
-    before = name()
-    assert len({before, name(seed=2), name(ids=(1, 3)), name(kl_coef=0.3), name(gamma=0.9)}) == 5
-    with torch.no_grad():
-        tiny_lm.model.model.norm.weight[0] += 1e-6
-    assert name() != before
+    assert folder(run_dir).newest("PPO") == run_dir / "checkpoint-12"
 
 
 # ---- parameters
@@ -461,7 +450,7 @@ def test_wrong_parameters_are_refused(changed: dict[str, Any], message: str) -> 
         ("rloo", {"samples_per_prompt": 1, "minibatch_size": 4}, "rloo .* needs samples_per_prompt >= 2"),
         ("grpo", {"minibatch_size": 3}, "grpo .* minibatch_size to divide 8"),
         ("grpo", {"vf_coef": 0.5}, "'vf_coef' is not among the parameters of grpo"),
-        ("rloo", {"checkpoint_dir": "x"}, "'checkpoint_dir' is not among the parameters of rloo"),
+        ("rloo", {"checkpoints": None}, "'checkpoints' is not among the parameters of rloo"),
     ],
 )
 def test_what_trls_trainers_cannot_take_is_refused(algorithm: str, changed: dict[str, Any], message: str) -> None:

@@ -39,7 +39,7 @@ def test_ppo_trains_against_the_preference_model_and_resumes(
     tiny_lm: LanguageModel, tiny_pm: LanguageModel, tmp_path: Path
 ) -> None:
     pm_before = copy.deepcopy(tiny_pm.model.state_dict())
-    params = settings(rollouts=2, snapshot_every=1, checkpoint_dir=str(tmp_path))
+    params = settings(rollouts=2, snapshot_every=1, checkpoints={"directory": str(tmp_path), "seconds": 0})
     start = LanguageModel(copy.deepcopy(tiny_lm.model), tiny_lm.tokenizer)
     result = train_against(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
     assert list(result.snapshots) == [1, 2]
@@ -66,7 +66,7 @@ with locked(Path(sys.argv[1]), "the policy"):
 def test_two_runs_do_not_write_the_same_checkpoints(
     tiny_lm: LanguageModel, tiny_pm: LanguageModel, tmp_path: Path
 ) -> None:
-    params = settings(rollouts=1, checkpoint_dir=str(tmp_path))
+    params = settings(rollouts=1, checkpoints={"directory": str(tmp_path), "seconds": 0})
     start = copy.deepcopy(tiny_lm.model)
     train_against(tiny_lm, tiny_pm, prompt_table(), params, seed=1)
     (run_dir,) = tmp_path.iterdir()
@@ -74,7 +74,7 @@ def test_two_runs_do_not_write_the_same_checkpoints(
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        told = f"the policy with checkpoints in .* is being made by another run, process {holder.pid} on "
+        told = f"the training with checkpoints in .* is being made by another run, process {holder.pid} on "
         with pytest.raises(ValueError, match=told):
             train_against(LanguageModel(start, tiny_lm.tokenizer), tiny_pm, prompt_table(), params, seed=1)
         holder.communicate("")

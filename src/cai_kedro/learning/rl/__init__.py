@@ -44,8 +44,8 @@ def algorithm_of(name: str) -> type[AlgorithmParams]:
 def train(start: LanguageModel, data: Data, params: AlgorithmParams, seed: int) -> RLResult:
     """Train the start policy in place by the algorithm that the parameters are of; what it learns from stays as it is.
 
-    The policy is held to the one that comes. Deterministic for one machine and seed. With a `checkpoint_dir`, where the
-    parameters have one, an interrupted run of the same models, data, parameters and seed goes on, and ends where it
+    The policy is held to the one that comes. Deterministic for one machine and seed. With `checkpoints`, where the
+    parameters have them, an interrupted run of the same models, data, parameters and seed goes on, and ends where it
     would have ended.
 
     Raises `ValueError` when policy and PM do not share a tokenizer, when there is nothing or too little to learn from,

@@ -1,20 +1,18 @@
 """DPO (Rafailov et al. 2023) by TRL on an arm's comparisons with soft labels: no preference model, no replies drawn."""
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from cai_kedro.core.lock import locked
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_pairs
-from cai_kedro.learning.rl.checkpoints import run_fingerprint
 from cai_kedro.learning.rl_params import AlgorithmParams, Data, LearnsFrom, RLResult
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for
-from cai_kedro.models.adapters import copy_with, run_of, trained
+from cai_kedro.models.adapters import copy_with, trained
 from datasets import Dataset
 
 
@@ -22,8 +20,7 @@ class DPOParams(TrainingParams, AlgorithmParams):
     """How to learn from comparisons alone. `batch_size` counts comparisons of two answers.
 
     `beta` weighs the KL divergence from the start policy, in log-odds of a preference a nat. Comparisons of which an
-    answer is longer than `max_length` are left out. Snapshots and checkpoints are counted in steps of the optimiser; a
-    null `checkpoint_dir` writes none.
+    answer is longer than `max_length` are left out. Snapshots are counted in steps of the optimiser.
     """
 
     algorithm: ClassVar[str] = "dpo"
@@ -31,17 +28,6 @@ class DPOParams(TrainingParams, AlgorithmParams):
     step_unit: ClassVar[str] = "steps"
 
     beta: float = Field(gt=0)
-    checkpoint_every: int = Field(ge=1)
-    checkpoint_dir: str | None
-
-    @model_validator(mode="after")
-    def _curves_go_on(self) -> Self:
-        if self.checkpoint_every % self.log_every:
-            raise ValueError(
-                f"checkpoint_every={self.checkpoint_every} has to be a multiple of log_every={self.log_every}: a "
-                f"checkpoint holds the curves up to the last line of the log; change one of them"
-            )
-        return self
 
     @property
     def rows_a_step(self) -> int:
@@ -59,9 +45,7 @@ class DPOParams(TrainingParams, AlgorithmParams):
     def small(self, rows: int) -> Self:
         """Return the parameters of one epoch, in batches of at most so many comparisons."""
         size = min(self.batch_size, rows)
-        return self.model_copy(
-            update={"epochs": 1, "batch_size": size, "device_batch_size": None, "checkpoint_dir": None}
-        )
+        return self.model_copy(update={"epochs": 1, "batch_size": size, "device_batch_size": None, "checkpoints": None})
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
         """Train on the comparisons, from the newest checkpoint of this very run if there is one."""
@@ -71,14 +55,9 @@ class DPOParams(TrainingParams, AlgorithmParams):
         seed = derive_seed(seed, "direct preference optimisation")
         dataset = dpo_dataset(start, data, self)
         with ExitStack() as held:
-            run_dir = None
-            if self.checkpoint_dir is not None:
-                run_dir = Path(self.checkpoint_dir) / run_fingerprint(
-                    [start.model], run_of(start, dataset.to_dict()), self, seed
-                )
-                held.enter_context(locked(run_dir / "lock", f"the policy with checkpoints in {run_dir}"))
+            folder = held.enter_context(run_folder("DPO", self, [start], dataset, seed))
             scratch = held.enter_context(on_loan(start.model, attention_for(self.device)))
-            curves, weights = train_with_dpo(start, dataset, self, seed, run_dir, scratch)
+            curves, weights = train_with_dpo(start, dataset, self, seed, folder, scratch)
         last = self.steps(len(dataset))
         snapshots = {  # made now: a copy of a model on loan would keep its patches
             step: trained(start) if step == last else copy_with(start, found) for step, found in weights.items()

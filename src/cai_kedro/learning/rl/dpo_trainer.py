@@ -1,8 +1,6 @@
-"""TRL's DPO trainer with soft labels, batches by length and checkpoints."""
+"""TRL's DPO trainer with soft labels and batches by length."""
 
-import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
@@ -14,26 +12,17 @@ from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from cai_kedro.core.finite import check_weights
-from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import LengthGrouped
-from cai_kedro.learning.finite import FiniteTraining
+from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
-from cai_kedro.learning.rl.checkpoints import (
-    SNAPSHOTS,
-    load_snapshots,
-    newest_checkpoint,
-    save_weights,
-    seal,
-)
+from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.trainer_run import run
 from cai_kedro.learning.training_arguments import training_flags
 from cai_kedro.models.weights import trained_weights
 from datasets import Dataset
-
-logger = logging.getLogger(__name__)
 
 METRICS = ("loss", "margin", "accuracy", "entropy", "grad_norm", "learning_rate")
 
@@ -60,19 +49,7 @@ class _Noted:
         return outputs
 
 
-class _EpochGrouped(LengthGrouped):
-    """Draws each epoch by its number, so that a run which goes on draws what it would have drawn."""
-
-    def set_epoch(self, epoch: int) -> None:
-        self.generator.manual_seed(derive_seed(self.seed, "epoch", epoch))
-
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
-        super().__init__(lengths, batch_size, seed)
-        self.seed = seed
-        self.set_epoch(0)
-
-
-class _SoftDPOTrainer(FiniteTraining, DPOTrainer):
+class _SoftDPOTrainer(ResumableTraining, DPOTrainer):
     """DPOTrainer on rows tokenised beforehand, whose loss weighs both directions of a pair by their probability."""
 
     training_name = "DPO"
@@ -95,7 +72,7 @@ class _SoftDPOTrainer(FiniteTraining, DPOTrainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         rows = cast(Dataset, train_dataset or self.train_dataset)
-        return _EpochGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
+        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -121,19 +98,15 @@ def _batches(dataset: Dataset, size: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def train_with_dpo(
-    start: LanguageModel, dataset: Dataset, params: DPOParams, seed: int, run_dir: Path | None, scratch: str
+    start: LanguageModel, dataset: Dataset, params: DPOParams, seed: int, folder: RunFolder | None, scratch: str
 ) -> tuple[pd.DataFrame, dict[int, dict[str, Tensor]]]:
-    """Train the policy in place on a `dpo_dataset`; return its curves, and its weights every k steps on the CPU.
-
-    With a `run_dir` from its newest checkpoint, if there is one.
-    """
+    """Train the policy in place on a `dpo_dataset`; return its curves, and its weights every k steps on the CPU."""
     flags = training_flags(params, seed) | {"activation_checkpointing": False}
     config = DPOConfig(
-        output_dir=str(run_dir or scratch),
+        output_dir=scratch,
         beta=params.beta,
         max_length=None,
         precompute_ref_log_probs=True,  # the start policy need not stay in memory
-        save_total_limit=2,  # where the newest is damaged, the other one is taken
         **flags,
     )
     trainer = _SoftDPOTrainer(
@@ -143,36 +116,19 @@ def train_with_dpo(
         train_dataset=dataset,
         processing_class=start.tokenizer,
     )
-    steps = params.steps(len(dataset))
-    resume_from = newest_checkpoint(run_dir, steps, "DPO") if run_dir else None
-    kept = _Kept(start, params, run_dir, resume_from, steps)
-    trainer.add_callback(kept)
-    if resume_from:
-        logger.info("DPO resumes from %s", resume_from.name)
-    return run(trainer, METRICS, resume_from), kept.snapshots
+    trainer.add_callback(_Snapshots(trainer, params.snapshot_every))
+    return run(trainer, METRICS, folder), trainer.snapshots
 
 
-class _Kept(TrainerCallback):
-    """Keeps the weights every k steps, and asks for checkpoints where there is a directory for them."""
+class _Snapshots(TrainerCallback):
+    """Keeps the weights every k steps, and has the last step in the curves."""
 
-    def __init__(
-        self, start: LanguageModel, params: DPOParams, run_dir: Path | None, resume_from: Path | None, steps: int
-    ) -> None:
-        self.model, self.params, self.run_dir, self.steps = start.model, params, run_dir, steps
-        self.snapshots: dict[int, dict[str, Tensor]] = {}
-        if run_dir and resume_from:
-            self.snapshots = load_snapshots(run_dir, int(resume_from.name.removeprefix("checkpoint-")))
+    def __init__(self, trainer: _SoftDPOTrainer, every: int) -> None:
+        self.trainer, self.every = trainer, every
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        done = state.global_step
-        saves = done == self.steps or done % self.params.checkpoint_every == 0
-        if done % self.params.snapshot_every == 0:
-            check_weights("DPO", self.model.named_parameters())
-            self.snapshots[done] = trained_weights(self.model)
-            if self.run_dir:
-                save_weights(self.snapshots[done], self.run_dir / SNAPSHOTS / f"{done}.safetensors")
-        control.should_log = control.should_log or done == self.steps
-        control.should_save = self.run_dir is not None and saves
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", state.global_step)
+        model = self.trainer.model
+        if state.global_step % self.every == 0:
+            check_weights("DPO", model.named_parameters())
+            self.trainer.snapshots[state.global_step] = trained_weights(model)
+        control.should_log = control.should_log or state.global_step == state.max_steps

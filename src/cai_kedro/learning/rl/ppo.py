@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pandas as pd
@@ -26,34 +25,24 @@ from transformers import (
 )
 
 from cai_kedro.core.finite import check_scores, check_weights
-from cai_kedro.core.lock import locked
 from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.finite import FiniteTraining
+from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.replies import Replies, ReplyReader
+from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
 from cai_kedro.learning.rl import ppo_math
-from cai_kedro.learning.rl.checkpoints import (
-    SNAPSHOTS,
-    WEIGHTS,
-    PPOState,
-    load_snapshots,
-    load_weights,
-    newest_checkpoint,
-    run_fingerprint,
-    save_weights,
-    seal,
-)
 from cai_kedro.learning.rl.online import one_rollout, prompts_and_scorer
+from cai_kedro.learning.rl.ppo_state import PPOState
 from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
-from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, device_flags
+from cai_kedro.learning.training_arguments import CheckpointParams, attention_for, chunk_tokens, device_flags
 from cai_kedro.learning.value_head import ActorCritic, reply_logprobs
-from cai_kedro.models.adapters import as_it_came, copy_with, run_of, trained
-from cai_kedro.models.weights import put_weights, trainable, trained_weights
+from cai_kedro.models.adapters import as_it_came, copy_with, trained
+from cai_kedro.models.weights import trainable, trained_weights
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +54,7 @@ class PPOParams(RolloutParams):
 
     KL is in nats per reply, `kl_horizon` in replies. A null `kl_target` keeps `kl_coef` fixed. `value_trunk_gradient`
     scales the value loss's gradient into the policy's trunk: 0 trains the value head alone, 1 is the usual shared
-    trunk. A null `checkpoint_dir` writes no checkpoints.
+    trunk. Without `checkpoints`, an interrupted training starts again.
     """
 
     algorithm: ClassVar[str] = "ppo"
@@ -79,32 +68,32 @@ class PPOParams(RolloutParams):
     whiten_advantages: bool
     kl_target: float | None = Field(gt=0)
     kl_horizon: float = Field(gt=0)
-    checkpoint_every: int = Field(ge=1)
-    checkpoint_dir: str | None
+    checkpoints: CheckpointParams | None = None
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
         """Train against the preference model, from the newest checkpoint of this very run if there is one."""
         seed = derive_seed(seed, "reinforcement learning")
         with ExitStack() as held:
             encoded, score = held.enter_context(prompts_and_scorer(start, data, self))
-            run_dir = None
-            if self.checkpoint_dir is not None:
-                models = (start.model, data.preference_model.model)  # type: ignore[union-attr]
-                run_dir = Path(self.checkpoint_dir) / run_fingerprint(
-                    models, run_of(start, encoded.token_ids), self, seed
-                )
-                held.enter_context(locked(run_dir / "lock", f"the policy with checkpoints in {run_dir}"))
-            return train_ppo(start, score, encoded, self, seed, run_dir)
+            models = [start, *([data.preference_model] if data.preference_model else [])]
+            prompts = [encoded.prompt_ids, encoded.token_ids]
+            folder = held.enter_context(run_folder("PPO", self, models, prompts, seed))
+            return train_ppo(start, score, encoded, self, seed, folder)
 
     def small(self, rows: int) -> Self:
         """Return the parameters of one rollout of at most so many prompts, in minibatches of equal size."""
-        return self.model_copy(update={**one_rollout(self, rows), "checkpoint_dir": None})
+        return self.model_copy(update={**one_rollout(self, rows), "checkpoints": None})
 
 
 def train_ppo(
-    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: PPOParams, seed: int, run_dir: Path | None
+    policy: LanguageModel,
+    score: Scorer,
+    prompts: EncodedPrompts,
+    params: PPOParams,
+    seed: int,
+    folder: RunFolder | None,
 ) -> RLResult:
-    """Train the policy in place against a scorer, from the newest checkpoint in `run_dir` if there is one.
+    """Train the policy in place against a scorer, from the newest checkpoint in the folder if there is one.
 
     The reference of the KL penalty is the policy as it comes. Deterministic for one machine: the same arguments give
     the same weights and curves, interrupted or not. Raises `ValueError` at the first number that is not finite.
@@ -115,26 +104,24 @@ def train_ppo(
         scratch = loans.enter_context(on_loan(policy.model, attention_for(params.device)))
         if reference is not policy.model:
             loans.enter_context(on_loan(reference, attention_for(params.device)))
-        trainer = PPOTrainer(policy, reference, score, prompts, params, seed, run_dir, scratch)
-        resume_from = newest_checkpoint(run_dir, params.rollouts * params.steps_per_rollout, "PPO") if run_dir else None
-        if resume_from:
-            logger.info("PPO resumes from %s", resume_from.name)
-        trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+        trainer = PPOTrainer(policy, reference, score, prompts, params, seed, scratch)
+        trainer.train_in(folder, params.rollouts * params.steps_per_rollout)
     return RLResult(
         policy=trained(policy),
         snapshots={
             step: trained(policy) if step == params.rollouts else copy_with(policy, weights)
             for step, weights in trainer.snapshots.items()
         },
-        curves=check_table("curves", pd.DataFrame(trainer.progress.curve_rows, columns=["step", "metric", "value"])),
+        curves=check_table("curves", pd.DataFrame(trainer.memory.curve_rows, columns=["step", "metric", "value"])),
         last=params.rollouts,
     )
 
 
-class PPOTrainer(FiniteTraining):
-    """Collects a rollout at every epoch's start and learns from it; `progress` is all it remembers between epochs."""
+class PPOTrainer(ResumableTraining):
+    """Collects a rollout at every epoch's start and learns from it; `memory` is all it remembers between epochs."""
 
     training_name = "PPO"
+    epochs_are_steps = True
 
     def __init__(
         self,
@@ -144,17 +131,15 @@ class PPOTrainer(FiniteTraining):
         prompts: EncodedPrompts,
         params: PPOParams,
         seed: int,
-        run_dir: Path | None,
         scratch: str,
     ) -> None:
         flags = device_flags(params.device, params.dtype, seed) | {"activation_checkpointing": False}
         args = TrainingArguments(
-            output_dir=str(run_dir or scratch),
+            output_dir=scratch,
             num_train_epochs=params.rollouts,
             per_device_train_batch_size=params.minibatch_size,
             max_grad_norm=0,  # _PPOCallback clips policy and value head apart from each other
             logging_strategy="no",
-            save_total_limit=2,  # where the newest is damaged, the other one is taken
             ignore_data_skip=True,  # checkpoints lie on rollout boundaries
             **flags,
         )
@@ -177,11 +162,10 @@ class PPOTrainer(FiniteTraining):
         self.tokenizer = policy.tokenizer
         self.reader = ReplyReader(policy)
         self.reference = reference.to(args.device)  # type: ignore[arg-type]
-        self.score, self.prompts, self.params, self.run_dir = score, prompts, params, run_dir
+        self.score, self.prompts, self.params = score, prompts, params
         self.run_seed = seed
         self.batch_tokens = min(params.max_batch_tokens, chunk_tokens(params.device))
-        self.progress = PPOState(kl_coef=params.kl_coef)
-        self.snapshots: dict[int, dict[str, Tensor]] = {}
+        self.memory = PPOState(kl_coef=params.kl_coef)
         self.figures: dict[str, list[float]] = {}
         self.remove_callback(PrinterCallback)
         self.add_callback(_PPOCallback(self))
@@ -220,18 +204,13 @@ class PPOTrainer(FiniteTraining):
         loss = policy_loss + self.params.vf_coef * value_loss
         return (loss, {}) if return_outputs else loss
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        directory = Path(output_dir or str(self.args.output_dir))
-        save_weights(trained_weights(self.actor_critic), directory / WEIGHTS)
-        self.progress.save(directory)
+    def progress(self) -> dict[str, Any]:
+        """Return the memory."""
+        return self.memory.as_json()
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        directory = Path(resume_from_checkpoint)
-        put_weights(self.actor_critic, load_weights(directory / WEIGHTS))
-        self.progress = PPOState.load(directory)
-        assert self.run_dir is not None
-        done = max((step for step, _, _ in self.progress.curve_rows), default=0)
-        self.snapshots = load_snapshots(self.run_dir, done)
+    def restore(self, progress: dict[str, Any]) -> None:
+        """Take the memory back."""
+        self.memory = PPOState.of(progress)
 
     # ---- a rollout
 
@@ -257,11 +236,11 @@ class PPOTrainer(FiniteTraining):
         with self.accelerator.autocast():
             scores = self.score(prompts, replies.read).float().cpu()
         check_scores("the preference model", scores)
-        if self.progress.units is None:
-            self.progress.units = ScoreUnits.of(scores, self.params)
+        if self.memory.units is None:
+            self.memory.units = ScoreUnits.of(scores, self.params)
         self.note("pm_score", scores.mean())
-        self.note("reward_scale", self.progress.units.scale)
-        return reply_rewards(scores, replies.ended, self.progress.units, self.params.missing_eos_penalty)
+        self.note("reward_scale", self.memory.units.scale)
+        return reply_rewards(scores, replies.ended, self.memory.units, self.params.missing_eos_penalty)
 
     @torch.no_grad()
     def _forward(self, episodes: Episodes) -> None:
@@ -283,7 +262,7 @@ class PPOTrainer(FiniteTraining):
         """Fill in advantages and returns, and let the KL coefficient follow its target."""
         params, signals, mask = self.params, episodes.signals, episodes.mask
         divergence = ppo_math.sequence_kl(signals["logprobs"], signals["reference_logprobs"], mask)
-        kl, kl_coef = divergence.mean().item(), self.progress.kl_coef
+        kl, kl_coef = divergence.mean().item(), self.memory.kl_coef
         rewards = ppo_math.token_rewards(of_replies, signals["logprobs"], signals["reference_logprobs"], mask, kl_coef)
         advantages, returns = ppo_math.generalised_advantages(
             rewards, signals["values"], mask, params.gamma, params.gae_lambda
@@ -295,7 +274,7 @@ class PPOTrainer(FiniteTraining):
         signals["returns"] = returns
         signals["advantages"] = ppo_math.masked_whiten(advantages, mask) if params.whiten_advantages else advantages
         if params.kl_target is not None:
-            self.progress.kl_coef = ppo_math.adapted_kl_coef(
+            self.memory.kl_coef = ppo_math.adapted_kl_coef(
                 kl_coef, kl, params.kl_target, params.episodes, params.kl_horizon
             )
 
@@ -314,15 +293,12 @@ class PPOTrainer(FiniteTraining):
         """
         check_weights(self.training_name, self.actor_critic.named_parameters())
         figures = {metric: sum(values) / len(values) for metric, values in self.figures.items()}
-        self.progress.curve_rows += [(done, metric, value) for metric, value in figures.items()]
+        self.memory.curve_rows += [(done, metric, value) for metric, value in figures.items()]
         self.figures = {}
         if done % self.params.snapshot_every == 0:
             last = done == self.params.rollouts
             # the last one is the policy itself, whose copy is only for a longer run that goes on from here
-            weights = trained_weights(self.actor_critic.policy) if self.run_dir or not last else {}
-            self.snapshots[done] = {} if last else weights
-            if self.run_dir:
-                save_weights(weights, self.run_dir / SNAPSHOTS / f"{done}.safetensors")
+            self.snapshots[done] = trained_weights(self.actor_critic.policy) if self.folder or not last else {}
         return figures
 
 
@@ -348,7 +324,7 @@ class _Rollouts:
 
 
 class _PPOCallback(TrainerCallback):
-    """Clips gradients, and at the end of a rollout keeps its figures, writes the progress line and asks for saving."""
+    """Clips gradients, and at the end of a rollout keeps its figures and writes the progress line."""
 
     def __init__(self, trainer: PPOTrainer) -> None:
         self.trainer = trainer
@@ -382,8 +358,3 @@ class _PPOCallback(TrainerCallback):
                 done, params.rollouts, figures["pm_score"], figures["kl"], figures["kl_coef"], rate,
                 clock(rate * (params.rollouts - done)),
             )  # fmt: skip
-        control.should_save = self.trainer.run_dir is not None and (last or done % params.checkpoint_every == 0)
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        done = state.global_step // self.trainer.params.steps_per_rollout
-        seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", done)

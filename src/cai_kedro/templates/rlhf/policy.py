@@ -6,7 +6,7 @@ import pandas as pd
 
 from cai_kedro.core.gates import GateClosed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.rl import AlgorithmParams, Data, RLResult, train
+from cai_kedro.learning.rl import Data, RLResult, train
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.models.adapters import AdapterParams, prepared
 from cai_kedro.templates.rlhf.comparisons import held_out
@@ -50,7 +50,7 @@ def reinforce(
     params = parameters_of(arm, shared)
     check_gate(preference_metrics, params.gate, arm)
     data = Data(prompts=prompts, preference_model=preference_model)
-    return _with_the_last(train(prepared(start, weights, seed), data, _of_its_own(params.rl, arm), seed))
+    return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed))
 
 
 def learn_from_comparisons(
@@ -64,14 +64,7 @@ def learn_from_comparisons(
     """Train the start policy on the comparisons that are not held out (`comparisons` → snapshots, `curves`)."""
     params = parameters_of(arm, shared)
     training = comparisons[~held_out(comparisons, params.gate.held_out_share, seed)].reset_index(drop=True)
-    data = Data(comparisons=training)
-    return _with_the_last(train(prepared(start, weights, seed), data, _of_its_own(params.rl, arm), seed))
-
-
-def _of_its_own(params: AlgorithmParams, arm: ArmParams) -> AlgorithmParams:
-    """Give an arm a directory of its own for checkpoints: arms must not resume from each other."""
-    folder = getattr(params, "checkpoint_dir", None)
-    return params if folder is None else params.model_copy(update={"checkpoint_dir": f"{folder}/{arm.name}"})
+    return _with_the_last(train(prepared(start, weights, seed), Data(comparisons=training), params.rl, seed))
 
 
 def _with_the_last(result: RLResult) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
