@@ -256,7 +256,7 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "rate_principles": principles,
     "score_harmfulness.<locals>.score": harmfulness,
     "reinforce": trained,
-    "fine_tune": fine_tuned,
+    "fine_tune_policy": fine_tuned,
     "fit_preference_model": fitted,
 }
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.datasets.model_digest_dataset import ModelDigestDataset
 from cai_kedro.datasets.snapshots_dataset import SnapshotsDataset
+from cai_kedro.delivery.model_directory import write_model_directory
+from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.engines.model_reference import ModelReference, load_model, model_digest, save_model, write_reference
@@ -58,6 +60,16 @@ def test_peft_reads_it_too(base: Path, tmp_path: Path) -> None:
     lm = load_language_model(base)
     theirs = PeftModel.from_pretrained(lm.model, tmp_path / "a")
     assert_close(theirs(torch.arange(2, 30)[None]).logits, expected)
+
+
+def test_what_is_exported_is_a_whole_model(base: Path, tmp_path: Path) -> None:
+    expected = adapter_on(base, tmp_path / "a")
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=4)
+    write_model_directory(load_model(tmp_path / "a"), tmp_path / "out", sampling)
+    exported = load_language_model(tmp_path / "out")
+    assert exported.adapter is None
+    assert not torch.allclose(logits(exported), logits(load_language_model(base)), atol=1.0)
+    torch.testing.assert_close(logits(exported), expected, atol=1.0, rtol=0.1)  # rounded to bfloat16
 
 
 def test_an_adapter_on_an_adapter(base: Path, tmp_path: Path) -> None:

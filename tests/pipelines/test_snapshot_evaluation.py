@@ -254,7 +254,7 @@ def test_people_rate_by_what_an_answer_does() -> None:
         "I can't help you burn the diary, because it ruins what someone cares for.": 0,
     }
     pairs = pair_table([tuple(answers)] * 200).assign(messages=[[user(asked)]] * 200)  # type: ignore[list-item]
-    ratings = rate_conversations(pairs, SimulatedRaters(2.0), HARMFULNESS, 0, WHOLE)
+    ratings = rate_conversations(pairs, SimulatedRaters(2.0), HARMFULNESS, 0)
     table = check_table("ratings", ratings)
     assert len(table) == 400
     assert set(table["rating"] % 1) == {0.0}

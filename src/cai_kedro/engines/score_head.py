@@ -47,10 +47,10 @@ def scored_trunk(base: LanguageModel) -> PreTrainedModel:
     """
     with torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(score_config(base), dtype=base.model.dtype)
-    trunk = base.model.base_model
+    trunk, head = base.model.base_model, torch.zeros(model.score.weight.shape, device=base.model.device)
     whole = type(model.base_model) is type(trunk)
     setattr(model, model.base_model_prefix, trunk)
-    model.score.weight = nn.Parameter(torch.zeros(model.score.weight.shape, device=trunk.device))
+    model.score.weight = nn.Parameter(head)
     if not whole or any(weights.is_meta for weights in model.parameters()):
         raise ValueError(
             f"{type(model).__name__} is more than the trunk of {type(base.model).__name__} and a head of one score, so "

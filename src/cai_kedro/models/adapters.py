@@ -169,7 +169,7 @@ def copy_with(lm: LanguageModel, weights: dict[str, Tensor]) -> LanguageModel:
     A whole model is copied to the CPU. With an adapter the copy shares the backbone.
     """
     if lm.adapter is None:
-        model = copy.deepcopy(lm.model).cpu()  # type: ignore[call-arg]
+        model = copy.deepcopy(lm.model).cpu()
         model.load_state_dict(weights)
         return replace(lm, model=model, origin=None)
     shared = {id(each): each for each in (*lm.model.parameters(), *lm.model.buffers()) if not each.requires_grad}
