@@ -135,5 +135,5 @@ def test_durations_and_the_address_of_a_server() -> None:
 
 def test_the_hooks_of_the_project() -> None:
     names = [type(hook).__name__ for hook in HOOKS]
-    assert names == ["Preflight", "RunStatus", "Tracking", "EndSummary", "Graph", "Memory"]
+    assert names == ["Preflight", "RunStatus", "Tracking", "EndSummary", "Graph", "Memory", "Checkpoints"]
     assert DISABLE_HOOKS_FOR_PLUGINS == ("kedro_mlflow",)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
 
 from cai_kedro.core.conversation import Conversation
@@ -16,6 +17,7 @@ from cai_kedro.pipelines.ablations import labels, revisions
 from cai_kedro.pipelines.ablations.effects import COLUMNS, AblationParams, elo_of_variants, label_quality
 from cai_kedro.pipelines.ablations.pipeline import LABELS, again, gather
 from tests.pipelines.builders import comparison_table, constitution, prompt_table, response_table
+from tests.project_copy import PROJECT
 
 PARAMS = AblationParams(
     prompts=50, cot_pairs=3, harmless_from=2.0, min_rating_gap=0.5, batch_size=8, n_bootstrap=100
@@ -214,6 +216,7 @@ def test_all_effects_come_into_one_table_and_into_metrics() -> None:
 
 
 def test_ablations_read_a_finished_run_and_are_no_part_of_it() -> None:
+    bootstrap_project(PROJECT)
     pipelines = register_pipelines()
     default, ablations = pipelines["__default__"], pipelines["ablations"]
     given = {name for name in ablations.inputs() if not name.startswith("params:")}

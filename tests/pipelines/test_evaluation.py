@@ -210,7 +210,8 @@ def everything(scripted_engine: Any, params: EvaluationParams) -> dict[str, Any]
         **{f"{model}@digest": model for model in LINEAGE.teachers.values()},
         "params:evaluation": params,
         "params:axes": AXES,
-        "params:harmfulness": None,  # nobody rates here
+        "params:harmfulness": None,  # nobody rates here, so nothing is trained
+        "params:training": None,
         "params:seed": 7,
         "params:shards": ShardParams(prompts=5, max_quarantined=0.0),
         **{f"{model}@engine": scripted_engine(habit(policy)) for policy, model in LINEAGE.evaluated.items()},

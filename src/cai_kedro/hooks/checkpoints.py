@@ -8,8 +8,6 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from cai_kedro.learning.checkpoints import remove_finished
-
 
 class Checkpoints:
     """Removes what a training kept to go on from, once all outputs of its node are saved: saving may fail."""
@@ -29,7 +27,9 @@ class Checkpoints:
         """Remove them behind the node's last output."""
         saved = self._saved.setdefault(node.name, set())
         saved.add(dataset_name)
-        if saved.issuperset(node.outputs):
+        if self._folders and saved.issuperset(node.outputs):
+            from cai_kedro.learning.checkpoints import remove_finished  # noqa: PLC0415 - imports torch
+
             remove_finished(self._folders)
 
 
