@@ -129,6 +129,7 @@ class _Snapshots(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         model = self.trainer.model
         if state.global_step % self.every == 0:
+            assert model is not None  # its type allows a trainer without one
             check_weights("DPO", model.named_parameters())
             self.trainer.snapshots[state.global_step] = trained_weights(model)
         control.should_log = control.should_log or state.global_step == state.max_steps
