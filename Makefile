@@ -5,7 +5,7 @@ VENV    ?= .venv
 ENV     ?= base
 # coverage is measured over these rooms, and must reach COVERAGE percent there
 COVERAGE ?= 95
-MEASURED ?= --cov=cai_kedro.core --cov=cai_kedro.metrics --cov=cai_kedro.learning.ppo_math --cov=cai_kedro.learning.preference_loss
+MEASURED ?= --cov=cai_kedro.core --cov=cai_kedro.metrics --cov=cai_kedro.learning.rl.ppo_math --cov=cai_kedro.learning.preference_loss
 # tests run in so many processes, each with one core and with the runs that it starts; 0 is one process, for a debugger
 WORKERS ?= 2
 PYTEST_ARGS ?=
