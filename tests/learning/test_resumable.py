@@ -5,6 +5,7 @@ import os
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -104,6 +105,20 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     train_once("sft", starts, where)  # the damaged one was written again
     assert "passes over" not in caplog.text
     assert "goes on from step 9" in caplog.text
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_training_that_was_killed_behind_its_last_step_has_all_its_curves(
+    name: str, starts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nine steps and a line every two: the ninth step's figures come behind the last line."""
+    where = {"directory": str(tmp_path), "seconds": 0}
+    weights, curves = train_once(name, starts, where)
+    caplog.set_level("INFO")
+    again, curves_again = train_once(name, starts, where)
+    assert f"goes on from step {12 if name == 'ppo' else 9}" in caplog.text
+    assert all(torch.equal(again[key], weight) for key, weight in weights.items())
+    pd.testing.assert_frame_equal(curves_again, curves, check_exact=True)
 
 
 def test_a_short_training_writes_nothing(starts: Path, tmp_path: Path) -> None:

@@ -98,7 +98,11 @@ class ResumableTraining(FiniteTraining):
             self._save_snapshots(self.folder)
             Trainer._save_checkpoint(self, model, trial)  # TRL's adds a model card
             written = self._part / place.name
-            content = {"snapshots": sorted(self.snapshots), "progress": self.progress()}
+            content = {
+                "snapshots": sorted(self.snapshots),
+                "progress": self.progress(),
+                "unlogged": dict(self._unlogged()),
+            }
             (written / PROGRESS).write_text(json.dumps(content), encoding="utf-8")
             self.kept.append(self.folder.publish(written, self.shared_files))
         except _NOT_WRITTEN as error:
@@ -113,6 +117,14 @@ class ResumableTraining(FiniteTraining):
             self._part = None
         while len(self.kept) > KEPT:
             remove(self.kept.pop(0))
+
+    def _unlogged(self) -> dict[str, list[float]]:
+        """Return the figures behind the last line of the curves, of which TRL writes one more at the end of a training.
+
+        There are some in the checkpoint of the last step alone: all others are written at a line.
+        """
+        figures: dict[str, list[float]] = getattr(self, "_metrics", {}).get("train", {})
+        return figures
 
     def _save_snapshots(self, folder: RunFolder) -> None:
         for step, weights in self.snapshots.items():
@@ -132,6 +144,9 @@ class ResumableTraining(FiniteTraining):
         content = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
         snapshots = self.folder.path / SNAPSHOTS
         self.snapshots = {step: load_file(snapshots / f"{step}.safetensors") for step in content["snapshots"]}
+        if content["unlogged"]:
+            self._unlogged().update(content["unlogged"])
+            self.model.train()  # TRL writes the figures of the mode that the model is in, and no step is left to set it
         self.restore(content["progress"])
 
 
