@@ -35,8 +35,11 @@ class _Run(click.Command):
         (`hooks/memory.py`): it would look through all of it a dozen times.
         """
         gc.disable()
-        with orderly(lambda: RUN_STATUS.stage):
-            return super().invoke(ctx)
+        try:
+            with orderly(lambda: RUN_STATUS.stage):
+                return super().invoke(ctx)
+        finally:
+            gc.enable()  # where no stage was reached
 
 
 #: `python -m cai_kedro` looks for it here.

@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from torch.utils.data import Sampler
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
@@ -23,7 +22,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.engines.score_head import score_config, scored_trunk
-from cai_kedro.learning.batching import LengthGrouped, right_padded
+from cai_kedro.learning.batching import ByLength, right_padded
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_answers, encode_pairs
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
@@ -56,14 +55,10 @@ class _SoftLabelCollator(DataCollatorForPreference):
         return batch
 
 
-class _SoftLabelTrainer(ResumableTraining, RewardTrainer):
+class _SoftLabelTrainer(ByLength, ResumableTraining, RewardTrainer):
     """RewardTrainer whose loss is the cross-entropy against `p_a_better`, in batches of similar length."""
 
     training_name = "preference model"
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        rows = cast(Dataset, train_dataset or self.train_dataset)
-        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -3,18 +3,17 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Sampler
 from transformers import Trainer, TrainingArguments
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import LengthGrouped, right_padded
+from cai_kedro.learning.batching import ByLength, right_padded
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_answers, without_refused
 from cai_kedro.learning.preference import with_score_head
@@ -27,14 +26,10 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 
-class _SquaredErrorTrainer(ResumableTraining, Trainer):
+class _SquaredErrorTrainer(ByLength, ResumableTraining, Trainer):
     """Batches of similar length; the model's own loss would need its `problem_type` in the saved config."""
 
     training_name = "harmfulness model"
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        rows = cast(Dataset, train_dataset or self.train_dataset)
-        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -1,17 +1,15 @@
 """Supervised fine-tuning on conversations and answers (SL-CAI, §3.1) with TRL, loss on the answers only."""
 
 import logging
-from typing import cast
 
 import pandas as pd
-from torch.utils.data import Sampler
 from trl import SFTConfig, SFTTrainer
 
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.batching import ByLength
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
 from cai_kedro.learning.resumable import ResumableTraining
@@ -30,14 +28,10 @@ class SFTParams(TrainingParams):
     """How to fine-tune. Rows longer than `max_length` are left out: cut answers would teach not to end."""
 
 
-class _AnswerTrainer(ResumableTraining, SFTTrainer):
+class _AnswerTrainer(ByLength, ResumableTraining, SFTTrainer):
     """SFTTrainer on rows tokenised beforehand, in batches of similar length."""
 
     training_name = "fine-tuning"
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        rows = cast(Dataset, train_dataset or self.train_dataset)
-        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
 
 
 def fine_tune(

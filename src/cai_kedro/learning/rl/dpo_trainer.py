@@ -1,12 +1,11 @@
 """TRL's DPO trainer with soft labels and batches by length."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -14,7 +13,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from cai_kedro.core.finite import check_weights
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import LengthGrouped
+from cai_kedro.learning.batching import ByLength
 from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.resumable import ResumableTraining
@@ -49,7 +48,7 @@ class _Noted:
         return outputs
 
 
-class _SoftDPOTrainer(ResumableTraining, DPOTrainer):
+class _SoftDPOTrainer(ByLength, ResumableTraining, DPOTrainer):
     """DPOTrainer on rows tokenised beforehand, whose loss weighs both directions of a pair by their probability."""
 
     training_name = "DPO"
@@ -69,10 +68,6 @@ class _SoftDPOTrainer(ResumableTraining, DPOTrainer):
             found.append(self.compute_ref_log_probs(self.model, placed))
         chosen, rejected = (torch.cat(parts).float().cpu().tolist() for parts in zip(*found, strict=True))
         return dataset.add_column("ref_chosen_logps", chosen).add_column("ref_rejected_logps", rejected)
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        rows = cast(Dataset, train_dataset or self.train_dataset)
-        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
