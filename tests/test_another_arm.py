@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.project_copy import kedro_run
+from tests.project_copy import PROJECT, kedro_run
 
-#: One arm against a preference model of its own, and the one of conf/base that learns from comparisons alone.
+CONSTITUTION = PROJECT / "conf" / "base" / "constitution"
+
+#: One arm against a preference model of its own, and those of conf/base that have none.
 ENTRIES = {
     "rl_again": {
         "start": "rl_cai",
@@ -19,8 +21,10 @@ ENTRIES = {
         "compared_with": "rl_cai",
     },
     "rl_cai_dpo": {"enabled": True},
+    "rl_cai_judge": {"enabled": True},
 }
-NEW = ("rl_again", "rl_cai_dpo")
+#: In which node each of them begins, beside the one that gathers its prompts.
+NEW = {"rl_again": ("mix_comparisons",), "rl_cai_dpo": ("mix_comparisons",), "rl_cai_judge": ()}
 #: What only a preference model has.
 SCORED = ("preference_accuracy_metrics", "choices", "preference_curves")
 
@@ -35,7 +39,7 @@ def test_an_arm_is_one_entry(finished_run: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(finished_run, project)
     (project / "conf" / "smoke" / "parameters_more.yml").write_text(yaml.safe_dump({"lineage": {"policies": ENTRIES}}))
-    begin = ",".join(f"{arm}.{node}" for arm in NEW for node in ("mix_comparisons", "gather_rl_prompts"))
+    begin = ",".join(f"{arm}.{node}" for arm, first in NEW.items() for node in (*first, "gather_rl_prompts"))
     done = kedro_run(project, "--env=smoke", f"--from-nodes={begin}")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
@@ -54,8 +58,12 @@ def test_an_arm_is_one_entry(finished_run: Path, tmp_path: Path) -> None:
         assert [line for line in done.stdout.splitlines() if line.split()[:1] == [arm]], "the end table"
     missing = newest(project, "not_measured.csv").read_text()
     assert "rl_cai_dpo learns by dpo, from comparisons without a preference model" in missing
+    assert "rl_cai_judge learns by ppo, from the labeller's judgement as the reward without a" in missing
     assert "rl_again learns by" not in missing
+    (questions,) = (project / "data" / "smoke").rglob("rl_cai_judge.reward_questions.parquet/*/*.parquet")
+    principles = yaml.safe_load((CONSTITUTION / "preference_principles.yml").read_text())
+    assert set(pd.read_parquet(questions)["principle_id"]) <= {principle["id"] for principle in principles}
 
 
 def _has(name: str, arm: str) -> bool:
-    return arm != "rl_cai_dpo" or name not in SCORED
+    return arm == "rl_again" or name not in SCORED

@@ -63,6 +63,44 @@ def test_an_arm_that_is_not_enabled_is_not_there_until_it_is() -> None:
     assert more.scorer([]) is None
 
 
+def test_an_arm_that_the_labeller_rewards_needs_no_comparisons() -> None:
+    assert "rl_cai_judge" not in LINEAGE.named
+    more = policies(rl_cai_judge={"enabled": True})
+    assert (more.judged, more.algorithm_of("rl_cai_judge"), more.headline) == (("rl_cai_judge",), "ppo", "rl_cai")
+    assert (more.tables_of("rl_cai_judge"), more.starts["rl_cai_judge"]) == ((), "sl_cai")
+    assert "rl_cai_judge" in more.ai_arms
+    alone = policies(rl_cai=None, rl_cai_cot=None, rl_cai_judge={"enabled": True})
+    assert (alone.headline, alone.tables_by("labeller"), alone.asks_labeller) == ("rl_cai_judge", {}, True)
+    nobody = lineage({"roles": {"labeller": None}, "policies": {"rl_cai": None, "rl_cai_judge": {"enabled": True}}})
+    told = "its reward is the labeller's judgement, and nobody plays that role"
+    assert nobody.left_out["rl_cai_judge"] == told
+    assert not nobody.asks_labeller
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        (
+            {"rl_cai": {"reward": "judge"}},
+            r"learns from no comparisons, but names ai, .* \(comparisons: \[\]\), or",
+        ),
+        ({"sl_cai": {"reward": "judge"}}, "'sl_cai' learns by sft, from revisions, and has no reward"),
+        ({"rl_cai": {"reward": "labeller"}}, "'preference_model' or 'judge'"),
+        ({"x": {"start": "sl_cai"}}, "'x' learns from comparisons and names none; .*take reward: judge"),
+    ],
+)
+def test_a_reward_that_does_not_fit_is_refused(entries: dict, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        policies(**entries)
+
+
+def test_a_labeller_cannot_reward_what_it_comes_from() -> None:
+    """It would have to be trained before itself."""
+    judged = {"rl_cai": None, "rl_cai_cot": None, "rl_cai_judge": {"enabled": True}}
+    with pytest.raises(ValidationError, match="need one another in a circle"):
+        lineage({"roles": {"labeller": "rl_cai_judge"}, "policies": judged})
+
+
 def test_an_arm_on_what_people_say_of_the_pretrained_model_is_a_baseline() -> None:
     human = {"comparisons": ["human_helpfulness"]}
     more = policies(further={"start": "helpful_rlhf", **human}, late={"start": "sl_cai", **human})

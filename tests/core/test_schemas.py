@@ -69,6 +69,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "pm_score": -0.5,
         "kl": 2.0,
     },
+    "questions": {
+        "prompt_id": "p",
+        "messages": MESSAGES[:1],
+        "reference": "yes",
+        "objective": "harmlessness",
+        "principle_id": "less-harm",
+    },
     "ratings": {"prompt_id": "p", "messages": MESSAGES[:1], "response": "yes", "rating": 3.0},
     "curves": {"step": 10, "metric": "loss", "value": 0.7},
 }
@@ -102,6 +109,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("head_to_heads", "outcome", 1.5, "in_range"),
     ("scores", "score", float("nan"), "not_nullable"),
     ("signals", "ended", 0.5, "isin"),
+    ("questions", "objective", "honesty", "isin"),
+    ("questions", "reference", " ", "not empty"),
     ("ratings", "rating", 4.5, "in_range"),
     ("curves", "metric", "", "not empty"),
 ]

@@ -99,6 +99,8 @@ def test_how_a_model_was_trained_if_it_was() -> None:
     assert _how("pretrained", usual) == _how("helpful_rlhf", own) == _how("sl_cai", own) == ""
     assert _how("sl_cai", usual).startswith("It was fine-tuned from `pretrained` on revised answers")
     assert "from the comparisons `ai`, `human_helpfulness`, `sl_helpfulness`" in _how("rl_cai", usual)
+    told = _how("rl_cai_judge", lineage(rl_cai_judge={"start": "sl_cai", "reward": "judge"}))
+    assert told.startswith("It was trained from `sl_cai` by ppo (§4), with the labeller's judgement of each reply as")
 
 
 def summary() -> pd.DataFrame:

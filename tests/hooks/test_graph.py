@@ -150,6 +150,24 @@ def test_an_arm_that_learns_from_comparisons_alone_has_no_preference_model() -> 
     assert "rl_cai_dpo.policy.model@checkpoint" not in pipelines["__default__"].all_outputs()
 
 
+def test_an_arm_that_the_labeller_rewards_has_no_preference_model_and_no_comparisons() -> None:
+    catalog = context(lineage={"policies": {"rl_cai_judge": {"enabled": True}}}).catalog
+    everything = pipelines["__default__"]
+    own = {name for name in everything.datasets() if name.startswith("rl_cai_judge.")}
+    assert {"rl_cai_judge.reference_responses", "rl_cai_judge.reward_questions", "rl_cai_judge.snapshot_choice"} <= own
+    assert [name for name in own if "preference" in name or "comparisons" in name] == []
+    assert [name for name in everything.datasets() if name not in catalog] == []
+    (reinforce,) = (node for node in everything.nodes if node.name == "rl_cai_judge.reinforce")
+    assert {"pretrained.model@engine", "constitution"} <= set(reinforce.inputs)
+    assert "labeller_check_metrics" not in {name for node in pipelines["rl_cai"].nodes for name in node.inputs}
+    alone = {"rl_cai": None, "rl_cai_cot": None, "rl_cai_judge": {"enabled": True}}
+    context(lineage={"probe": "english", "policies": alone})
+    (posed,) = (node for node in pipelines["rl_cai"].nodes if node.name == "rl_cai_judge.pose_questions")
+    assert "labeller_check_metrics" in posed.inputs
+    assert "labeller_check_metrics" in pipelines["preference_labeling"].all_outputs()
+    context()
+
+
 def test_what_was_asked_for_stays_asked_for() -> None:
     pipelines.set_requested(["sl_cai"])
     context(lineage={"roles": {"critic": "helpful_rlhf"}})
@@ -173,6 +191,10 @@ def test_what_was_asked_for_stays_asked_for() -> None:
         (
             {"policies": {"rl_cai": {"algorithm": "reinforce"}}},
             "'lineage.policies.rl_cai.algorithm': there is no algorithm 'reinforce', only ppo, rloo, grpo, dpo",
+        ),
+        (
+            {"policies": {"rl_cai_judge": {"enabled": True, "algorithm": "dpo"}}},
+            "'lineage.policies.rl_cai_judge.reward': dpo learns from comparisons and draws no replies",
         ),
         ({"algorithm": "dppo"}, r"'lineage.algorithm': there is no algorithm 'dppo', .* did you mean 'ppo'\?"),
         (

@@ -14,7 +14,7 @@ from cai_kedro.learning.rollouts import Episodes
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.value_head import ActorCritic, has_plain_head, reply_logprobs
 from tests.engines.families import FAMILIES, family_model
-from tests.learning.rl.test_ppo import by_sum, curve, encoded, settings
+from tests.learning.rl.test_ppo import by_sum, curve, encoded, scorer, settings
 
 VOCABULARY = 64
 _IDS = np.random.default_rng(3).integers(2, VOCABULARY, size=100).tolist()
@@ -67,7 +67,7 @@ def test_values_and_policy_learn_in_families_with_their_own_logits(family: str) 
 def test_a_rollout_starts_without_divergence_and_ends_in_numbers(family: str, tiny_lm: LanguageModel) -> None:
     lm = LanguageModel(family_model(family, len(tiny_lm.tokenizer)), tiny_lm.tokenizer)
     before = lm.model.config._attn_implementation
-    result = train_ppo(lm, by_sum, encoded(lm), settings(rollouts=2), seed=5, folder=None)
+    result = train_ppo(lm, scorer(by_sum), encoded(lm), settings(rollouts=2), seed=5, folder=None)
     divergence = curve(result, "kl")
     assert divergence[0] == pytest.approx(0.0, abs=1e-4)
     assert divergence[1] != 0

@@ -68,17 +68,37 @@ def test_further_axes_are_counted_and_prompts_of_two_axes_once(project: tuple[Se
     assert configured_sizes(settings, more).eval_answers == before + 10 * 6
 
 
-def test_an_arm_without_a_preference_model_reads_its_comparisons_itself(project: tuple[Settings, Material]) -> None:
-    context = KedroSession.create(PROJECT, env="base").load_context()
-    parameters = dict(context.params)
+def with_arm(name: str) -> Settings:
+    parameters = dict(KedroSession.create(PROJECT, env="base").load_context().params)
     policies = {**parameters["lineage"]["policies"]}
-    policies["rl_cai_dpo"] = {**policies["rl_cai_dpo"], "enabled": True}
-    more = settings_of({**parameters, "lineage": {**parameters["lineage"], "policies": policies}})
+    policies[name] = {**policies[name], "enabled": True}
+    return settings_of({**parameters, "lineage": {**parameters["lineage"], "policies": policies}})
+
+
+def test_an_arm_without_a_preference_model_reads_its_comparisons_itself(project: tuple[Settings, Material]) -> None:
+    more = with_arm("rl_cai_dpo")
     (without, material), dpo = project, more.arms["rl_cai_dpo"].rl
     before, after = configured_sizes(without, material), configured_sizes(more, material)
     assert (before.direct_comparisons, after.direct_comparisons) == (0, dpo.rows(6150))
     assert (after.comparisons, after.episodes) == (before.comparisons, before.episodes)
     assert (after.checkpoints, after.snapshots) == (before.checkpoints + 1, before.snapshots + dpo.steps(6150) // 40)
+
+
+def test_what_the_labeller_reads_as_the_reward_is_counted(
+    project: tuple[Settings, Material], tiny_lm: LanguageModel, scripted_engine: Any
+) -> None:
+    (without, material), more = project, with_arm("rl_cai_judge")
+    before, after = configured_sizes(without, material), configured_sizes(more, material)
+    assert (before.references, before.judged_replies) == (0, 0)
+    assert after.references == len(material.red_team) + 300 + len(material.helpful)  # generated ones, too
+    assert after.judged_replies == 128 * 30 == after.episodes - before.episodes
+    assert (after.comparisons, after.checkpoints) == (before.comparisons, before.checkpoints + 1)
+    engine = scripted_engine(reply=lambda prompt, seed: f"It is a reply {seed % 9}.")
+    engines = dict.fromkeys(asked_by(more.lineage), engine)
+    costs, _ = Trial(more, material, engines, tiny_lm.tokenizer, prompts=3, repeats=1).costs(lambda told: None)
+    assert costs["references"].calls == 1
+    assert costs["judged_replies"].calls == 2  # both orders
+    assert costs["judged_replies"].written_tokens == 0 < costs["judged_replies"].prompt_tokens
 
 
 def test_a_meter_counts(tiny_lm: LanguageModel, scripted_engine: Any) -> None:
@@ -98,7 +118,7 @@ def test_every_stage_is_tried(project: tuple[Settings, Material], tiny_lm: Langu
     engine = scripted_engine(reply=lambda prompt, seed: f"It is a reply {seed % 9}.")
     engines = dict.fromkeys(asked_by(settings.lineage), engine)
     costs, pairs = Trial(settings, material, engines, tiny_lm.tokenizer, prompts=3, repeats=2).costs(lambda told: None)
-    untried = {"fine_tuning", "preference_models", "rl", "direct_preference"}
+    untried = {"fine_tuning", "preference_models", "rl", "direct_preference", "references", "judged_replies"}
     assert set(configured_sizes(settings, material).units()) == set(costs) | untried
     calls = {stage: cost.calls for stage, cost in costs.items()}
     # a pair is two answers, a round a critique and a revision; both orders are compared; thoughts, then the letters

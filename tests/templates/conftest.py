@@ -37,6 +37,7 @@ SHARED: dict[str, Any] = {
         "head_std": 0.1,
     },
     "gate": {"held_out_share": 0.5, "min_accuracy": 0.7, "batch_size": 8},
+    "judge": {"few_shots": 0, "max_log_odds": 4.0},
     "prompts": {"red_team": None, "helpful": 2},
     "rl": {
         "ppo": {

@@ -28,6 +28,10 @@ from cai_kedro.core.lineage_checks import (
 BASE_MODEL = "base_model"
 
 
+#: Who rewards the replies of an algorithm that draws some: the arm's preference model, or the labeller itself.
+Reward = Literal["preference_model", "judge"]
+
+
 class Policy(BaseModel):
     """One policy: a model that the user has (`given`), or one that is trained from another policy (`start`)."""
 
@@ -43,6 +47,9 @@ class Policy(BaseModel):
         default=None, description="sft: on revisions; or one of rlhf.rl (learning/rl knows them); null: as the lineage"
     )
     comparisons: tuple[str, ...] = Field(default=(), description="what is learnt from")
+    reward: Reward = Field(
+        default="preference_model", description="judge: the labeller rewards replies itself, without comparisons"
+    )
     enabled: bool = Field(default=True, description="false: not in this run")
     differences: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="what is not as in `rlhf`: block → parameter → value"
@@ -108,14 +115,21 @@ class Lineage(BaseModel):
         reasons: dict[str, str] = {}
         for name, policy in self.named.items():
             if self._is_arm(policy):
-                missing = [source for source in policy.comparisons if self.maker_of(source) is None]
-                made = {SOURCES[source].objective for source in policy.comparisons if source not in missing}
-                lost = {SOURCES[source].objective for source in missing} - made
-                if not made or "harmlessness" in lost:
-                    reasons[name] = f"nobody makes the comparisons {', '.join(missing)}"
+                lacks = self._lack_of(policy)
+                if lacks is not None:
+                    reasons[name] = lacks
                 elif policy.start in reasons:
                     reasons[name] = f"it starts from {policy.start}, which is left out"
         return reasons
+
+    def _lack_of(self, policy: Policy) -> str | None:
+        """Say what an arm cannot learn without, and does not have; None where it has all."""
+        if policy.reward == "judge":
+            return None if self.roles.labeller else "its reward is the labeller's judgement, and nobody plays that role"
+        missing = [source for source in policy.comparisons if self.maker_of(source) is None]
+        made = {SOURCES[source].objective for source in policy.comparisons if source not in missing}
+        lost = {SOURCES[source].objective for source in missing} - made
+        return f"nobody makes the comparisons {', '.join(missing)}" if not made or "harmlessness" in lost else None
 
     @cached_property
     def present(self) -> dict[str, Policy]:
@@ -160,6 +174,16 @@ class Lineage(BaseModel):
         return tuple(arm for arm in self.arms if arm not in self.baselines)
 
     @property
+    def judged(self) -> tuple[str, ...]:
+        """The arms whose reward is the labeller's judgement."""
+        return tuple(arm for arm in self.arms if self.present[arm].reward == "judge")
+
+    @property
+    def asks_labeller(self) -> bool:
+        """Whether the labeller compares anything in this run."""
+        return bool(self.tables_by("labeller") or self.judged)
+
+    @property
     def starts(self) -> dict[str, str]:
         """Each arm, and the policy in the tables that it starts from."""
         return {arm: self.stands_for(self.present[arm].start or "") for arm in self.arms}
@@ -177,7 +201,7 @@ class Lineage(BaseModel):
     @property
     def headline(self) -> str:
         """The policy that the report tells of first: the first arm that learns from the labeller, else the last one."""
-        by_labels = [arm for arm in self.arms if {"ai", "ai_cot"} & {*self.sources_of(arm)}]
+        by_labels = [arm for arm in self.arms if {"ai", "ai_cot"} & {*self.sources_of(arm)} or arm in self.judged]
         return next(iter([*by_labels, *reversed(self.evaluated)]))
 
     def algorithm_of(self, arm: str) -> str:
@@ -302,6 +326,8 @@ class Lineage(BaseModel):
             needs[name] = {other for other in (policy.given, policy.start) if other in self.present}
             if name == self.supervised:
                 needs[name] |= played["assistant"] | played["critic"] | played["red_teamer"]
+            if self._is_arm(policy) and policy.reward == "judge":
+                needs[name] |= played.get("labeller", set())
             for source in self.sources_of(name) if self._is_arm(policy) else ():
                 needs[name] |= played.get(self.maker_of(source) or "", set())
                 if SOURCES[source].answers == "supervised":

@@ -35,6 +35,8 @@ class Entry(Protocol):
     @property
     def comparisons(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
+    def reward(self) -> str: ...  # noqa: D102
+    @property
     def compared_with(self) -> str | None: ...  # noqa: D102
 
 
@@ -94,12 +96,27 @@ def _check_trained(name: str, policy: Entry, policies: Collection[str]) -> None:
                 f"the policy {name!r} learns from the comparisons {source!r}, which nobody makes; "
                 f"{_near(source, SOURCES)}"
             )
+    if policy.reward == "judge":
+        _check_judged(name, policy)
+        return
     if policy.algorithm == SUPERVISED and policy.comparisons:
         raise ValueError(f"the policy {name!r} learns by sft, from revisions; take its comparisons away")
     if policy.algorithm != SUPERVISED and not policy.comparisons:
         raise ValueError(
             f"the policy {name!r} learns from comparisons and names none; name some of "
-            f"{', '.join(SOURCES)}, or give the model (given: …)"
+            f"{', '.join(SOURCES)}, take reward: judge, or give the model (given: …)"
+        )
+
+
+def _check_judged(name: str, policy: Entry) -> None:
+    if policy.algorithm == SUPERVISED:
+        raise ValueError(
+            f"the policy {name!r} learns by sft, from revisions, and has no reward; take reward: judge away"
+        )
+    if policy.comparisons:
+        raise ValueError(
+            f"the policy {name!r} has the labeller's judgement as its reward and learns from no comparisons, but names "
+            f"{', '.join(policy.comparisons)}; take these away (comparisons: []), or reward: judge"
         )
 
 

@@ -127,6 +127,16 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         checks=_DIFFERENT,
     ),
+    # prompts of RL that the labeller rewards: the reply that others are compared with, and under which principle
+    "questions": _table(
+        {
+            "prompt_id": _key(unique=True),
+            "messages": _messages(),
+            "reference": _text(),
+            "objective": _one_of("harmlessness", "helpfulness"),
+            "principle_id": _key(),
+        }
+    ),
     # which axes a held-out prompt counts on
     "axes": _table({"prompt_id": _key(), "axis": _key()}, unique=["prompt_id", "axis"]),
     # what the judge of the evaluation says of one answer: behaviour, and the rating from 0 (worst) to 4 (best) on each

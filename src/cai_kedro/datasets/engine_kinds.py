@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cai_kedro.datasets.entry_faults import entry_faults
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.loading import EngineSettings, LocalSettings
-from cai_kedro.engines.model_reference import load_model, reference_to
+from cai_kedro.engines.model_reference import load_model, reference_to, unloaded_model
 from cai_kedro.engines.ray_settings import ClusterSettings
 from cai_kedro.engines.server_settings import ServerSettings
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
@@ -58,8 +58,9 @@ class Transformers(EngineKind):
         self._settings = LocalSettings.model_validate(settings)
 
     def load(self, directory: Path) -> TextEngine:
-        """Return the engine."""
-        return self._settings.engine_on(load_model(directory))
+        """Return the engine; it reads the weights when it is first asked, those of an adapter and its backbone now."""
+        files = unloaded_model(directory)
+        return self._settings.engine_on(load_model(directory)) if files is None else self._settings.engine_at(files)
 
     def described(self) -> dict[str, Any]:
         """Return all settings."""

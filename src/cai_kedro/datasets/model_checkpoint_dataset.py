@@ -1,26 +1,48 @@
 """A language model as nodes train and return it: `X.model@checkpoint`."""
 
+import os
 from pathlib import Path
+from typing import Any
 
-from kedro.io import DatasetError
+from kedro.io import DatasetError, Version
 from kedro.utils import find_kedro_project
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference, load_model, save_model, write_reference
+from cai_kedro.engines.precision import resolve_device
 
 
 class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference | GGUFFile, LanguageModel]):
     """A directory in Hugging Face's format, an adapter's (`engines.adapter_files`), or a file where the model lies.
 
-    Every load gives a fresh object: a node may change its weights.
+    Every load gives a fresh object in float32, on the device: a node may change its weights, or score with it there.
     """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | os.PathLike[str],
+        device: str = "cpu",
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            filepath: path of the model directory.
+            device: what a loaded model lies on: cpu, cuda, or auto, which is cuda where there is one.
+            version: which version to load; None if not versioned.
+            metadata: for plugins such as kedro-viz.
+        """
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        self._device = resolve_device(device)
 
     def load(self) -> LanguageModel:
         """Return model and tokenizer; raises `DatasetError` that says which files a directory misses."""
         try:
-            return load_model(Path(self._get_load_path()))
+            return load_model(Path(self._get_load_path()), self._device)
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 

@@ -83,6 +83,11 @@ def _how(policy: str, lineage: Lineage) -> str:
         return ""
     if name == lineage.supervised:
         return f"It was fine-tuned from `{entry.start}` on revised answers (§3 of the paper)."
+    if name in lineage.judged:
+        return (
+            f"It was trained from `{entry.start}` by {lineage.algorithm_of(name)} (§4), with the labeller's judgement "
+            f"of each reply as the reward; no preference model took part."
+        )
     sources = ", ".join(f"`{source}`" for source in lineage.sources_of(name))
     if name not in arms_with_preference_model(lineage):
         return (

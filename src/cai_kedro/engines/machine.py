@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import torch
 
 from cai_kedro.engines.precision import DType, resolve_device, resolve_dtype
 
 #: Whose arithmetic and defaults a result depends on.
 LIBRARIES = ("torch", "transformers", "trl")
+
+#: Where Linux says how much memory a container may use.
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def machine_facts(device: str, dtype: DType, engine_dtype: DType) -> dict[str, str]:
@@ -92,3 +96,23 @@ def _version(library: str) -> str:
 
 def _count(number: str, noun: str) -> str:
     return f"{number} {noun}" if number == "1" else f"{number} {noun}s"
+
+
+def memory_of(device: str) -> int | None:
+    """Return the bytes of memory of a device: of the card, or of the machine as far as this process may use it.
+
+    None where nobody tells, and for a card that is not there.
+    """
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_properties(device).total_memory if torch.cuda.is_available() else None
+    if device != "cpu":
+        return None
+    limits = [_limit(Path(file)) for file in _CGROUP_LIMITS]
+    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit is not None)])
+
+
+def _limit(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # `max`: there is none
+        return None

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -46,17 +46,43 @@ _ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True)
-class _Checked:
-    """What a directory holds, but for the values of the weights.
+class ModelFiles:
+    """A model directory that was checked, with its tokenizer and layout; the weights are still on the disk.
 
     `renamed` maps names in the files (patterns) to names in the model: the text model inside a model of several kinds.
     """
 
+    directory: Path
     kind: Any
     config: PretrainedConfig
     tokenizer: PreTrainedTokenizerBase
     layout: Layout
     renamed: dict[str, str] = field(default_factory=dict)
+
+    def load(self, dtype: Literal["float32", "bfloat16"] = "float32", device: str = "cpu") -> LanguageModel:
+        """Read the weights one by one, each in `dtype` and onto the device: there is never a second copy of the model.
+
+        What a family keeps in float32 stays so. Raises `ValueError` for weights that are not finite.
+        """
+        model, report = self.kind.from_pretrained(
+            self.directory,
+            config=self.config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **({} if device == "cpu" else {"device_map": {"": device}}),
+            **({"key_mapping": self.renamed} if self.renamed else {}),
+        )
+        vars(model).pop("hf_device_map", None)  # by which a trainer would take it for a model on several devices
+        if self.renamed:  # the rest of a model of several kinds is left out, and its names are not written again
+            report["unexpected_keys"] = set()
+            model._weight_conversions = None
+        check_report(self.directory, report)
+        check_weights(f"the model in {self.directory}", model.named_parameters(), "fetch it again, or train it anew")
+        fit_embeddings(model, self.tokenizer)
+        origin = Path(os.path.abspath(self.directory))
+        return LanguageModel(model.eval(), self.tokenizer, self.layout, origin=origin)
 
 
 def check_model_directory(directory: Path, layout: LayoutChoice = "auto") -> Path:
@@ -64,41 +90,19 @@ def check_model_directory(directory: Path, layout: LayoutChoice = "auto") -> Pat
 
     Nothing is loaded: names and shapes come from the headers of the weights. Raises `ValueError` with what is wrong.
     """
-    _read(directory, layout)
+    open_model(directory, layout)
     return directory
 
 
 def load_tokenizer(directory: Path, layout: LayoutChoice = "auto") -> tuple[PreTrainedTokenizerBase, Layout]:
     """Return tokenizer and layout as `load_language_model` does; raises `ValueError` for an incomplete directory."""
-    checked = _read(directory, layout)
-    return checked.tokenizer, checked.layout
+    files = open_model(directory, layout)
+    return files.tokenizer, files.layout
 
 
-def load_language_model(directory: Path, layout: LayoutChoice = "auto") -> LanguageModel:
-    """Read model and tokenizer in float32: a preference model or a causal LM, as the config's architecture says.
-
-    Of a model of text and images the text model is taken. What a tokenizer lacks (padding) is added: `tokenizer_files`.
-    With `auto` the layout is the one that the directory names, else the one of the tokenizer's chat template
-    (`layout_files`). Raises `ValueError` for an incomplete directory, another architecture, or weights that are not
-    finite.
-    """
-    checked = _read(directory, layout)
-    model, report = checked.kind.from_pretrained(
-        directory,
-        config=checked.config,
-        dtype="float32",
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **({"key_mapping": checked.renamed} if checked.renamed else {}),
-    )
-    if checked.renamed:  # the rest of a model of several kinds is left out, and its names are not written again
-        report["unexpected_keys"] = set()
-        model._weight_conversions = None
-    check_report(directory, report)
-    check_weights(f"the model in {directory}", model.named_parameters(), "fetch it again, or train it anew")
-    fit_embeddings(model, checked.tokenizer)
-    return LanguageModel(model.eval(), checked.tokenizer, checked.layout, origin=Path(os.path.abspath(directory)))
+def load_language_model(directory: Path, layout: LayoutChoice = "auto", device: str = "cpu") -> LanguageModel:
+    """Read model and tokenizer in float32, as trainings need it; raises `ValueError` as `open_model` and `load` do."""
+    return open_model(directory, layout).load(device=device)
 
 
 def skeleton(directory: Path) -> PreTrainedModel:
@@ -109,7 +113,13 @@ def skeleton(directory: Path) -> PreTrainedModel:
     return model
 
 
-def _read(directory: Path, wanted: LayoutChoice) -> _Checked:
+def open_model(directory: Path, wanted: LayoutChoice = "auto") -> ModelFiles:
+    """Check a directory: a preference model or a causal LM, as the config's architecture says. No weights are read.
+
+    Of a model of text and images the text model is taken. What a tokenizer lacks (padding) is added: `tokenizer_files`.
+    With `auto` the layout is the one that the directory names, else the one of the tokenizer's chat template
+    (`layout_files`). Raises `ValueError` for an incomplete directory or another architecture.
+    """
     _check_files(directory)
     for name in _SETTINGS:
         if (directory / name).is_file():
@@ -132,7 +142,7 @@ def _read(directory: Path, wanted: LayoutChoice) -> _Checked:
     model = check_fit(directory, own, config, tensors, renamed)
     tokenizer = read_tokenizer(directory, config, read_generation_config(directory), embedding_rows(model))
     layout = layout_of(tokenizer, read_layout(directory) if wanted == "auto" else wanted, directory)
-    return _Checked(kind, config, tokenizer, layout, renamed)
+    return ModelFiles(directory, kind, config, tokenizer, layout, renamed)
 
 
 def _check_files(directory: Path) -> None:

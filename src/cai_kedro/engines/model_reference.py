@@ -5,14 +5,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from transformers import AutoConfig, PretrainedConfig
 
 from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.engines.adapter_files import adapter_digest, check_adapter, is_adapter, load_adapter, save_adapter
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import check_model_directory, load_language_model, save_language_model
+from cai_kedro.engines.model_files import ModelFiles, check_model_directory, open_model, save_language_model
 from cai_kedro.engines.weight_files import first_line, weights_digest
 
 REFERENCE_FILE = "reference.json"
@@ -63,12 +65,34 @@ class ModelReference(BaseModel):
             )
         return directory
 
-    def load(self) -> LanguageModel:
-        """Return the model in its layout, fetched first if it is on the hub; raises `ValueError` if incomplete."""
+    def load(self, device: str = "cpu") -> LanguageModel:
+        """Return the model in its layout and in float32 on the device, fetched first if it is on the hub.
+
+        Raises `ValueError` if it is incomplete.
+        """
         directory = self.locate()
         if is_adapter(directory):
-            return load_adapter(Path(os.path.abspath(directory)), load_model, model_digest)
-        return load_language_model(directory, self.layout)
+            lm = load_adapter(Path(os.path.abspath(directory)), load_model, model_digest)
+            lm.model.to(torch.device(device))  # type: ignore[arg-type]
+            return lm
+        return open_model(directory, self.layout).load(device=device)
+
+    def unloaded(self) -> ModelFiles | None:
+        """Return the checked files, fetched first if it is on the hub; None for an adapter, which has two sets of them.
+
+        Raises `ValueError` if they are incomplete.
+        """
+        directory = self.locate()
+        return None if is_adapter(directory) else open_model(directory, self.layout)
+
+    def config(self) -> PretrainedConfig:
+        """Return the config alone, fetched first if it is on the hub; raises `ValueError` if there is none."""
+        place = self.locate() if self.repo is None else self._fetch(_SMALL_FILES)
+        try:
+            config: PretrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        except Exception as error:
+            raise ValueError(f"{place / 'config.json'} cannot be read ({first_line(error)}); fetch it again") from error
+        return config
 
     def locate(self) -> Path:
         """Return the directory without looking into it, fetched first if it is on the hub.
@@ -117,9 +141,9 @@ def write_reference(reference: ModelReference, directory: Path) -> None:
     (directory / REFERENCE_FILE).write_text(reference.model_dump_json(exclude_none=True, indent=2) + "\n")
 
 
-def load_model(directory: Path) -> LanguageModel:
+def load_model(directory: Path, device: str = "cpu") -> LanguageModel:
     """Return the model of a directory, or the one that its reference points at; raises `ValueError` if incomplete."""
-    return replace(_reference(directory).load(), origin=Path(os.path.abspath(directory)))
+    return replace(_reference(directory).load(device), origin=Path(os.path.abspath(directory)))
 
 
 def save_model(lm: LanguageModel, directory: Path) -> None:
@@ -158,6 +182,11 @@ def _seen(file: Path) -> tuple[int, int, int]:
 @cache
 def _digest_of(directory: Path, _: tuple[tuple[str, int, int, int], ...]) -> str:
     return weights_digest(directory)
+
+
+def unloaded_model(directory: Path) -> ModelFiles | None:
+    """Return the checked files of what `load_model` loads, None for an adapter."""
+    return _reference(directory).unloaded()
 
 
 def _reference(directory: Path) -> ModelReference:

@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from cai_kedro.core.asks import Ask, n_choices
 from cai_kedro.core.layouts.base import Layout
@@ -14,40 +16,92 @@ from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.choices import choice_token_logprobs
 from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.family_probe import batch_rules
-from cai_kedro.engines.fingerprint import model_fingerprint
+from cai_kedro.engines.fingerprint import directory_fingerprint, model_fingerprint
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.leaked_turns import turn_tokens
+from cai_kedro.engines.model_files import ModelFiles
 from cai_kedro.engines.pieces import Pieces
 from cai_kedro.engines.precision import DType, resolve_dtype
-from cai_kedro.engines.prompt_ids import PromptIds
-from cai_kedro.engines.sampling import context_length, sample_tokens
+from cai_kedro.engines.prompt_ids import PromptIds, context_of
+from cai_kedro.engines.sampling import sample_tokens
 from cai_kedro.engines.stopping import StopStrings, decode, token_texts
+
+
+@dataclass(frozen=True)
+class Unloaded:
+    """A model whose weights are on the disk until an engine is asked, and then on the device."""
+
+    files: ModelFiles
+    device: str
 
 
 class TransformersEngine:
     """Samples and reads log-probabilities in batches of at most `max_batch_tokens` tokens, padding included.
 
-    The model computes in `dtype`; where that is not its own, in a copy. Same asks, seeds, batch budget, machine: same
-    answers. What is asked is written down in the model's layout, and no special token beside those of the layout.
+    The model computes in `dtype`; a loaded one of which that is not the precision, in a copy. The weights of an
+    unloaded one are read when it is first asked, so where all shards are done they never are. Same asks, seeds, batch
+    budget, machine: same answers. What is asked is written down in the model's layout, and no special token beside
+    those of the layout.
     """
 
-    def __init__(self, lm: LanguageModel, *, max_batch_tokens: int, dtype: DType) -> None:
+    def __init__(self, source: LanguageModel | Unloaded, *, max_batch_tokens: int, dtype: DType) -> None:
         if max_batch_tokens < 1:
             raise ValueError(f"max_batch_tokens must be at least 1, got {max_batch_tokens}")
-        self._tokenizer = lm.tokenizer
-        self._model = cast_weights(lm.model, getattr(torch, resolve_dtype(dtype, lm.model.device.type)))
-        batch_rules(self._model)  # a model that cannot be sampled from is told before any work
-        self._prompts = PromptIds(lm.tokenizer, lm.layout, context_length(self._model))
+        self._source = source
+        if isinstance(source, LanguageModel):
+            device, config = source.model.device.type, source.model.config
+            self._prompts = PromptIds(source.tokenizer, source.layout, context_of(config))
+        else:
+            device, files = source.device, source.files
+            self._prompts = PromptIds(files.tokenizer, files.layout, context_of(files.config))
+        self._dtype = resolve_dtype(dtype, device)
         self._max_batch_tokens = max_batch_tokens
         self.tokens_written = 0
-        self._eos = frozenset(eos_ids(lm))
-        self._turns = turn_tokens(lm.tokenizer, self._eos)
-        self._pad = next((i for i in (lm.tokenizer.pad_token_id, lm.tokenizer.eos_token_id) if i is not None), 0)
+        if isinstance(source, LanguageModel):
+            _ = self._lm  # a model that cannot be sampled from is told before any work
+
+    @cached_property
+    def _lm(self) -> LanguageModel:
+        """The model in the precision that it computes in."""
+        source = self._source
+        if isinstance(source, LanguageModel):
+            lm = replace(source, model=cast_weights(source.model, getattr(torch, self._dtype)))
+        else:
+            lm = source.files.load(self._dtype, source.device)
+        batch_rules(lm.model)
+        return lm
+
+    @property
+    def _model(self) -> PreTrainedModel:
+        return self._lm.model
+
+    @property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        return self._prompts.tokenizer
+
+    @cached_property
+    def _eos(self) -> frozenset[int]:
+        return frozenset(eos_ids(self._lm))
+
+    @cached_property
+    def _turns(self) -> frozenset[int]:
+        return turn_tokens(self._tokenizer, self._eos)
+
+    @property
+    def _pad(self) -> int:
+        ids = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
+        return next((i for i in ids if i is not None), 0)
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the weights it computes with (so of their dtype too), of the tokenizer and the layout."""
-        return model_fingerprint(self._model, self._tokenizer, self.layout)
+        """The sha256 of the weights, of the precision it computes in, of the tokenizer and the layout.
+
+        That of a directory does not need the model: where all is done, nothing is loaded.
+        """
+        source = self._source
+        if isinstance(source, LanguageModel):
+            return model_fingerprint(self._model, self._tokenizer, self.layout)
+        return directory_fingerprint(source.files.directory, self._tokenizer, self.layout, self._dtype)
 
     @property
     def layout(self) -> Layout:
@@ -136,13 +190,15 @@ class TransformersEngine:
 def cast_weights(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
     """Return the model with its weights in `dtype`: itself if they are, else a copy.
 
-    Buffers keep their precision. `model.to(dtype)` would round the rotary frequencies, which shifts positions.
+    Buffers keep their precision. `model.to(dtype)` would round the rotary frequencies, which shifts positions. The
+    weights are cast one by one; no copy of them in the old precision is made.
     """
     if all(weights.dtype == dtype for weights in model.parameters()):
         return model
-    cast = copy.deepcopy(model)
-    for weights in cast.parameters():
-        weights.data = weights.data.to(dtype)
-        weights.grad = None
+    in_place_of = {
+        id(weights): nn.Parameter(weights.detach().to(dtype, copy=True), requires_grad=weights.requires_grad)
+        for weights in model.parameters()
+    }
+    cast = copy.deepcopy(model, dict(in_place_of))
     cast.config.dtype = dtype
     return cast

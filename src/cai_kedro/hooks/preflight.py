@@ -26,6 +26,7 @@ from cai_kedro.hooks.preflight_checks import (
     thread_faults,
 )
 from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
+from cai_kedro.hooks.preflight_memory import memory_faults_of
 from cai_kedro.hooks.preflight_people import comparison_faults
 from cai_kedro.hooks.preflight_referee import referee_faults
 
@@ -62,6 +63,7 @@ class Preflight:
                 *version_faults(run_params.get("load_versions"), catalog),
                 *example_faults(pipeline, catalog),
                 *_base_model_faults(pipeline, catalog, project),
+                *memory_faults_of(pipeline, catalog, project),
                 *server_faults(pipeline, catalog),
                 *adapter_faults(pipeline, catalog, project),
                 *referee_faults(pipeline, catalog),

@@ -1,15 +1,12 @@
 """Batches of similar length in random order, and padding to a few sizes: no trend of length along training."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
-from transformers import TrainingArguments
 
 from cai_kedro.engines.batching import round_up
-from datasets import Dataset
 
 # Sorting within this many batches keeps who meets whom random, and already removes most of the padding.
 BATCHES_PER_POOL = 16
@@ -66,14 +63,3 @@ class LengthGrouped(Sampler[int]):
 
     def _length(self, row: int) -> int:
         return self.lengths[row]
-
-
-class ByLength:
-    """A mixin to stand before a Hugging Face trainer whose rows have a `length`: batches of similar length."""
-
-    args: TrainingArguments
-    train_dataset: Any
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        rows = cast(Dataset, train_dataset or self.train_dataset)
-        return LengthGrouped(rows["length"][:], self.args.train_batch_size, self.args.seed)

@@ -22,9 +22,10 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.engines.score_head import score_config, scored_trunk
-from cai_kedro.learning.batching import ByLength, right_padded
+from cai_kedro.learning.batching import right_padded
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_answers, encode_pairs
+from cai_kedro.learning.parts import WholeBatches
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -55,10 +56,11 @@ class _SoftLabelCollator(DataCollatorForPreference):
         return batch
 
 
-class _SoftLabelTrainer(ByLength, ResumableTraining, RewardTrainer):
+class _SoftLabelTrainer(WholeBatches, ResumableTraining, RewardTrainer):
     """RewardTrainer whose loss is the cross-entropy against `p_a_better`, in batches of similar length."""
 
     training_name = "preference model"
+    row_key = "p_a_better"
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -68,6 +70,7 @@ class _SoftLabelTrainer(ByLength, ResumableTraining, RewardTrainer):
         score_a, score_b = torch.chunk(outputs.logits.squeeze(-1).float(), chunks=2)
         difference = score_a - score_b
         loss = loss + soft_label_term(difference, p_a_better)
+        loss = self.share_of_batch(loss, len(p_a_better), num_items_in_batch)
         # TRL counts A above B as right and as a margin; a soft label says which way is right
         with torch.no_grad():
             metrics = self._metrics["train" if model.training else "eval"]
@@ -122,10 +125,10 @@ def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_lengt
 
 
 def with_score_head(base: LanguageModel, head_std: float, seed: int) -> PreTrainedModel:
-    """Return a model of one score per sequence, with a copy of the base's trunk and a fresh head.
+    """Return a model of one score per sequence, with a copy of the base's trunk and a fresh head, on the base's device.
 
-    Where an adapter is trained, the trunk is not copied: it stays as it is. Raises `ValueError` where the base has no
-    pad token of its own, or is of a family that has no such model.
+    The base itself then lies on the CPU. Where an adapter is trained, the trunk is not copied: it stays as it is.
+    Raises `ValueError` where the base has no pad token of its own, or is of a family that has no such model.
     """
     if base.adapter is None:
         model = AutoModelForSequenceClassification.from_config(score_config(base), dtype=base.model.dtype)
@@ -136,7 +139,10 @@ def with_score_head(base: LanguageModel, head_std: float, seed: int) -> PreTrain
     with torch.no_grad():
         noise = torch.randn(head.shape, generator=torch.Generator().manual_seed(seed))
         head.copy_(head_std * noise)
-    return model.to(base.model.device).eval()
+    device = base.model.device
+    if base.adapter is None:  # a GPU has no room to spare for a trunk that is done
+        base.model.to(torch.device("cpu"))  # type: ignore[arg-type]
+    return model.to(device).eval()
 
 
 def score_token_ids(

@@ -13,9 +13,10 @@ from transformers import Trainer, TrainingArguments
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import ByLength, right_padded
+from cai_kedro.learning.batching import right_padded
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_answers, without_refused
+from cai_kedro.learning.parts import WholeBatches
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
@@ -26,16 +27,18 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 
-class _SquaredErrorTrainer(ByLength, ResumableTraining, Trainer):
+class _SquaredErrorTrainer(WholeBatches, ResumableTraining, Trainer):
     """Batches of similar length; the model's own loss would need its `problem_type` in the saved config."""
 
     training_name = "harmfulness model"
+    row_key = "target"
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
         loss = ((outputs.logits.squeeze(-1).float() - inputs["target"]) ** 2).mean()
+        loss = self.share_of_batch(loss, len(inputs["target"]), num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
 

@@ -1,4 +1,4 @@
-"""From a preference model's scores to rewards: centred, in units of their spread, less where no end is (§4.2).
+"""From scores to rewards: centred, in units of their spread, less where no end is (§4.2).
 
 A preference model fixes neither the zero nor, across models, the size of its scores; a KL coefficient means the same
 for all of them only when it is weighed against a unit that they share.
@@ -12,12 +12,14 @@ from torch import Tensor
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_token_ids
-from cai_kedro.learning.rl_params import RolloutParams
+from cai_kedro.learning.replies import ReplyReader
+from cai_kedro.learning.rl_params import RolloutParams, TextReward
+from cai_kedro.learning.rollouts import EncodedPrompts
 
 
 @dataclass(frozen=True)
 class ScoreUnits:
-    """Where a run's scores have their zero and how large one unit is, both in the preference model's log-odds units."""
+    """Where a run's scores have their zero and how large one unit is, both in the scorer's log-odds units."""
 
     centre: float
     scale: float
@@ -37,17 +39,38 @@ def reply_rewards(scores: Tensor, ended: Tensor, units: ScoreUnits, missing_eos_
     return (scores - units.centre) / units.scale - missing_eos_penalty * (~ended).to(scores.dtype)
 
 
-#: Scores replies: `(prompts, replies) -> scores (n,)` on token ids; every reply ends on EOS.
-Scorer = Callable[[Sequence[list[int]], Sequence[list[int]]], Tensor]
+@dataclass(frozen=True)
+class Scorer:
+    """Scores replies: `score(prompts, replies) -> (n,)` on the token ids of n replies; every reply ends on EOS.
+
+    `metric` and `label` are what the score is called in curves and in the log, `who` is who gives it.
+    """
+
+    metric: str
+    label: str
+    who: str
+    score: Callable[[EncodedPrompts, Sequence[list[int]]], Tensor]
+
+
+def text_scorer(reward: TextReward, policy: LanguageModel) -> Scorer:
+    """Return a scorer that has the labeller read a policy's replies as people read them."""
+    reader = ReplyReader(policy)
+
+    def score(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
+        # the labeller computes in its own precision, as it does for labels
+        with torch.autocast(policy.model.device.type, enabled=False):
+            return torch.as_tensor(reward.score(prompts.prompt_ids, reader.texts(list(replies))))
+
+    return Scorer("judge_score", "labeller's score", "the labeller", score)
 
 
 def pm_scorer(preference_model: LanguageModel, max_batch_tokens: int) -> Scorer:
     """Return a scorer that has the PM read exactly the token ids the policy wrote: prompt, reply, EOS."""
 
-    def score(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
-        sequences = [prompt + reply for prompt, reply in zip(prompts, replies, strict=True)]
+    def score(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
+        sequences = [prompt + reply for prompt, reply in zip(prompts.token_ids, replies, strict=True)]
         batch_size = max(1, max_batch_tokens // max(map(len, sequences)))
         pad = preference_model.tokenizer.pad_token_id
         return torch.as_tensor(score_token_ids(preference_model.model, sequences, pad, batch_size))
 
-    return score
+    return Scorer("pm_score", "PM score", "the preference model", score)

@@ -2,27 +2,46 @@
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.training_arguments import Device, DType
 
-#: What an algorithm learns from: its own replies to prompts and a preference model's scores; or comparisons alone.
-LearnsFrom = Literal["preference_model", "comparisons"]
+#: What an algorithm learns from: its own replies to prompts, which somebody scores; or comparisons alone.
+LearnsFrom = Literal["replies", "comparisons"]
+
+
+class TextReward(Protocol):
+    """Who scores replies as people read them, in the place of a preference model."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that a reward depends on."""
+        ...
+
+    def score(self, prompt_ids: Sequence[str], replies: Sequence[str]) -> NDArray[np.float64]:
+        """Return the reward of each reply to the prompt of that id: (replies,)."""
+        ...
 
 
 @dataclass(frozen=True)
 class Data:
-    """What an arm has to learn from: `comparisons` that are not held out, or `prompts` and a preference model (PM)."""
+    """What an arm has to learn from: `comparisons` that are not held out, or `prompts` and who scores replies to them.
+
+    That is a preference model (PM), or a `reward`.
+    """
 
     comparisons: pd.DataFrame | None = None
     prompts: pd.DataFrame | None = None
     preference_model: LanguageModel | None = None
+    reward: TextReward | None = None
 
 
 @dataclass(frozen=True)
@@ -105,17 +124,18 @@ def check_field(params: type[AlgorithmParams], name: str) -> None:
 
 
 class RolloutParams(AlgorithmParams):
-    """How to train a policy against a preference model (PM), rollout by rollout.
+    """How to train a policy against a preference model (PM) or another reward, rollout by rollout.
 
     A rollout draws `prompts_per_rollout` prompts and `samples_per_prompt` replies to each; then every reply is learnt
-    from in `ppo_epochs` passes of minibatches of `minibatch_size` replies.
+    from in `ppo_epochs` passes of minibatches of `minibatch_size` replies. At most `device_batch_size` of a minibatch
+    are learnt from at a time, and their gradients are added up; null reads a whole minibatch at once.
 
     `center_scores` takes the start policy's mean score off, which a PM leaves open anyway. `scale_rewards` divides by
     the standard deviation of the scores of the start policy's replies, those of the first rollout, so that a `kl_coef`
     means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit.
     """
 
-    learns_from: ClassVar[LearnsFrom] = "preference_model"
+    learns_from: ClassVar[LearnsFrom] = "replies"
     step_unit: ClassVar[str] = "rollouts"
 
     rollouts: int = Field(ge=1)
@@ -123,6 +143,7 @@ class RolloutParams(AlgorithmParams):
     samples_per_prompt: int = Field(ge=1)
     ppo_epochs: int = Field(ge=1)
     minibatch_size: int = Field(ge=1)
+    device_batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0)
     warmup_rollouts: int = Field(ge=0)
     clip_range: float = Field(gt=0, lt=1)
@@ -142,6 +163,11 @@ class RolloutParams(AlgorithmParams):
         """Episodes of a rollout."""
         return self.episodes
 
+    @property
+    def rows_at_once(self) -> int:
+        """Replies on the device at a time while it learns."""
+        return min(self.device_batch_size or self.minibatch_size, self.minibatch_size)
+
     def steps(self, comparisons: int) -> int:
         """Return the number of rollouts, however many comparisons there are."""
         return self.rollouts
@@ -153,6 +179,11 @@ class RolloutParams(AlgorithmParams):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.minibatch_size % self.rows_at_once:
+            raise ValueError(
+                f"device_batch_size must divide minibatch_size, got {self.device_batch_size} and "
+                f"{self.minibatch_size}: change one of them"
+            )
         if self.minibatch_size > self.episodes:
             raise ValueError(
                 f"minibatch_size={self.minibatch_size} is larger than a rollout of {self.episodes} replies "

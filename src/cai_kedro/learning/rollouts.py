@@ -174,6 +174,12 @@ class Episodes:
         batch = self.rows(index)
         return {name: batch[name] for name in READ}
 
+    def parts(self, size: int) -> list[dict[str, Tensor]]:
+        """Return all rows in their order, at most `size` in a part; as one part they are what they were."""
+        if size >= len(self.mask):
+            return [{**{name: getattr(self, name) for name in READ}, **self.signals}]
+        return [self.rows(index) for index in torch.arange(len(self.mask), device=self.mask.device).split(size)]
+
     def minibatches(self, size: int, seed: int) -> Iterator[dict[str, Tensor]]:
         """Yield every row once, in batches of `size` in a random order that the seed fixes."""
         order = torch.randperm(len(self.mask), generator=torch.Generator().manual_seed(seed))

@@ -9,9 +9,9 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import ByLength
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
+from cai_kedro.learning.parts import WholeBatches
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
@@ -28,7 +28,7 @@ class SFTParams(TrainingParams):
     """How to fine-tune. Rows longer than `max_length` are left out: cut answers would teach not to end."""
 
 
-class _AnswerTrainer(ByLength, ResumableTraining, SFTTrainer):
+class _AnswerTrainer(WholeBatches, ResumableTraining, SFTTrainer):
     """SFTTrainer on rows tokenised beforehand, in batches of similar length."""
 
     training_name = "fine-tuning"

@@ -68,7 +68,7 @@ def _signals(
     replies = reader.sample(policy.model, prompts.token_ids, seeds, params)
     scores = torch.full((len(prompts),), torch.nan)
     if preference_model is not None:
-        scores = pm_scorer(preference_model, params.max_batch_tokens)(prompts.token_ids, replies.read)
+        scores = pm_scorer(preference_model, params.max_batch_tokens).score(prompts, replies.read)
     return pd.DataFrame(
         {
             "step": step,

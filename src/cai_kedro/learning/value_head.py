@@ -1,17 +1,21 @@
 """A policy with a value head: per reply token its log-probability and the value of the state it was chosen in."""
 
+from functools import partial
 from typing import Self
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from cai_kedro.engines.reading import accepted_arguments, evaluating
 
 #: Reply tokens are padded to a multiple of this, for few different shapes (see `engines.batching.SHAPE_STEP`).
 TOKEN_STEP = 64
+#: Logits of so many bytes at a time, in float32; of the micro LM that is more than any minibatch has.
+LOGIT_BYTES = 2**28
 TRIED_TOKENS = 8
 
 
@@ -50,22 +54,69 @@ def has_plain_head(model: PreTrainedModel) -> bool:
 
 
 def read_replies(
-    model: PreTrainedModel, input_ids: Tensor, starts: Tensor, mask: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """Return what each reply token is chosen from: states (n, R, d) and logits (tokens of all replies, V).
+    model: PreTrainedModel,
+    input_ids: Tensor,
+    starts: Tensor,
+    reply_ids: Tensor,
+    mask: Tensor,
+    temperature: float,
+    entropy: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return of each reply token the state it is chosen from (n, R, d), its log-probability and the entropy (n, R).
 
-    The states are what the model's head reads, the logits are of the distribution that was sampled from. `input_ids`
-    (n, T) hold prompt and reply, right-padded; under causal attention that needs no mask. A reply starts at `starts`
-    (n,), so its first token is chosen one position earlier. States behind the reply's end mean nothing.
+    The states are what the model's head reads; the distribution is the one that was sampled from. Figures are in nats,
+    0 on padding, entropies 0 unless asked for. `input_ids` (n, T) hold prompt and reply, right-padded; under causal
+    attention that needs no mask. A reply starts at `starts` (n,), so its first token is chosen one position earlier.
+    States behind the reply's end mean nothing.
     """
     positions = starts[:, None] - 1 + torch.arange(mask.shape[1], device=starts.device)
     positions = positions.clamp(max=input_ids.shape[1] - 1)
+    chosen = reply_ids[mask.bool()]
     if has_plain_head(model):
         states = _at(model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state, positions)
-        logits = _plain_logits(model, states[mask.bool()])
+        found = _by_plain_head(model, states[mask.bool()], chosen, temperature, entropy)
     else:
         states, logits = _own_pass(model, input_ids, positions, mask)
-    return states, logits if temperature == 1 else logits / temperature
+        found = _figures(logits, chosen, temperature, entropy)
+    logprobs, entropies = (_unpacked(values, mask) for values in found)
+    return states, logprobs, entropies
+
+
+def _by_plain_head(
+    model: PreTrainedModel, states: Tensor, chosen: Tensor, temperature: float, entropy: bool
+) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities and entropies (tokens,) of states (tokens, d), so many at a time that logits have room.
+
+    In training, the logits of all but one part are forgotten and computed again for their gradients.
+    """
+
+    def part(states: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return _figures(_plain_logits(model, states), chosen, temperature, entropy)
+
+    size = tokens_at_once(int(output_head(model).weight.shape[0]))  # type: ignore[index]
+    if len(states) <= size:
+        return part(states, chosen)
+    read = partial(checkpoint, part, use_reentrant=False) if torch.is_grad_enabled() else part
+    found = [read(*each) for each in zip(states.split(size), chosen.split(size), strict=True)]
+    logprobs, entropies = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return logprobs, entropies
+
+
+def tokens_at_once(vocabulary: int) -> int:
+    """Return for how many tokens there are logits at a time."""
+    return max(TOKEN_STEP, LOGIT_BYTES // (4 * vocabulary) // TOKEN_STEP * TOKEN_STEP)
+
+
+def _figures(logits: Tensor, chosen: Tensor, temperature: float, entropy: bool) -> tuple[Tensor, Tensor]:
+    logits = logits if temperature == 1 else logits / temperature
+    entropies = _entropies(logits.detach()) if entropy else logits.new_zeros(len(chosen))
+    return -functional.cross_entropy(logits, chosen, reduction="none"), entropies
+
+
+def _entropies(logits: Tensor) -> Tensor:
+    logprobs = logits.log_softmax(-1)
+    # in place: with a large vocabulary each such tensor is as large as all the activations of a small model
+    return -logprobs.exp().mul_(logprobs).sum(-1)
 
 
 def _at(states: Tensor, positions: Tensor) -> Tensor:
@@ -96,18 +147,6 @@ def _own_pass(model: PreTrainedModel, input_ids: Tensor, positions: Tensor, mask
     return _at(states, positions - offset), logits[rows[chosen], (positions - offset)[chosen]].float()
 
 
-def chosen_logprobs(logits: Tensor, reply_ids: Tensor, mask: Tensor) -> Tensor:
-    """Return the log-probability of each reply token, (n, R) in nats, 0 on padding."""
-    return _unpacked(-functional.cross_entropy(logits, reply_ids[mask.bool()], reduction="none"), mask)
-
-
-def entropies(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return the entropy of the distribution that each reply token was drawn from, (n, R) in nats, 0 on padding."""
-    logprobs = logits.log_softmax(-1)
-    # in place: with a large vocabulary each such tensor is as large as all the activations of a small model
-    return _unpacked(-logprobs.exp().mul_(logprobs).sum(-1), mask)
-
-
 def _unpacked(values: Tensor, mask: Tensor) -> Tensor:
     empty = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
     return empty.masked_scatter(mask.bool(), values)
@@ -117,8 +156,7 @@ def reply_logprobs(
     model: PreTrainedModel, input_ids: Tensor, starts: Tensor, reply_ids: Tensor, mask: Tensor, temperature: float
 ) -> Tensor:
     """Return the log-probability that a model gives each reply token, (n, R) in nats, 0 on padding."""
-    _, logits = read_replies(model, input_ids, starts, mask, temperature)
-    return chosen_logprobs(logits, reply_ids, mask)
+    return read_replies(model, input_ids, starts, reply_ids, mask, temperature, entropy=False)[1]
 
 
 class ActorCritic(nn.Module):
@@ -145,8 +183,7 @@ class ActorCritic(nn.Module):
         self, input_ids: Tensor, starts: Tensor, reply_ids: Tensor, mask: Tensor, temperature: float, entropy: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return log-probabilities, values and, if asked for, entropies of the reply tokens, each (n, R)."""
-        states, logits = read_replies(self.policy, input_ids, starts, mask, temperature)
+        states, logprobs, found = read_replies(self.policy, input_ids, starts, reply_ids, mask, temperature, entropy)
         damped = self.trunk_gradient * states + (1 - self.trunk_gradient) * states.detach()
         values = self.value_head(damped).squeeze(-1).float()
-        found = entropies(logits.detach(), mask) if entropy else torch.zeros_like(mask)
-        return chosen_logprobs(logits, reply_ids, mask), values * mask, found
+        return logprobs, values * mask, found

@@ -30,7 +30,8 @@ class Sizes:
     """How many rows the stages make.
 
     Pairs and comparisons are counted before identical answers are dropped, `comparisons` (what preference models read),
-    `direct_comparisons` (what policies read themselves) and `episodes` over all arms, epochs included, and
+    `direct_comparisons` (what policies read themselves) and `episodes` over all arms, epochs included. The labeller
+    reads `judged_replies` of the episodes, each against one of `references`, where it is the reward; and
     `fine_tuning_rows` with epochs, too. `checkpoints` are the models that a run trains and
     keeps: SL-CAI, and of each arm a policy and, if it learns against one, a preference model.
     """
@@ -47,6 +48,8 @@ class Sizes:
     fine_tuning_rows: int
     comparisons: int
     episodes: int
+    references: int
+    judged_replies: int
     direct_comparisons: int
     checkpoints: int
     snapshots: int
@@ -68,6 +71,8 @@ class Sizes:
             "labels": self.harmlessness_pairs,
             "cot_labels": self.harmlessness_pairs,
             "preference_models": self.comparisons,
+            "references": self.references,
+            "judged_replies": self.judged_replies,
             "rl": self.episodes,
             "direct_preference": self.direct_comparisons,
             "eval_responses": self.eval_answers,

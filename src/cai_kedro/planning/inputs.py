@@ -10,7 +10,6 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.comparison_sources import SOURCES
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.lineage import Lineage
-from cai_kedro.learning.rl_params import LearnsFrom
 from cai_kedro.learning.sft import SFTParams
 from cai_kedro.metrics.workload import Sizes, paper_sizes
 from cai_kedro.models.adapters import AdapterParams
@@ -24,7 +23,7 @@ from cai_kedro.pipelines.preference_labeling.labels import LabelParams
 from cai_kedro.pipelines.sl_cai.rows import RowParams
 from cai_kedro.templates.pairs import PairParams, PairSampling
 from cai_kedro.templates.responses import AnswerParams, ResponseParams
-from cai_kedro.templates.rlhf.parameters import ArmParams, ArmSettings, RLHFParams, parameters_of
+from cai_kedro.templates.rlhf.parameters import ArmParams, ArmSettings, RLHFParams, Teacher, parameters_of
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,14 @@ class Settings:
     evaluation: EvaluationParams
     weights: AdapterParams
 
-    def learning_from(self, what: LearnsFrom) -> dict[str, ArmSettings]:
-        """Return the arms that learn against a preference model, or those that learn from comparisons alone.
+    def learning_from(self, what: Teacher) -> dict[str, ArmSettings]:
+        """Return the arms that learn against a preference model, against the labeller, or from comparisons alone.
 
         The first of them is the one whose training is timed: the headline's, if it is one.
         """
         first = [self.lineage.headline] if self.lineage.headline in self.arms else []
         arms = {arm: self.arms[arm] for arm in (*first, *self.arms)}
-        return {arm: params for arm, params in arms.items() if params.rl.learns_from == what}
+        return {arm: params for arm, params in arms.items() if ArmParams.of(arm, self.lineage).teacher == what}
 
 
 def settings_of(parameters: Mapping[str, Any]) -> Settings:
@@ -126,7 +125,8 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
         arm: sum(pairs[SOURCES[source].pairs] for source in settings.lineage.sources_of(arm)) for arm in settings.arms
     }
     scored, direct = settings.learning_from("preference_model"), settings.learning_from("comparisons")
-    every = [*scored.items(), *direct.items()]
+    judged = settings.learning_from("judge")
+    given = {arm: len(material.red_team) if arm in settings.lineage.baselines else red_team for arm in judged}
     return Sizes(
         red_team_lists=settings.red_team.lists,
         initial_responses=initial,
@@ -136,10 +136,17 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
         eval_answers=asked * len(settings.lineage.evaluated),
         fine_tuning_rows=settings.fine_tuning.epochs * rows,
         comparisons=sum(params.preference.epochs * compared[arm] for arm, params in scored.items()),
-        episodes=sum(params.rl.rows(compared[arm]) for arm, params in scored.items()),
+        episodes=sum(params.rl.rows(compared[arm]) for arm, params in {**scored, **judged}.items()),
+        references=sum(
+            _limited(params.prompts.red_team, given[arm]) + _limited(params.prompts.helpful, helpful)
+            for arm, params in judged.items()
+        ),
+        judged_replies=sum(params.rl.rows(compared[arm]) for arm, params in judged.items()),
         direct_comparisons=sum(params.rl.rows(compared[arm]) for arm, params in direct.items()),
         checkpoints=len(settings.arms) + len(scored) + (settings.lineage.supervised is not None),
-        snapshots=sum(params.rl.steps(compared[arm]) // params.rl.snapshot_every for arm, params in every),
+        snapshots=sum(
+            params.rl.steps(compared[arm]) // params.rl.snapshot_every for arm, params in settings.arms.items()
+        ),
     )
 
 

@@ -8,12 +8,15 @@ import click
 import torch
 from kedro.io import DataCatalog
 
+from cai_kedro.engines.machine import memory_of
+from cai_kedro.engines.model_shape import shape_of
 from cai_kedro.metrics.workload import Cost, Prices, Sizes, load_of, model_bytes, total_of
 from cai_kedro.planning.inputs import Material, Settings, configured_sizes, sizes_of_paper
 from cai_kedro.planning.project import models_of
 from cai_kedro.planning.training_trial import training_costs
 from cai_kedro.planning.trial import Trial
-from cai_kedro.reporting.plan import render_plan
+from cai_kedro.reporting.plan import render_memory, render_plan
+from cai_kedro.templates.memory import BILLION, memory_faults, needs_of
 
 
 def report(
@@ -28,6 +31,12 @@ def report(
     torch.set_num_threads(int(threads) if threads else len(os.sched_getaffinity(0)))
     models = models_of(catalog, parameters, settings.lineage)
     lm = models.load()
+    shape = shape_of(lm.model.config)
+    needs = list(needs_of(parameters, shape))
+    yield f"Memory of each training at its peak, {shape.parameters / BILLION:.3g}B parameters\n"
+    yield render_memory([need.memory for need in needs])
+    if faults := list(memory_faults(parameters, shape, memory_of, {need.node for need in needs})):
+        raise ValueError("; ".join(faults))
     trial = Trial(settings, material, models.engines, lm.tokenizer, options["prompts"], options["repeats"])
     told = lambda text: click.echo(text, err=True)  # noqa: E731
     costs, pairs = trial.costs(told)

@@ -1,9 +1,11 @@
 """A few rows of every stage that trains, timed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import train_preference_model
@@ -35,13 +37,19 @@ def training_costs(
     def fresh() -> LanguageModel:
         return prepared(load(), settings.weights, settings.seed)
 
-    scored, direct = (
-        next(iter(settings.learning_from(what).values()), None) for what in ("preference_model", "comparisons")
+    scored, judged, direct = (
+        next(iter(settings.learning_from(what).values()), None) for what in ("preference_model", "judge", "comparisons")
     )
     seconds = {"fine_tuning": [_fine_tuning(settings, pairs, fresh) for _ in range(repeats)]}
     if scored is not None:
         seconds["preference_models"] = [_preference(scored, pairs, fresh, settings.seed) for _ in range(repeats)]
-        seconds["rl"] = _episodes(scored, pairs, prompts, fresh, settings.seed, repeats)
+        params = scored.preference.model_copy(update={"batch_size": 1, "epochs": 1, "checkpoints": None})
+        preference_model, _ = train_preference_model(fresh(), comparisons_of(pairs, 1), params, settings.seed)
+        data = Data(prompts=prompts, preference_model=preference_model)
+        seconds["rl"] = _episodes(scored, data, len(pairs), fresh, settings.seed, repeats)
+    elif judged is not None:  # what the labeller reads is a stage of its own
+        data = Data(prompts=prompts, reward=_Unread())
+        seconds["rl"] = _episodes(judged, data, len(pairs), fresh, settings.seed, repeats)
     if direct is not None:
         seconds["direct_preference"] = [_direct(direct, pairs, fresh, settings.seed) for _ in range(repeats)]
     return {
@@ -68,21 +76,23 @@ def _preference(arm: ArmSettings, pairs: pd.DataFrame, load: Callable[[], Langua
     return _seconds_a_row(lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, seed), size)
 
 
+class _Unread:
+    """Rewards by length, so that a training can be timed without the time of who reads replies."""
+
+    fingerprint = "unread"
+
+    def score(self, prompt_ids: Sequence[str], replies: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([float(len(reply)) for reply in replies])
+
+
 def _episodes(
-    arm: ArmSettings,
-    pairs: pd.DataFrame,
-    prompts: pd.DataFrame,
-    load: Callable[[], LanguageModel],
-    seed: int,
-    repeats: int,
+    arm: ArmSettings, data: Data, rows: int, load: Callable[[], LanguageModel], seed: int, repeats: int
 ) -> list[float]:
-    """Return the seconds of an episode, in each of some trials of one rollout."""
-    params = arm.preference.model_copy(update={"batch_size": 1, "epochs": 1, "checkpoints": None})
-    preference_model, _ = train_preference_model(load(), comparisons_of(pairs, 1), params, seed)
-    one, policy, seconds = arm.rl.small(len(pairs)), load(), []
+    """Return the seconds of an episode, in each of some trials of one rollout on at most so many prompts."""
+    one, policy, seconds = arm.rl.small(rows), load(), []
     for repeat in range(repeats):
         began = time.perf_counter()
-        train(policy, Data(prompts=prompts, preference_model=preference_model), one, seed + repeat)
+        train(policy, data, one, seed + repeat)
         seconds.append((time.perf_counter() - began) / one.rows_a_step)
     return seconds
 

@@ -20,6 +20,8 @@ from cai_kedro.planning.inputs import Material, Settings
 from cai_kedro.planning.meter import Meter, noted
 from cai_kedro.templates.pairs import PairParams, sample_pairs
 from cai_kedro.templates.responses import ResponseParams, sample_responses
+from cai_kedro.templates.rlhf.judged import labeller_reward, reference_params
+from cai_kedro.templates.rlhf.parameters import ArmSettings
 
 _ROUNDS = 2  # later rounds read as much as the second one
 _EMPTY = "…"  # in the place of an answer that came out empty
@@ -75,6 +77,9 @@ class Trial:
         pairs = pairs_of(red_team, made["harmlessness_pairs"].meter.written)
         made["labels"] = self._labels(pairs, seed)
         made["cot_labels"] = self._cot_labels(pairs, seed)
+        for arm in list(settings.learning_from("judge").values())[:1]:
+            made["references"] = self._references(arm, red_team, seed)
+            made["judged_replies"] = self._judged_replies(arm, pairs, seed)
         made["eval_responses"] = self._eval_responses(repeat, seed)
         return made, pairs
 
@@ -136,6 +141,21 @@ class Trial:
             return label_pairs_with_cot(pairs, given, meter, params, seed)
 
         return _timed(len(pairs), meter, label, _pair_bytes(pairs))
+
+    def _references(self, arm: ArmSettings, prompts: pd.DataFrame, seed: int) -> Sample:
+        meter, params = Meter(self.engines["revised"]), reference_params("trial", arm.rl)
+        return _timed(len(prompts), meter, lambda: sample_responses(prompts, meter, params, seed))
+
+    def _judged_replies(self, arm: ArmSettings, pairs: pd.DataFrame, seed: int) -> Sample:
+        """Have the labeller reward the first answer of each pair, with the second one as the reference."""
+        meter = Meter(self.engines["labeller"])
+        questions = pairs[["prompt_id", "messages"]].assign(
+            reference=pairs["response_b"],
+            objective="harmlessness",
+            principle_id=self.material.constitution.preference_principles[0].id,
+        )
+        reward = labeller_reward(questions, self.material.constitution, meter, arm.judge, seed)
+        return _timed(len(pairs), meter, lambda: reward.score(list(pairs["prompt_id"]), list(pairs["response_a"])))
 
     def _eval_responses(self, repeat: int, seed: int) -> Sample:
         given = self.material

@@ -1,8 +1,9 @@
 """What a run will cost, as a table for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cai_kedro.metrics.estimate import Estimate
+from cai_kedro.metrics.memory import StageMemory, told
 from cai_kedro.metrics.workload import Load, Prices
 
 _HEAD = ("stage", "rows", "calls", "prompt tokens", "shared", "written", "hours")
@@ -23,6 +24,17 @@ def render_plan(loads: Mapping[str, Load], total: Load, *, models: int, prices: 
     disk = f"disk: {_gigabytes(models)} of checkpoints, {_gigabytes(total.stored_bytes)} of texts before compression"
     money = [] if prices is None else [f"tokens cost {total.price(prices):,.2f} {currency}"]
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], disk, *money])
+
+
+def render_memory(stages: Sequence[StageMemory]) -> str:
+    """Write one line per stage: its peak, and the bytes of each part."""
+    width = max((len(stage.stage) for stage in stages), default=0)
+    lines = [
+        f"{stage.stage:<{width}}  {told(stage.peak):>8}  "
+        + ", ".join(f"{name} {told(size)}" for name, size in stage.parts.items())
+        for stage in stages
+    ]
+    return "\n".join(lines)
 
 
 def _line(name: str, load: Load) -> tuple[str, ...]:

@@ -26,6 +26,9 @@ from cai_kedro.metrics.role_check import (
 
 logger = logging.getLogger(__name__)
 
+#: The figures of the labeller's check in the catalog.
+LABELLER_CHECK = "labeller_check_metrics"
+
 #: Worked examples that a model is tried with where none are set.
 ENOUGH_SHOTS = 4
 

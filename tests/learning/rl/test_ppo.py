@@ -3,7 +3,7 @@
 import logging
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from cai_kedro.learning.rl import train as train_by
 from cai_kedro.learning.rl.ppo import PPOParams, train_ppo
 from cai_kedro.learning.rl_params import AlgorithmParams, Data, RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, encode_prompts, sample_seeds
-from cai_kedro.learning.value_head import ActorCritic, chosen_logprobs, entropies, read_replies
+from cai_kedro.learning.value_head import ActorCritic
 
 SETTINGS: dict[str, Any] = {
     "device": "cpu",
@@ -82,21 +82,28 @@ def encoded(lm: LanguageModel, n: int = 10) -> EncodedPrompts:
     return encode_prompts(prompt_table(n), lm, 100)
 
 
-def share_of(token: int) -> Scorer:
+Score = Callable[[EncodedPrompts, Sequence[list[int]]], Tensor]
+
+
+def scorer(score: Score) -> Scorer:
+    return Scorer("pm_score", "PM score", "the preference model", score)
+
+
+def share_of(token: int) -> Score:
     """A reward that knows what it wants: four times the share of one token in the reply."""
 
-    def score(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
+    def score(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
         return torch.tensor([4.0 * reply.count(token) / len(reply) for reply in replies])
 
     return score
 
 
-def by_sum(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
+def by_sum(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
     return torch.tensor([sum(reply) % 7 / 3 for reply in replies])
 
 
-def train(lm: LanguageModel, params: PPOParams, score: Scorer = by_sum, run_dir: Path | None = None) -> RLResult:
-    return train_ppo(lm, score, encoded(lm), params, seed=5, folder=run_dir and folder(run_dir))
+def train(lm: LanguageModel, params: PPOParams, score: Score = by_sum, run_dir: Path | None = None) -> RLResult:
+    return train_ppo(lm, scorer(score), encoded(lm), params, seed=5, folder=run_dir and folder(run_dir))
 
 
 def folder(run_dir: Path) -> RunFolder:
@@ -195,11 +202,7 @@ def test_gradients_do_not_depend_on_how_episodes_are_cut(tiny_lm: LanguageModel)
 def test_logprobs_values_and_entropy_are_those_of_the_plain_model(tiny_lm: LanguageModel) -> None:
     prompts, replies = [[1, 20, 30], [1, 40]], [[50, 60], [70, 80, 1]]
     batch = Episodes.of(prompts, replies, 0, torch.device("cpu")).rows(torch.tensor([0, 1]))
-    _, found = read_replies(tiny_lm.model, batch["input_ids"], batch["starts"], batch["mask"], temperature=0.7)
-    logprobs, entropy = chosen_logprobs(found, batch["reply_ids"], batch["mask"]), entropies(found, batch["mask"])
-    together = ActorCritic(tiny_lm.model, 1.0)(**batch, temperature=0.7, entropy=True)
-    assert torch.equal(together[0], logprobs)
-    assert torch.equal(together[2], entropy)
+    logprobs, _, entropy = ActorCritic(tiny_lm.model, 1.0)(**batch, temperature=0.7, entropy=True)
     for row, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
         logits = tiny_lm.model(torch.tensor([prompt + reply])).logits[0] / 0.7
         for place, token in enumerate(reply):
@@ -252,8 +255,8 @@ def test_a_large_kl_coefficient_keeps_the_policy_near_its_start(tiny_lm: Languag
 
 def test_the_critic_comes_to_explain_the_returns(tiny_lm: LanguageModel) -> None:
     # a reward that the prompt alone decides, and a policy that stands still: all there is to learn is the value
-    def by_prompt(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
-        return torch.tensor([float(len(prompt)) for prompt in prompts])
+    def by_prompt(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
+        return torch.tensor([float(len(prompt)) for prompt in prompts.token_ids])
 
     params = settings(
         rollouts=10, learning_rate=1e-9, value_learning_rate=3e-2, value_clip_range=10, ppo_epochs=4, max_new_tokens=1,
@@ -273,7 +276,7 @@ def test_the_kl_coefficient_follows_its_target(tiny_lm: LanguageModel) -> None:
 def test_a_reply_without_an_end_is_penalised_and_scored_with_one(tiny_lm: LanguageModel) -> None:
     eos = tiny_lm.tokenizer.eos_token_id
 
-    def all_end(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
+    def all_end(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
         assert all(reply[-1] == eos and eos not in reply[:-1] for reply in replies)
         return torch.ones(len(replies))
 
@@ -349,7 +352,7 @@ def test_a_run_that_is_killed_in_a_rollout_resumes_bit_for_bit(tiny_lm: Language
     straight = train(first, settings(rollouts=4))
     calls = 0
 
-    def fails_at_the_fourth(prompts: Sequence[list[int]], replies: Sequence[list[int]]) -> Tensor:
+    def fails_at_the_fourth(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == 4:

@@ -15,6 +15,7 @@ from cai_kedro.core.conversation import as_prompt, user
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
 from cai_kedro.learning.rewards import pm_scorer
+from cai_kedro.learning.rollouts import EncodedPrompts
 from tests.learning.rl.test_ppo import curve, prompt_table, settings, settings_of, train_against
 
 
@@ -32,7 +33,8 @@ def test_the_scorer_reads_what_score_responses_reads(tiny_pm: LanguageModel) -> 
     prompts = [[tokenizer.bos_token_id, *tokenizer(as_prompt(cell))["input_ids"]] for cell in messages]
     replies = [[*tokenizer(f" {text}")["input_ids"], tokenizer.eos_token_id] for text in ("yes", "not at all")]
     expected = score_responses(tiny_pm, messages, ["yes", "not at all"], batch_size=1)
-    assert pm_scorer(tiny_pm, 1000)(prompts, replies).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    asked = EncodedPrompts(["p0", "p1"], ["", ""], prompts)
+    assert pm_scorer(tiny_pm, 1000).score(asked, replies).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_ppo_trains_against_the_preference_model_and_resumes(

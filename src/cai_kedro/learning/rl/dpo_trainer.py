@@ -13,8 +13,8 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from cai_kedro.core.finite import check_weights
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.batching import ByLength
 from cai_kedro.learning.checkpoints import RunFolder
+from cai_kedro.learning.parts import WholeBatches
 from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rl.dpo import DPOParams
@@ -48,10 +48,11 @@ class _Noted:
         return outputs
 
 
-class _SoftDPOTrainer(ByLength, ResumableTraining, DPOTrainer):
+class _SoftDPOTrainer(WholeBatches, ResumableTraining, DPOTrainer):
     """DPOTrainer on rows tokenised beforehand, whose loss weighs both directions of a pair by their probability."""
 
     training_name = "DPO"
+    row_key = "p_a_better"
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset  # TRL's own preparation would write another layout
@@ -79,7 +80,7 @@ class _SoftDPOTrainer(ByLength, ResumableTraining, DPOTrainer):
         ahead = noted.log_probs[:, -(inputs["input_ids"].shape[1] - 1) :].float().sum(1)
         a, b = ahead.chunk(2)
         difference = self.beta * ((a - inputs["ref_chosen_logps"]) - (b - inputs["ref_rejected_logps"]))
-        loss = loss + soft_label_term(difference, p_a_better)
+        loss = self.share_of_batch(loss + soft_label_term(difference, p_a_better), len(p_a_better), num_items_in_batch)
         with torch.no_grad():  # TRL counts A above B as right; a soft label says which way is right
             metrics = self._metrics["train" if model.training else "eval"]
             metrics["accuracy"].append(pairwise_correct(difference, p_a_better).mean().item())

@@ -71,13 +71,13 @@ class PPOParams(RolloutParams):
     checkpoints: CheckpointParams | None = None
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
-        """Train against the preference model, from the newest checkpoint of this very run if there is one."""
+        """Train against who scores replies, from the newest checkpoint of this very run if there is one."""
         seed = derive_seed(seed, "reinforcement learning")
         with ExitStack() as held:
             encoded, score = held.enter_context(prompts_and_scorer(start, data, self))
             models = [start, *([data.preference_model] if data.preference_model else [])]
-            prompts = [encoded.prompt_ids, encoded.token_ids]
-            folder = held.enter_context(run_folder("PPO", self, models, prompts, seed))
+            learnt = [encoded.prompt_ids, encoded.token_ids, *([data.reward.fingerprint] if data.reward else [])]
+            folder = held.enter_context(run_folder("PPO", self, models, learnt, seed))
             return train_ppo(start, score, encoded, self, seed, folder)
 
     def small(self, rows: int) -> Self:
@@ -167,6 +167,8 @@ class PPOTrainer(ResumableTraining):
         self.batch_tokens = min(params.max_batch_tokens, chunk_tokens(params.device))
         self.memory = PPOState(kl_coef=params.kl_coef)
         self.figures: dict[str, list[float]] = {}
+        self.share = 1.0  # of the minibatch's tokens, in the part in progress
+        self.of_minibatch: dict[str, float] = {}  # figures of the parts so far
         self.remove_callback(PrinterCallback)
         self.add_callback(_PPOCallback(self))
 
@@ -179,6 +181,18 @@ class PPOTrainer(ResumableTraining):
         """
         return _Rollouts(self)
 
+    def training_step(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Add up the gradients of a minibatch's parts, each by its share of the tokens; return the minibatch's loss."""
+        parts, tokens = Episodes.from_batch(inputs).parts(self.params.rows_at_once), inputs["mask"].sum()
+        self.of_minibatch = {}
+        losses = []
+        for part in parts:
+            self.share = 1.0 if len(parts) == 1 else float(part["mask"].sum() / tokens)
+            losses.append(super().training_step(model, part, *args, **kwargs))
+        for metric, figure in self.of_minibatch.items():
+            self.note(metric, figure)
+        return torch.stack(losses).sum()
+
     def compute_loss(
         self,
         model: nn.Module,
@@ -186,7 +200,7 @@ class PPOTrainer(ResumableTraining):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the clipped policy loss plus `vf_coef` times the clipped value loss."""
+        """Return the clipped policy loss plus `vf_coef` times the clipped value loss, by the part's share."""
         mask = inputs["mask"]
         reader = partial(model, temperature=self.params.temperature, entropy=False)
         logprobs, values, _ = Episodes.from_batch(inputs).read(reader, self.batch_tokens)
@@ -196,12 +210,17 @@ class PPOTrainer(ResumableTraining):
         value_loss, value_clipped = ppo_math.clipped_value_loss(
             values, inputs["values"], inputs["returns"], mask, self.params.value_clip_range
         )
-        self.note("policy_loss", policy_loss)
-        self.note("value_loss", value_loss)
-        self.note("clip_fraction", clipped)
-        self.note("value_clip_fraction", value_clipped)
-        self.note("approximate_kl", ppo_math.approximate_kl(logprobs.detach(), inputs["logprobs"], mask))
+        figures = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "clip_fraction": clipped,
+            "value_clip_fraction": value_clipped,
+            "approximate_kl": ppo_math.approximate_kl(logprobs.detach(), inputs["logprobs"], mask),
+        }
+        for metric, figure in figures.items():
+            self.of_minibatch[metric] = self.of_minibatch.get(metric, 0.0) + self.share * float(figure.detach())
         loss = policy_loss + self.params.vf_coef * value_loss
+        loss = loss if self.share == 1 else loss * self.share
         return (loss, {}) if return_outputs else loss
 
     def progress(self) -> dict[str, Any]:
@@ -220,25 +239,25 @@ class PPOTrainer(ResumableTraining):
         seeds = sample_seeds(
             [self.prompts.prompt_ids[row] for row in rows], self.params.samples_per_prompt, rollout, self.run_seed
         )
-        prompts = [self.prompts.token_ids[row] for row in rows for _ in range(self.params.samples_per_prompt)]
+        prompts = self.prompts.rows([row for row in rows for _ in range(self.params.samples_per_prompt)])
         with self.accelerator.autocast():
-            replies = self.reader.sample(self.actor_critic.policy, prompts, seeds, self.params)
+            replies = self.reader.sample(self.actor_critic.policy, prompts.token_ids, seeds, self.params)
         rewards = self._rewards(prompts, replies)
-        episodes = Episodes.of(prompts, replies.written, self.tokenizer.pad_token_id, self.args.device)
+        episodes = Episodes.of(prompts.token_ids, replies.written, self.tokenizer.pad_token_id, self.args.device)
         self._forward(episodes)
         self._credit(episodes, rewards.to(self.args.device))
         self.note("eos_rate", replies.ended.float().mean())
         self.note("response_length", episodes.mask.sum(1).mean())
         return episodes
 
-    def _rewards(self, prompts: list[list[int]], replies: Replies) -> Tensor:
+    def _rewards(self, prompts: EncodedPrompts, replies: Replies) -> Tensor:
         """Return the reward of each reply, (n,); the first rollout says in what units."""
         with self.accelerator.autocast():
-            scores = self.score(prompts, replies.read).float().cpu()
-        check_scores("the preference model", scores)
+            scores = self.score.score(prompts, replies.read).float().cpu()
+        check_scores(self.score.who, scores)
         if self.memory.units is None:
             self.memory.units = ScoreUnits.of(scores, self.params)
-        self.note("pm_score", scores.mean())
+        self.note(self.score.metric, scores.mean())
         self.note("reward_scale", self.memory.units.scale)
         return reply_rewards(scores, replies.ended, self.memory.units, self.params.missing_eos_penalty)
 
@@ -347,14 +366,14 @@ class _PPOCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        params = self.trainer.params
+        params, score = self.trainer.params, self.trainer.score
         done = state.global_step // params.steps_per_rollout
         figures = self.trainer.end_rollout(done)
         last = done == params.rollouts
         if last or done % max(1, params.rollouts // LINES_PER_RUN) == 0:
             rate = (time.monotonic() - self.started) / (done - self.first)
             logger.info(
-                "PPO: rollout %d/%d, PM score %.2f, KL %.2f, KL coefficient %.3f, %.1f s/rollout, %s left",
-                done, params.rollouts, figures["pm_score"], figures["kl"], figures["kl_coef"], rate,
+                "PPO: rollout %d/%d, %s %.2f, KL %.2f, KL coefficient %.3f, %.1f s/rollout, %s left",
+                done, params.rollouts, score.label, figures[score.metric], figures["kl"], figures["kl_coef"], rate,
                 clock(rate * (params.rollouts - done)),
             )  # fmt: skip

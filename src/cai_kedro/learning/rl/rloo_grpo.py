@@ -1,4 +1,4 @@
-"""TRL's RLOO and GRPO on the same preference model and prompts as our PPO, for comparison."""
+"""TRL's RLOO and GRPO on the same scores and prompts as our PPO, for comparison."""
 
 from typing import ClassVar, Self
 
@@ -20,7 +20,7 @@ class TRLParams(RolloutParams):
     trains_adapters: ClassVar[bool] = False
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
-        """Train against the preference model by TRL."""
+        """Train against who scores replies by TRL."""
         # imported here: most runs train by another algorithm, and TRL's trainers take a second each
         from cai_kedro.learning.rl.trl_trainers import train_with_trl  # noqa: PLC0415
 

@@ -54,6 +54,7 @@ _TRAINERS: dict[str, tuple[type[Any], type[Any]]] = {
 # TRL's names and ours
 _METRICS = {
     "pm_score": "pm_score",
+    "judge_score": "judge_score",
     "reward_scale": "reward_scale",
     "reward": "reward",
     "kl": "kl",
@@ -82,7 +83,13 @@ def train_with_trl(
                 model=policy.model,
                 reward_funcs=_reward_function(score, policy, params),
                 args=config_class(output_dir=scratch, **_settings(params, seed)),
-                train_dataset=Dataset.from_dict({"prompt": prompts.texts, "prompt_token_ids": prompts.token_ids}),
+                train_dataset=Dataset.from_dict(
+                    {
+                        "prompt": prompts.texts,
+                        "prompt_token_ids": prompts.token_ids,
+                        "prompt_id": prompts.prompt_ids,
+                    }
+                ),
                 processing_class=tokenizer,
                 callbacks=[snapshots, ProgressCallback(trainer_class.training_name)],
             )
@@ -102,8 +109,9 @@ def _settings(params: TRLParams, seed: int) -> dict[str, Any]:
     return {
         **device_flags(params.device, params.dtype, seed),
         "max_steps": params.rollouts * params.steps_per_rollout,
-        "per_device_train_batch_size": params.minibatch_size,
-        "steps_per_generation": params.episodes // params.minibatch_size,
+        "per_device_train_batch_size": params.rows_at_once,
+        "gradient_accumulation_steps": params.minibatch_size // params.rows_at_once,
+        "steps_per_generation": params.episodes // params.rows_at_once,
         "num_generations": params.samples_per_prompt,
         "num_iterations": params.ppo_epochs,
         "max_completion_length": params.max_new_tokens,
@@ -163,17 +171,20 @@ def _reward_function(score: Scorer, policy: LanguageModel, params: TRLParams) ->
     units: ScoreUnits | None = None
 
     def preference_score(
+        prompts: list[str],
         completion_ids: list[list[int]],
         prompt_token_ids: list[list[int]],
+        prompt_id: list[str],
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float]:
         nonlocal units
         replies = reader.read(completion_ids)
-        scores = score(prompt_token_ids, replies.read).float().cpu()
-        check_scores("the preference model", scores)
+        asked = EncodedPrompts(prompt_id, prompts, prompt_token_ids)
+        scores = score.score(asked, replies.read).float().cpu()
+        check_scores(score.who, scores)
         units = units or ScoreUnits.of(scores, params)
-        log_metric("pm_score", scores.mean().item())
+        log_metric(score.metric, scores.mean().item())
         log_metric("reward_scale", units.scale)
         rewards: list[float] = reply_rewards(scores, replies.ended, units, params.missing_eos_penalty).tolist()
         return rewards

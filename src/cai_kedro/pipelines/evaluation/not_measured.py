@@ -77,8 +77,10 @@ def missing_of(lineage: Lineage, exam: Exam, scoring: Collection[str]) -> dict[s
         lines[f"policy.{policy}"] = f"the policy {policy} is left out: {reason}; see conf/base/parameters_lineage.yml"
     for arm in lineage.arms:
         if arm not in scoring:
+            judged = arm in lineage.judged
+            source = "from the labeller's judgement as the reward" if judged else "from comparisons"
             lines[f"preference_model.{arm}"] = (
-                f"{arm} learns by {lineage.algorithm_of(arm)}, from comparisons without a preference model: it has no "
+                f"{arm} learns by {lineage.algorithm_of(arm)}, {source} without a preference model: it has no "
                 "accuracy of one, its snapshots no score, and the last one within the limits is kept"
             )
     if not lineage.arms:

@@ -8,10 +8,7 @@ from cai_kedro.engines.base import TextEngine
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.metrics.role_check import Setting
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams
-from cai_kedro.templates.role_check import RoleCheckParams, admit, other_numbers, try_labeller
-
-#: The figures of the check in the catalog.
-CHECK = "labeller_check_metrics"
+from cai_kedro.templates.role_check import LABELLER_CHECK, RoleCheckParams, admit, other_numbers, try_labeller
 
 
 def check_labeller(
@@ -39,7 +36,7 @@ def check_node(lineage: Lineage) -> Node:
             "check": "params:check_labeller",
             "seed": "params:seed",
         },
-        outputs=CHECK,
+        outputs=LABELLER_CHECK,
         name="check_labeller",
         tags="check",
     )

@@ -5,11 +5,12 @@ from kedro.pipeline import Node, Pipeline
 from cai_kedro.core.binding import bind
 from cai_kedro.core.comparison_sources import LABELLED_HELPFULNESS, SOURCES
 from cai_kedro.core.lineage import Lineage
-from cai_kedro.pipelines.preference_labeling.check import CHECK, check_node
+from cai_kedro.pipelines.preference_labeling.check import check_node
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import plan_labels
 from cai_kedro.templates.human_feedback import compare_helpfulness, plan_human_pairs_by, recorded_pairs
 from cai_kedro.templates.pairs import plan_pairs_by
+from cai_kedro.templates.role_check import LABELLER_CHECK
 
 
 def create_pipeline(lineage: Lineage) -> Pipeline:
@@ -70,7 +71,7 @@ def _pairs(lineage: Lineage) -> list[Node]:
 
 
 def _is_checked(lineage: Lineage) -> bool:
-    return lineage.probe is not None and bool(lineage.tables_by("labeller"))
+    return lineage.probe is not None and lineage.asks_labeller
 
 
 def _labels(lineage: Lineage) -> list[Node]:
@@ -103,7 +104,7 @@ def _label(lineage: Lineage, pairs: str, comparisons: str, name: str, **fixed: s
         bind(plan_labels, **fixed) if fixed else plan_labels,
         inputs={
             **_inputs(pairs, lineage.engine_of("labeller"), "labels"),
-            **({"check": CHECK} if _is_checked(lineage) else {}),
+            **({"check": LABELLER_CHECK} if _is_checked(lineage) else {}),
         },
         outputs=comparisons,
         name=name,

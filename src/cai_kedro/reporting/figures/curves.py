@@ -21,6 +21,7 @@ ONE_TRAINING = "One training each, so there is no interval."
 #: Metrics of a training and what they are called.
 RL_PANELS = {
     "pm_score": "PM score",
+    "judge_score": "labeller's score, log-odds against the start policy's reply",
     "kl": "KL, nats",
     "response_length": "reply length, tokens",
     "eos_rate": "replies that end",

@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
-from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage import Lineage, Reward
+from cai_kedro.core.worked_examples import ComparisonShots
 from cai_kedro.learning.preference import PreferenceParams
-from cai_kedro.learning.rl import AlgorithmParams, RLParams, algorithm_of, check_field
+from cai_kedro.learning.rl import ALGORITHMS, AlgorithmParams, RLParams, algorithm_of, check_field
+
+#: What an arm learns from in the end: scores of a preference model, the labeller's judgement, or comparisons alone.
+Teacher = Literal["preference_model", "judge", "comparisons"]
 
 
 class ComparisonParams(BaseModel):
@@ -41,6 +45,15 @@ class GateParams(BaseModel):
     held_out_share: float = Field(gt=0, lt=1, description="share of the prompts")
     min_accuracy: float = Field(ge=0, le=1, description="on each objective by itself; 0: no gate")
     batch_size: int = Field(ge=1, description="answers scored at once")
+
+
+class JudgeParams(BaseModel):
+    """How the labeller rewards replies, in the arms whose reward it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    few_shots: ComparisonShots = Field(description="how many worked comparisons stand in front")
+    max_log_odds: float = Field(gt=0, description="of a reply against the reference, clamped to ± this")
 
 
 class PromptParams(BaseModel):
@@ -79,6 +92,7 @@ class _Blocks(BaseModel):
     labels: LabelParams
     preference: PreferenceParams
     gate: GateParams
+    judge: JudgeParams
     prompts: PromptParams
     snapshots: SnapshotParams
 
@@ -102,6 +116,7 @@ class ArmParams(BaseModel):
 
     name: str = Field(min_length=1)
     algorithm: str = Field(description="a block of rlhf.rl")
+    reward: Reward = Field(default="preference_model", description="of an algorithm that learns from its own replies")
     differences: dict[str, dict[str, Any]] = Field(
         description="block of RLHFParams → parameter → value; rl: of its algorithm"
     )
@@ -109,18 +124,38 @@ class ArmParams(BaseModel):
     @classmethod
     def of(cls, name: str, lineage: Lineage) -> "ArmParams":
         """Return what the lineage says of an arm; raises pydantic's `ValidationError` for what is not there."""
-        return cls(name=name, algorithm=lineage.algorithm_of(name), differences=lineage.named[name].differences)
+        policy = lineage.named[name]
+        return cls(
+            name=name, algorithm=lineage.algorithm_of(name), reward=policy.reward, differences=policy.differences
+        )
+
+    @property
+    def teacher(self) -> Teacher:
+        """What the arm learns from."""
+        return "comparisons" if algorithm_of(self.algorithm).learns_from == "comparisons" else self.reward
 
     @property
     def has_preference_model(self) -> bool:
         """Whether the algorithm learns against a preference model."""
-        return algorithm_of(self.algorithm).learns_from == "preference_model"
+        return self.teacher == "preference_model"
 
     @field_validator("algorithm")
     @classmethod
     def _algorithm_is_known(cls, algorithm: str) -> str:
         algorithm_of(algorithm)
         return algorithm
+
+    @field_validator("reward")
+    @classmethod
+    def _reward_is_of_replies(cls, reward: Reward, info: ValidationInfo) -> Reward:
+        name = info.data.get("algorithm")
+        if reward == "judge" and name is not None and algorithm_of(name).learns_from == "comparisons":
+            drawing = [other for other, kind in ALGORITHMS.items() if kind.learns_from == "replies"]
+            raise ValueError(
+                f"{name} learns from comparisons and draws no replies that the labeller could reward; take "
+                f"{', '.join(drawing)}, or take reward: judge away and name comparisons"
+            )
+        return reward
 
     @field_validator("differences")
     @classmethod

@@ -1,15 +1,18 @@
-"""The policy of an arm: RL against its preference model, once that is good enough, or learnt from comparisons alone."""
+"""The policy of an arm: RL against its preference model, once that is good enough, against the labeller, or no RL."""
 
 import logging
 
 import pandas as pd
 
+from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.gates import GateClosed
+from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.rl import Data, RLResult, train
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.models.adapters import AdapterParams, prepared
 from cai_kedro.templates.rlhf.comparisons import held_out
+from cai_kedro.templates.rlhf.judged import labeller_reward
 from cai_kedro.templates.rlhf.parameters import ArmParams, GateParams, RLHFParams, parameters_of
 from cai_kedro.templates.rlhf.preference import metric_name
 from cai_kedro.templates.selection import choose
@@ -50,6 +53,27 @@ def reinforce(
     params = parameters_of(arm, shared)
     check_gate(preference_metrics, params.gate, arm)
     data = Data(prompts=prompts, preference_model=preference_model)
+    return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed))
+
+
+def reinforce_by_labeller(
+    start: LanguageModel,
+    questions: pd.DataFrame,
+    constitution: Constitution,
+    labeller: TextEngine,
+    shared: RLHFParams,
+    arm: ArmParams,
+    seed: int,
+    weights: AdapterParams,
+) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
+    """Train the start policy against the labeller's judgement (`questions` → snapshots, `curves`; §4.2).
+
+    A reply is compared with the reference to the same prompt (`judging/reward.py`). Snapshots are keyed as by
+    `reinforce`.
+    """
+    params = parameters_of(arm, shared)
+    reward = labeller_reward(questions, constitution, labeller, params.judge, seed)
+    data = Data(prompts=questions[["prompt_id", "messages"]], reward=reward)
     return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed))
 
 

@@ -1,0 +1,157 @@
+"""How much memory each training of a run needs by its parameters, and which of them do not fit their device.
+
+Weights are in single precision. Where an adapter is trained, it alone has gradients and an optimiser.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.model_shape import ModelShape
+from cai_kedro.engines.precision import resolve_dtype
+from cai_kedro.learning.rl import AlgorithmParams
+from cai_kedro.learning.rl.dpo import DPOParams
+from cai_kedro.learning.rl_params import RolloutParams
+from cai_kedro.learning.training_arguments import TrainingParams
+from cai_kedro.learning.value_head import LOGIT_BYTES
+from cai_kedro.metrics.memory import Compute, Rollout, StageMemory, reinforcement, told, training
+from cai_kedro.models.adapters import AdapterParams
+from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
+
+#: Tokens that a prompt of RL is taken to have: the real ones are known only when they are made.
+PROMPT_TOKENS = 256
+
+BILLION = 1e9
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a training needs, on which device, at which node of the pipeline, and what to lower."""
+
+    memory: StageMemory
+    device: str
+    node: str
+    lower: str
+
+
+def needs_of(parameters: Mapping[str, Any], shape: ModelShape) -> Iterator[Need]:
+    """Yield what each training of the lineage needs by the parameters of a run, for a base model of this shape."""
+    lineage = Lineage.model_validate(parameters["lineage"])
+    change = AdapterParams.model_validate(_plain(parameters["training"]))
+    trained = None if change.adapter == "none" else shape.adapter_parameters(change.lora.rank)
+    if lineage.supervised is not None:
+        block = "sl_cai.fine_tuning"
+        tuning = TrainingParams.model_validate(_plain(parameters["sl_cai"]["fine_tuning"]))
+        memory = of_fine_tuning("fine-tuning", shape, tuning, trained)
+        yield Need(memory, tuning.device, "sl_cai.fine_tune", _lower(block, tuning))
+    shared = RLHFParams.model_validate(parameters["rlhf"])
+    for name in lineage.arms:
+        arm = ArmParams.of(name, lineage)
+        params = parameters_of(arm, shared)
+        if arm.has_preference_model:
+            own = params.preference
+            memory = of_preference_model(f"the preference model of {name}", shape, own, trained)
+            yield Need(memory, own.device, f"{name}.fit_preference_model", _lower("rlhf.preference", own))
+        memory = of_arm(f"{arm.algorithm} of {name}", shape, params.rl, trained)
+        node = f"{name}.{'learn_from_comparisons' if arm.teacher == 'comparisons' else 'reinforce'}"
+        yield Need(memory, params.rl.device, node, _lower(f"rlhf.rl.{arm.algorithm}", params.rl))
+
+
+def memory_faults(
+    parameters: Mapping[str, Any], shape: ModelShape, room: Callable[[str], int | None], nodes: set[str]
+) -> Iterator[str]:
+    """Tell each training among the nodes that cannot fit its device; `room` gives the bytes of one, None if unknown."""
+    for need in needs_of(parameters, shape):
+        there = room(need.device)
+        if need.node in nodes and there is not None and need.memory.peak > there:
+            yield fault_of(need, shape, there, _with_adapter(parameters, shape, need.node))
+
+
+def _with_adapter(parameters: Mapping[str, Any], shape: ModelShape, node: str) -> int | None:
+    """Return the peak of the same training with an adapter, None where it has one."""
+    change = AdapterParams.model_validate(_plain(parameters["training"]))
+    if change.adapter != "none":
+        return None
+    other = {**parameters, "training": change.model_copy(update={"adapter": "lora"})}
+    return next(need.memory.peak for need in needs_of(other, shape) if need.node == node)
+
+
+def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: int | None) -> str:
+    """Say in one sentence what does not fit, with numbers, and what to set."""
+    memory = need.memory
+    parts = ", ".join(f"{told(size)} {name}" for name, size in memory.parts.items())
+    fixed = sum(size for name, size in memory.parts.items() if name not in ("activations", "logits", "KV cache"))
+    what = need.lower if fixed < there else "take a smaller base model, or a device with more memory"
+    if with_adapter is not None:
+        what += f"; with training.adapter=lora it needs {told(with_adapter)}"
+    return (
+        f"{memory.stage} of {shape.parameters / BILLION:.2g}B parameters needs {told(memory.peak)} ({parts}), "
+        f"{'the memory' if need.device == 'cpu' else 'the card'} has {told(there)}: {what}"
+    )
+
+
+def compute_of(params: TrainingParams | AlgorithmParams, checkpointing: bool, trained: int | None) -> Compute:
+    """Return how a training computes on its device."""
+    on_gpu = params.device != "cpu"
+    half = resolve_dtype(params.dtype, params.device) == "bfloat16"
+    return Compute(half=half, checkpointing=checkpointing and on_gpu, fused=on_gpu, trained=trained)
+
+
+def of_fine_tuning(stage: str, shape: ModelShape, params: TrainingParams, trained: int | None = None) -> StageMemory:
+    """Return what fine-tuning needs: the model is trained in place; `trained` weights of it, None for all."""
+    compute = compute_of(params, checkpointing=True, trained=trained)
+    return _training(stage, shape, compute, params, sequences=1, copies=0, of_words=True)
+
+
+def of_preference_model(
+    stage: str, shape: ModelShape, params: TrainingParams, trained: int | None = None
+) -> StageMemory:
+    """Return what a preference model needs, which reads two sequences a comparison; on a CPU the base stays beside."""
+    beside = int(params.device == "cpu")
+    compute = compute_of(params, checkpointing=True, trained=trained)
+    return _training(stage, shape, compute, params, sequences=2, copies=beside, of_words=False)
+
+
+def of_arm(
+    stage: str,
+    shape: ModelShape,
+    params: AlgorithmParams,
+    trained: int | None = None,
+    prompt_tokens: int = PROMPT_TOKENS,
+) -> StageMemory:
+    """Return what an arm's algorithm needs."""
+    compute = compute_of(params, checkpointing=False, trained=trained)
+    if isinstance(params, DPOParams):
+        return _training(stage, shape, compute, params, sequences=2, copies=0, of_words=True)
+    assert isinstance(params, RolloutParams)
+    length = prompt_tokens + params.max_new_tokens
+    rollout = Rollout(
+        rows=params.rows_at_once,
+        length=length,
+        reply=params.max_new_tokens,
+        sampled_rows=min(params.episodes, max(1, params.max_batch_tokens // length)),
+        logit_bytes=LOGIT_BYTES,
+        snapshots=(params.rollouts - 1) // params.snapshot_every if params.device == "cpu" else 0,
+    )
+    return reinforcement(stage, shape, compute, rollout)
+
+
+def _training(
+    stage: str, shape: ModelShape, compute: Compute, params: Any, *, sequences: int, copies: int, of_words: bool
+) -> StageMemory:
+    rows = sequences * params.rows_at_once
+    return training(stage, shape, compute, rows=rows, length=params.max_length, copies=copies, of_words=of_words)
+
+
+def _lower(block: str, params: Any) -> str:
+    """Say which parameters of a block make its parts smaller."""
+    longest = "max_length" if isinstance(params, TrainingParams) else "max_new_tokens"
+    return (
+        f"lower {block}.device_batch_size ({params.rows_at_once} at a time now) or {block}.{longest} "
+        f"({getattr(params, longest)})"
+    )
+
+
+def _plain(block: Any) -> Any:
+    return block if isinstance(block, Mapping) else block.model_dump()

@@ -1,0 +1,93 @@
+"""What trainings need by the arithmetic, what is refused, and how near the arithmetic comes to a real peak."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from benchmarks.memory import in_child
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from cai_kedro.core.model_shape import ModelShape
+from cai_kedro.engines.model_shape import shape_of
+from cai_kedro.templates.memory import memory_faults, needs_of
+from tests.project_copy import PROJECT
+
+GIGA = 10**9
+LLAMA_8B = LlamaConfig(
+    vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+    num_key_value_heads=8, tie_word_embeddings=False,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, Any]:
+    bootstrap_project(PROJECT)
+    return dict(KedroSession.create(PROJECT, env="base").load_context().params)
+
+
+@pytest.fixture(scope="module")
+def shape() -> ModelShape:
+    return shape_of(LLAMA_8B)
+
+
+def test_the_shape_of_a_config(shape: ModelShape) -> None:
+    assert (shape.parameters, shape.embeddings) == (8_030_261_248, 128256 * 4096)
+    assert (shape.layers, shape.head_width, shape.key_heads, shape.vocabulary) == (32, 128, 8, 128256)
+
+
+def test_each_training_of_the_lineage_needs_memory(parameters: dict[str, Any], shape: ModelShape) -> None:
+    needs = {need.memory.stage: need for need in needs_of(parameters, shape)}
+    assert next(iter(needs)) == "fine-tuning"
+    assert {"the preference model of rl_cai", "ppo of rl_cai"} < set(needs)
+    ppo = needs["ppo of rl_cai"].memory
+    # policy, reference, preference model and gradients of 4 bytes a weight, Adam of 8
+    fixed = sum(ppo.parts[name] for name in ("weights", "reference", "preference model", "gradients", "optimiser"))
+    assert fixed == 24 * shape.parameters
+    assert ppo.peak == sum(ppo.parts.values()) > fixed
+    assert needs["fine-tuning"].memory.peak > 16 * shape.parameters
+
+
+def test_what_does_not_fit_is_one_sentence(parameters: dict[str, Any], shape: ModelShape) -> None:
+    nodes = {"sl_cai.fine_tune", "rl_cai.reinforce"}
+    told = list(memory_faults(parameters, shape, lambda device: 80 * GIGA, nodes))
+    assert len(told) == 2
+    assert told[0].startswith("fine-tuning of 8B parameters needs ")
+    assert "the memory has 80 GB: take a smaller base model, or a device with more memory" in told[0]
+    assert told[1].startswith("ppo of rl_cai of 8B parameters needs ")
+    assert "; with training.adapter=lora it needs " in told[1]
+    roomy = max(need.memory.peak for need in needs_of(parameters, shape))
+    assert list(memory_faults(parameters, shape, lambda device: roomy, nodes)) == []
+    assert list(memory_faults(parameters, shape, lambda device: None, nodes)) == []
+    assert list(memory_faults(parameters, shape, lambda device: GIGA, {"evaluation.answer"})) == []
+    (ppo,) = (need.memory for need in needs_of(parameters, shape) if need.node == "rl_cai.reinforce")
+    (fault,) = memory_faults(parameters, shape, lambda device: ppo.peak - 1, {"rl_cai.reinforce"})
+    assert "lower rlhf.rl.ppo.device_batch_size (64 at a time now) or rlhf.rl.ppo.max_new_tokens (48)" in fault
+
+
+def test_an_adapter_alone_has_gradients_and_an_optimiser(parameters: dict[str, Any], shape: ModelShape) -> None:
+    change = parameters["training"].model_copy(update={"adapter": "lora"})
+    for need in needs_of({**parameters, "training": change}, shape):
+        parts, trained = need.memory.parts, shape.adapter_parameters(change.lora.rank)
+        assert (parts["gradients"], parts["optimiser"]) == (4 * trained, 8 * trained)
+        assert not {"reference", "other weights"} & set(parts)
+    small = LlamaConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=99)
+    model = LlamaForCausalLM(small)
+    trunk = [module for module in model.model.modules() if isinstance(module, torch.nn.Linear)]
+    assert shape_of(small).adapter_parameters(3) == sum(3 * sum(layer.weight.shape) for layer in trunk)
+
+
+def test_smaller_parts_need_less(parameters: dict[str, Any], shape: ModelShape) -> None:
+    smaller = replace(shape, layers=shape.layers // 2)
+    for need, less in zip(needs_of(parameters, shape), needs_of(parameters, smaller), strict=True):
+        assert less.memory.parts["activations"] < need.memory.parts["activations"]
+        assert less.memory.parts["weights"] == need.memory.parts["weights"]
+
+
+def test_the_arithmetic_is_near_a_real_peak() -> None:
+    """In short; `benchmarks/memory.py` measures every training."""
+    jobs = [("preference_model", size, "float32") for size in ("least", "small")]
+    for found in in_child(jobs):
+        assert found["predicted"] == pytest.approx(found["measured"], rel=0.15), found
