@@ -39,6 +39,7 @@ SIZES = {
     "least": (320, 4, 768, 5, 1, 8192),
     "small": (384, 6, 1024, 6, 2, 8192),
     "large": (576, 12, 1536, 9, 3, 16384),
+    "wordy": (448, 8, 1216, 7, 7, 49152),  # no term of the arithmetic was fitted to it
 }
 LENGTH, ROWS = 192, 4
 STAGES = ("fine_tuning", "preference_model", "ppo")

@@ -1,7 +1,8 @@
 """Loss and gradient of a batch that is read in parts are those of the whole batch, for every training."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from cai_kedro.learning.rl.ppo import train_ppo
 from cai_kedro.learning.rollouts import Episodes
 from cai_kedro.learning.sft import SFTParams, fine_tune
 from cai_kedro.learning.training_arguments import TrainingParams
-from tests.learning.rl.test_ppo import by_sum, encoded, scorer, settings
+from tests.learning.rl.test_ppo import by_sum, encoded, prompt_table, scorer, settings, settings_of
 
 # 13 rows in batches of 8: the second one is cut into parts of 2, 2 and 1
 ROWS, BATCH, PART = 13, 8, 2
@@ -100,7 +101,25 @@ def _ppo(lm: LanguageModel, size: int | None) -> None:
     train_ppo(lm, scorer(by_sum), encoded(lm), params, seed=5, folder=None)
 
 
-@pytest.mark.parametrize("train_in", [_sft, _preference, _regression, _dpo, _ppo])
+class _OfLetters:
+    """Rewards that differ from reply to reply."""
+
+    fingerprint = "letters"
+
+    def score(self, prompt_ids: Sequence[str], replies: Sequence[str]) -> np.ndarray:
+        return np.array([sum(map(ord, reply)) % 7 / 3 for reply in replies])
+
+
+def _by_trl(algorithm: str, lm: LanguageModel, size: int | None) -> None:
+    still = {"learning_rate": 1e-12, "max_grad_norm": 1e9, "rollouts": 1, "minibatch_size": 4}
+    params = settings_of(algorithm, device_batch_size=size, **still)
+    train(lm, Data(prompts=prompt_table(), reward=_OfLetters()), params, 5)
+
+
+_rloo, _grpo = partial(_by_trl, "rloo"), partial(_by_trl, "grpo")
+
+
+@pytest.mark.parametrize("train_in", [_sft, _preference, _regression, _dpo, _ppo, _rloo, _grpo])
 def test_parts_give_the_gradient_of_the_whole_batch(
     train_in: Callable[[LanguageModel, int | None], None], tiny_lm: LanguageModel, steps: list[Step]
 ) -> None:

@@ -136,7 +136,7 @@ class Rollout:
     """What RL samples and learns from: `rows` replies of `reply` tokens, `length` with their prompts, at a time.
 
     `sampled_rows` are sampled at a time; there are at most `logit_bytes` of logits; `snapshots` sets of weights lie on
-    the same device.
+    the same device. `judged`: the labeller scores replies, in the place of a preference model.
     """
 
     rows: int
@@ -145,15 +145,18 @@ class Rollout:
     sampled_rows: int
     logit_bytes: int
     snapshots: int
+    judged: bool = False
 
 
 def reinforcement(stage: str, shape: ModelShape, compute: Compute, rollout: Rollout) -> StageMemory:
-    """Return what RL needs: policy, reference, preference model, and the larger of two phases.
+    """Return what RL needs: policy, reference, who scores, and the larger of two phases.
 
-    Where an adapter is trained, the policy without it is the reference.
+    Where an adapter is trained, the policy without it is the reference. A labeller is taken to be as large as the
+    policy, on the same device and in the precision of the products.
     """
     each, trained = FULL * shape.parameters, compute.weights_trained(shape)
-    held = {"weights": each, "optimiser": OF_ADAM * trained, "preference model": each}
+    scorer = {"labeller": compute.number * shape.parameters} if rollout.judged else {"preference model": each}
+    held = {"weights": each, "optimiser": OF_ADAM * trained, **scorer}
     held |= {"reference": each} if compute.trained is None else {}
     held |= {"snapshots": rollout.snapshots * FULL * trained} if rollout.snapshots else {}
     sampling = {

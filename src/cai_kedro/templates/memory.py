@@ -53,7 +53,7 @@ def needs_of(parameters: Mapping[str, Any], shape: ModelShape) -> Iterator[Need]
             own = params.preference
             memory = of_preference_model(f"the preference model of {name}", shape, own, trained)
             yield Need(memory, own.device, f"{name}.fit_preference_model", _lower("rlhf.preference", own))
-        memory = of_arm(f"{arm.algorithm} of {name}", shape, params.rl, trained)
+        memory = of_arm(f"{arm.algorithm} of {name}", shape, params.rl, trained, judged=arm.teacher == "judge")
         node = f"{name}.{'learn_from_comparisons' if arm.teacher == 'comparisons' else 'reinforce'}"
         yield Need(memory, params.rl.device, node, _lower(f"rlhf.rl.{arm.algorithm}", params.rl))
 
@@ -119,8 +119,9 @@ def of_arm(
     params: AlgorithmParams,
     trained: int | None = None,
     prompt_tokens: int = PROMPT_TOKENS,
+    judged: bool = False,
 ) -> StageMemory:
-    """Return what an arm's algorithm needs."""
+    """Return what an arm's algorithm needs; `judged`: the labeller is its reward."""
     compute = compute_of(params, checkpointing=False, trained=trained)
     if isinstance(params, DPOParams):
         return _training(stage, shape, compute, params, sequences=2, copies=0, of_words=True)
@@ -133,6 +134,7 @@ def of_arm(
         sampled_rows=min(params.episodes, max(1, params.max_batch_tokens // length)),
         logit_bytes=LOGIT_BYTES,
         snapshots=(params.rollouts - 1) // params.snapshot_every if params.device == "cpu" else 0,
+        judged=judged,
     )
     return reinforcement(stage, shape, compute, rollout)
 
