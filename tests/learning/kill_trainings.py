@@ -22,19 +22,25 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from cai_kedro.core import durable
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
-from cai_kedro.learning import checkpoints, resumable
+from cai_kedro.learning import checkpoint_writer, checkpoints, resumable
 from cai_kedro.learning.finite import FiniteTraining
 from cai_kedro.learning.preference import PreferenceParams, train_preference_model, with_score_head
 from cai_kedro.learning.regression import train_regression
 from cai_kedro.learning.rl import Data, train
 from cai_kedro.learning.rl import dpo_trainer as _  # noqa: F401  (imported before the fork)
+from cai_kedro.learning.rl import trl_trainers as __  # noqa: F401
 from cai_kedro.learning.sft import SFTParams, fine_tune
+from cai_kedro.microworld import pretraining
+from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
 from tests.learning.rl.test_dpo import comparisons
 from tests.learning.rl.test_dpo import settings as dpo_settings
-from tests.learning.rl.test_ppo import prompt_table
-from tests.learning.rl.test_ppo import settings as ppo_settings
+from tests.learning.rl.test_ppo import prompt_table, settings_of
+from tests.microworld.test_training import TINY
 
-INTERVAL = {"ppo": 4}  # steps between checkpoints: a rollout's, or two lines of the curves
+BY_ROLLOUT = ("ppo", "rloo", "grpo")
+LAST_STEP = dict.fromkeys(BY_ROLLOUT, 12)  # of the others 9
+#: Parts between checkpoints: a rollout's, a step's, or those between two lines of the curves.
+INTERVAL = dict.fromkeys(BY_ROLLOUT, 4) | {"pretraining": 1}
 PARAMS: dict[str, Any] = {
     "device": "cpu",
     "dtype": "float32",
@@ -75,9 +81,16 @@ def save_starts(tiny_lm: LanguageModel, directory: Path) -> None:
 
 def train_once(name: str, starts: Path, where: dict[str, Any] | None) -> tuple[dict[str, Tensor], pd.DataFrame]:
     """Train and return all weights, those of the snapshots too, and the curves."""
+    if name == "pretraining":
+        given = dict.fromkeys(("path", "gguf", "repo", "revision"))
+        micro = TINY.model_copy(update={"steps": 9, "tokenizer_documents": 500})
+        params = BaseModelParams(source="micro", layout="auto", micro=micro, checkpoints=where, **given)
+        lm, curves = provide_pretrained(params, seed=1)
+        assert isinstance(lm, LanguageModel)
+        return lm.model.state_dict(), curves
     table = comparisons(18)
     rows = table.rename(columns={"response_a": "response", "pair_id": "row_id"}).assign(source="revision", step=1)
-    base = load_language_model(starts / ("plain" if name == "ppo" else "dropout"))
+    base = load_language_model(starts / ("plain" if name in BY_ROLLOUT else "dropout"))
     if name == "sft":
         lm, curves = fine_tune(base, rows, SFTParams(**PARAMS, checkpoints=where), seed=1)
         return lm.model.state_dict(), curves
@@ -95,7 +108,7 @@ def train_once(name: str, starts: Path, where: dict[str, Any] | None) -> tuple[d
         result = train(base, Data(comparisons=table), params, seed=1)
     else:
         model = LanguageModel(with_score_head(base, 0.5, 1), base.tokenizer)
-        params = ppo_settings(rollouts=3, snapshot_every=1, scale_rewards=True, checkpoints=where)
+        params = settings_of(name, rollouts=3, snapshot_every=1, scale_rewards=True, checkpoints=where)
         result = train(base, Data(prompts=prompt_table(), preference_model=model), params, seed=1)
     snapshots = {
         f"{step}.{weight}": value
@@ -117,14 +130,15 @@ class Moments:
             (Path, "replace"),
             (durable, "flush"),
             (checkpoints, "remove"),
-            (resumable, "remove"),
+            (checkpoint_writer, "remove"),
+            (pretraining, "batch_loss"),
         ):
             setattr(owner, name, self._counted(name, getattr(owner, name)))
         resumable.ResumableTraining._save_snapshots = self._full(resumable.ResumableTraining._save_snapshots)  # type: ignore[method-assign]
 
     def _counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **kwargs: Any) -> Any:
-            if name == "training_step":
+            if name in ("training_step", "batch_loss"):
                 self.steps += 1
             self._pass()
             result = function(*args, **kwargs)

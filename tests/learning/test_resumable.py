@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from cai_kedro.engines.language_model import LanguageModel
-from tests.learning.kill_trainings import INTERVAL, Ended, run_training, save_starts, train_once
+from tests.learning.kill_trainings import INTERVAL, LAST_STEP, Ended, run_training, save_starts, train_once
 
-TRAININGS = ("sft", "preference model", "regression", "dpo", "ppo")
+TRAININGS = ("sft", "preference model", "regression", "dpo", "ppo", "rloo", "grpo", "pretraining")
 #: The long form: CAI_KEDRO_KILLS=10 pytest tests/learning/test_resumable.py
 KILLS = int(os.environ.get("CAI_KEDRO_KILLS", "2"))
 SEED = int(os.environ.get("CAI_KEDRO_KILL_SEED", "0"))
@@ -116,7 +116,7 @@ def test_a_training_that_was_killed_behind_its_last_step_has_all_its_curves(
     weights, curves = train_once(name, starts, where)
     caplog.set_level("INFO")
     again, curves_again = train_once(name, starts, where)
-    assert f"goes on from step {12 if name == 'ppo' else 9}" in caplog.text
+    assert f"goes on from step {LAST_STEP.get(name, 9)}" in caplog.text
     assert all(torch.equal(again[key], weight) for key, weight in weights.items())
     pd.testing.assert_frame_equal(curves_again, curves, check_exact=True)
 

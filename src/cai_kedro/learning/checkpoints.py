@@ -63,6 +63,10 @@ class RunFolder:
         steps = {int(name): path for path in found if (name := path.name.removeprefix(_CHECKPOINT)).isdecimal()}
         return dict(sorted(steps.items()))
 
+    def path_of(self, step: int) -> Path:
+        """Return where the checkpoint behind so many steps is."""
+        return self.path / f"{_CHECKPOINT}{step}"
+
     def newest(self, training: str, most_steps: int | None = None) -> Path | None:
         """Return the newest checkpoint, of at most so many steps, that is whole; None where there is none.
 
@@ -197,6 +201,11 @@ def remove_finished(directories: Iterable[Path]) -> None:
         for marker in directory.glob(f"*/{_FINISHED}"):
             if marker.read_text(encoding="utf-8") == _this_process():
                 _remove_with_parent(marker.parent)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return behind how many steps a checkpoint was written."""
+    return int(checkpoint.name.removeprefix(_CHECKPOINT))
 
 
 def sha256_of(path: Path) -> str:

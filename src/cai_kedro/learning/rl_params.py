@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.training_arguments import Device, DType
+from cai_kedro.learning.training_arguments import CheckpointParams, Device, DType
 
 #: What an algorithm learns from: its own replies to prompts, which somebody scores; or comparisons alone.
 LearnsFrom = Literal["replies", "comparisons"]
@@ -132,7 +132,8 @@ class RolloutParams(AlgorithmParams):
 
     `center_scores` takes the start policy's mean score off, which a PM leaves open anyway. `scale_rewards` divides by
     the standard deviation of the scores of the start policy's replies, those of the first rollout, so that a `kl_coef`
-    means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit.
+    means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit. Without `checkpoints`, an
+    interrupted training starts again.
     """
 
     learns_from: ClassVar[LearnsFrom] = "replies"
@@ -152,6 +153,7 @@ class RolloutParams(AlgorithmParams):
     kl_coef: float = Field(ge=0)
     missing_eos_penalty: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
+    checkpoints: CheckpointParams | None = None
 
     @property
     def episodes(self) -> int:

@@ -2,9 +2,12 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import Any, Protocol
 
 import pandas as pd
 import torch
@@ -48,6 +51,19 @@ class PretrainingParams(BaseModel):
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=1)
     decay_share: float = Field(gt=0, le=1)
+
+
+class Checkpoints(Protocol):
+    """Where the state of a training is kept, and that of a killed one is found."""
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """What to go on from, None at the beginning."""
+        ...
+
+    def at(self, step: int, last: bool, state: Callable[[], dict[str, Any]]) -> None:
+        """Keep the state behind so many steps, if it is time."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -108,8 +124,9 @@ def pretrain(
     seed: int,
     on_step: Callable[[int, LlamaForCausalLM], None] | None = None,
     stop_after: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Pretrained:
-    """Train tokenizer and model from nothing.
+    """Train tokenizer and model from nothing, or from what `checkpoints` hold of this very training.
 
     `on_step` sees the model after each step. `stop_after` ends behind so many steps (the schedule stays that of the
     full run): what the test of the recorded loss curve does. Raises `ValueError` at the first number that is not
@@ -125,8 +142,21 @@ def pretrain(
     )
     rows = packed_rows(tokenizer, rng_for(seed, "corpus"), params.row_tokens, _lessons(params))
     records: list[tuple[int, str, float]] = []
+    first = 0
+    if checkpoints is not None and (kept := checkpoints.state) is not None:
+        first, records = kept["step"], kept["records"]
+        model.load_state_dict(kept["model"])
+        for (optimizer, _), state in zip(optimizers, kept["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        deque(islice(rows, first * params.rows_per_step), maxlen=0)  # what was learnt from is drawn and left
+
+    def state_behind(step: int) -> dict[str, Any]:
+        check_weights("pretraining", model.named_parameters())
+        states = [optimizer.state_dict() for optimizer, _ in optimizers]
+        return {"step": step, "records": records, "model": model.state_dict(), "optimizers": states}
+
     started = time.monotonic()
-    for step in range(params.steps):
+    for step in range(first, params.steps):
         for optimizer, rate in optimizers:
             optimizer.param_groups[0]["lr"] = rate * learning_rate_factor(step, params)
         batch = collate(
@@ -142,8 +172,10 @@ def pretrain(
             optimizer.zero_grad()
         if step % _LOG_EVERY == _LOG_EVERY - 1 or step == params.steps - 1:
             now = _record(step + 1, losses, batch)
-            _log_progress(step + 1, params, now, time.monotonic() - started)
+            _log_progress(step + 1, params, now, (time.monotonic() - started) / (step + 1 - first))
             records += now
+        if checkpoints is not None:
+            checkpoints.at(step + 1, step == params.steps - 1, partial(state_behind, step + 1))
         if on_step is not None:
             on_step(step + 1, model)
         if stop_after == step + 1:
@@ -163,12 +195,14 @@ def _record(step: int, losses: Tensor, batch: Batch) -> list[tuple[int, str, flo
     return [(step, name, losses[mask].mean().item()) for name, mask in chosen.items() if mask.any()]
 
 
-def _log_progress(step: int, params: PretrainingParams, now: list[tuple[int, str, float]], seconds: float) -> None:
+def _log_progress(
+    step: int, params: PretrainingParams, now: list[tuple[int, str, float]], seconds_a_step: float
+) -> None:
     logger.info(
         "pretraining: step %d of %d, %s, %.0f tokens/s, %.0f s left",
         step,
         params.steps,
         ", ".join(f"{name} {value:.3f}" for _, name, value in now),
-        step * params.rows_per_step * params.row_tokens / seconds,
-        seconds / step * (params.steps - step),
+        params.rows_per_step * params.row_tokens / seconds_a_step,
+        seconds_a_step * (params.steps - step),
     )

@@ -1,12 +1,14 @@
-"""What every algorithm needs that learns from its own replies: encoded prompts, and who scores the replies."""
+"""What every algorithm needs that learns from its own replies: encoded prompts, who scores, a place for checkpoints."""
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.encoding import check_same_tokenizer
 from cai_kedro.learning.rewards import Scorer, pm_scorer, text_scorer
 from cai_kedro.learning.rl_params import Data, RolloutParams
@@ -50,7 +52,22 @@ def prompts_and_scorer(
         yield encoded, pm_scorer(pm, params.max_batch_tokens)
 
 
-def one_rollout(params: RolloutParams, prompts: int) -> dict[str, int]:
+@contextmanager
+def training_on_replies(
+    start: LanguageModel, data: Data, params: RolloutParams, seed: int
+) -> Iterator[tuple[EncodedPrompts, Scorer, RunFolder | None]]:
+    """Lend a training what it needs: prompts, who scores, and the folder of its checkpoints, None where it has none.
+
+    Raises `ValueError` as `prompts_and_scorer` and `run_folder` do.
+    """
+    with prompts_and_scorer(start, data, params) as (encoded, score):
+        models = [start, *([data.preference_model] if data.preference_model else [])]
+        learnt = [encoded.prompt_ids, encoded.token_ids, *([data.reward.fingerprint] if data.reward else [])]
+        with run_folder(params.algorithm.upper(), params, models, learnt, seed) as folder:
+            yield encoded, score, folder
+
+
+def one_rollout(params: RolloutParams, prompts: int) -> dict[str, Any]:
     """Return what differs in a training of one rollout of at most so many prompts, in minibatches of equal size."""
     asked = min(params.prompts_per_rollout, prompts)
     minibatch = math.gcd(params.minibatch_size, asked * params.samples_per_prompt)
@@ -60,4 +77,5 @@ def one_rollout(params: RolloutParams, prompts: int) -> dict[str, int]:
         "prompts_per_rollout": asked,
         "minibatch_size": minibatch,
         "device_batch_size": math.gcd(params.rows_at_once, minibatch),
+        "checkpoints": None,
     }

@@ -29,17 +29,17 @@ from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.checkpoints import RunFolder, run_folder
+from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.replies import Replies, ReplyReader
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
 from cai_kedro.learning.rl import ppo_math
-from cai_kedro.learning.rl.online import one_rollout, prompts_and_scorer
+from cai_kedro.learning.rl.online import one_rollout, training_on_replies
 from cai_kedro.learning.rl.ppo_state import PPOState
 from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
-from cai_kedro.learning.training_arguments import CheckpointParams, attention_for, chunk_tokens, device_flags
+from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, device_flags
 from cai_kedro.learning.value_head import ActorCritic, reply_logprobs
 from cai_kedro.models.adapters import as_it_came, copy_with, trained
 from cai_kedro.models.weights import trainable, trained_weights
@@ -54,7 +54,7 @@ class PPOParams(RolloutParams):
 
     KL is in nats per reply, `kl_horizon` in replies. A null `kl_target` keeps `kl_coef` fixed. `value_trunk_gradient`
     scales the value loss's gradient into the policy's trunk: 0 trains the value head alone, 1 is the usual shared
-    trunk. Without `checkpoints`, an interrupted training starts again.
+    trunk.
     """
 
     algorithm: ClassVar[str] = "ppo"
@@ -68,21 +68,16 @@ class PPOParams(RolloutParams):
     whiten_advantages: bool
     kl_target: float | None = Field(gt=0)
     kl_horizon: float = Field(gt=0)
-    checkpoints: CheckpointParams | None = None
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
         """Train against who scores replies, from the newest checkpoint of this very run if there is one."""
         seed = derive_seed(seed, "reinforcement learning")
-        with ExitStack() as held:
-            encoded, score = held.enter_context(prompts_and_scorer(start, data, self))
-            models = [start, *([data.preference_model] if data.preference_model else [])]
-            learnt = [encoded.prompt_ids, encoded.token_ids, *([data.reward.fingerprint] if data.reward else [])]
-            folder = held.enter_context(run_folder("PPO", self, models, learnt, seed))
+        with training_on_replies(start, data, self, seed) as (encoded, score, folder):
             return train_ppo(start, score, encoded, self, seed, folder)
 
     def small(self, rows: int) -> Self:
         """Return the parameters of one rollout of at most so many prompts, in minibatches of equal size."""
-        return self.model_copy(update={**one_rollout(self, rows), "checkpoints": None})
+        return self.model_copy(update=one_rollout(self, rows))
 
 
 def train_ppo(

@@ -6,12 +6,12 @@ from pydantic import model_validator
 
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.rl.online import one_rollout, prompts_and_scorer
+from cai_kedro.learning.rl.online import one_rollout, training_on_replies
 from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 
 
 class TRLParams(RolloutParams):
-    """One of TRL's trainers: no value head, a fixed KL coefficient and no checkpoints.
+    """One of TRL's trainers: no value head and a fixed KL coefficient.
 
     It compares the replies to one prompt, so there have to be two at least, and cuts a rollout in equal parts. TRL
     loads the start policy anew from files, which it could not do of layers that hold an adapter.
@@ -20,13 +20,13 @@ class TRLParams(RolloutParams):
     trains_adapters: ClassVar[bool] = False
 
     def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
-        """Train against who scores replies by TRL."""
+        """Train against who scores replies by TRL, from the newest checkpoint of this very run if there is one."""
         # imported here: most runs train by another algorithm, and TRL's trainers take a second each
         from cai_kedro.learning.rl.trl_trainers import train_with_trl  # noqa: PLC0415
 
         seed = derive_seed(seed, "reinforcement learning")
-        with prompts_and_scorer(start, data, self) as (encoded, score):
-            return train_with_trl(start, score, encoded, self, seed)
+        with training_on_replies(start, data, self, seed) as (encoded, score, folder):
+            return train_with_trl(start, score, encoded, self, seed, folder)
 
     def small(self, rows: int) -> Self:
         """Return the parameters of one rollout of at most so many prompts, in minibatches of equal size."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from tokenizers.processors import TemplateProcessing
-from torch import Tensor
 from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -18,13 +18,15 @@ from transformers import (
     TrainingArguments,
 )
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from cai_kedro.core.finite import check_scores, check_weights
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.finite import FiniteTraining
+from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.progress import ProgressCallback
 from cai_kedro.learning.replies import ReplyReader
+from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
 from cai_kedro.learning.rl.rloo_grpo import TRLParams
 from cai_kedro.learning.rl_params import RLResult
@@ -38,17 +40,77 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 
-class _FiniteRLOO(FiniteTraining, RLOOTrainer):
+class _ByPass(RepeatSampler):
+    """TRL's sampler, which draws by the number of the pass: a run that goes on draws what it would have drawn."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which pass the next one is; the draws of those before it are thrown away."""
+        self.generator.manual_seed(self.seed)
+        for _ in range(epoch):
+            torch.randperm(self.num_samples, generator=self.generator)
+
+
+class _Rewards:
+    """TRL's reward function: the scores of what people read of replies, in the units of the first rollout."""
+
+    def __init__(self, score: Scorer, policy: LanguageModel, params: TRLParams) -> None:
+        self.score, self.reader, self.params = score, ReplyReader(policy), params
+        self.units: ScoreUnits | None = None
+
+    def of_replies(
+        self,
+        prompts: list[str],
+        completion_ids: list[list[int]],
+        prompt_token_ids: list[list[int]],
+        prompt_id: list[str],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        """Return the reward of each reply; the rest are TRL's names for the columns of the data set."""
+        replies = self.reader.read(completion_ids)
+        asked = EncodedPrompts(prompt_id, prompts, prompt_token_ids)
+        scores = self.score.score(asked, replies.read).float().cpu()
+        check_scores(self.score.who, scores)
+        self.units = self.units or ScoreUnits.of(scores, self.params)
+        log_metric(self.score.metric, scores.mean().item())
+        log_metric("reward_scale", self.units.scale)
+        penalty = self.params.missing_eos_penalty
+        rewards: list[float] = reply_rewards(scores, replies.ended, self.units, penalty).tolist()
+        return rewards
+
+
+class _Resumable(ResumableTraining):
+    """What stands before both trainers of TRL. A checkpoint lies at the end of a rollout, where curves have a line."""
+
+    rewards: _Rewards
+
+    def _get_train_sampler(self, dataset: Any = None) -> _ByPass:
+        drawn: Any = super()._get_train_sampler(dataset)
+        return _ByPass(
+            drawn.data_source, drawn.mini_repeat_count, drawn.batch_size, drawn.repeat_count, drawn.shuffle, drawn.seed
+        )
+
+    def progress(self) -> list[float] | None:
+        """Return the units of the scores."""
+        units = self.rewards.units
+        return units and [units.centre, units.scale]
+
+    def restore(self, progress: list[float] | None) -> None:
+        """Take them back."""
+        self.rewards.units = progress and ScoreUnits(*progress)
+
+
+class _RLOO(_Resumable, RLOOTrainer):
     training_name = "RLOO"
 
 
-class _FiniteGRPO(FiniteTraining, GRPOTrainer):
+class _GRPO(_Resumable, GRPOTrainer):
     training_name = "GRPO"
 
 
 _TRAINERS: dict[str, tuple[type[Any], type[Any]]] = {
-    "rloo": (_FiniteRLOO, RLOOConfig),
-    "grpo": (_FiniteGRPO, GRPOConfig),
+    "rloo": (_RLOO, RLOOConfig),
+    "grpo": (_GRPO, GRPOConfig),
 }
 
 # TRL's names and ours
@@ -65,9 +127,17 @@ _METRICS = {
 
 
 def train_with_trl(
-    policy: LanguageModel, score: Scorer, prompts: EncodedPrompts, params: TRLParams, seed: int
+    policy: LanguageModel,
+    score: Scorer,
+    prompts: EncodedPrompts,
+    params: TRLParams,
+    seed: int,
+    folder: RunFolder | None,
 ) -> RLResult:
-    """Train the policy in place; `params` say by which trainer. KL here is per token, as TRL reports it."""
+    """Train the policy in place by the trainer of `params`, from the newest checkpoint in the folder if there is one.
+
+    KL here is per token, as TRL reports it.
+    """
     trainer_class, config_class = _TRAINERS[params.algorithm]
     tokenizer = _prompt_tokenizer(policy)
     prompts = _read_alike(prompts, tokenizer)
@@ -77,11 +147,11 @@ def train_with_trl(
         start = Path(scratch) / "start"
         policy.model.save_pretrained(start)
         policy.model.config._name_or_path = str(start)
-        snapshots = _Snapshots(policy, params)
+        rewards = _Rewards(score, policy, params)
         try:
             trainer = trainer_class(
                 model=policy.model,
-                reward_funcs=_reward_function(score, policy, params),
+                reward_funcs=rewards.of_replies,
                 args=config_class(output_dir=scratch, **_settings(params, seed)),
                 train_dataset=Dataset.from_dict(
                     {
@@ -91,15 +161,17 @@ def train_with_trl(
                     }
                 ),
                 processing_class=tokenizer,
-                callbacks=[snapshots, ProgressCallback(trainer_class.training_name)],
+                callbacks=[ProgressCallback(trainer_class.training_name)],
             )
+            trainer.rewards = rewards
             trainer.remove_callback(PrinterCallback)
-            trainer.train()
+            trainer.add_callback(_Snapshots(trainer, params))
+            trainer.train_in(folder, params.rollouts * params.steps_per_rollout)
         finally:
             policy.model.config._name_or_path = named
     return RLResult(
         policy=trained(policy),
-        snapshots={step: copy_with(policy, weights) for step, weights in snapshots.weights.items()},
+        snapshots={step: copy_with(policy, weights) for step, weights in trainer.snapshots.items()},
         curves=_curves(trainer.state.log_history, params.steps_per_rollout),
         last=params.rollouts,
     )
@@ -166,45 +238,20 @@ def _read_alike(prompts: EncodedPrompts, tokenizer: PreTrainedTokenizerBase) -> 
     return prompts.rows(kept)
 
 
-def _reward_function(score: Scorer, policy: LanguageModel, params: TRLParams) -> Callable[..., list[float]]:
-    reader = ReplyReader(policy)
-    units: ScoreUnits | None = None
-
-    def preference_score(
-        prompts: list[str],
-        completion_ids: list[list[int]],
-        prompt_token_ids: list[list[int]],
-        prompt_id: list[str],
-        log_metric: Callable[[str, float], None],
-        **_: Any,
-    ) -> list[float]:
-        nonlocal units
-        replies = reader.read(completion_ids)
-        asked = EncodedPrompts(prompt_id, prompts, prompt_token_ids)
-        scores = score.score(asked, replies.read).float().cpu()
-        check_scores(score.who, scores)
-        units = units or ScoreUnits.of(scores, params)
-        log_metric(score.metric, scores.mean().item())
-        log_metric("reward_scale", units.scale)
-        rewards: list[float] = reply_rewards(scores, replies.ended, units, params.missing_eos_penalty).tolist()
-        return rewards
-
-    return preference_score
-
-
 class _Snapshots(TrainerCallback):
     """Keeps the policy's weights every k rollouts, and looks at them after each: nothing can be sampled from NaN."""
 
-    def __init__(self, policy: LanguageModel, params: TRLParams) -> None:
-        self.policy, self.params = policy, params
-        self.weights: dict[int, dict[str, Tensor]] = {}
+    def __init__(self, trainer: _Resumable, params: TRLParams) -> None:
+        self.trainer, self.params = trainer, params
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         done, rest = divmod(state.global_step, self.params.steps_per_rollout)
+        model = self.trainer.model
+        assert model is not None  # its type allows a trainer without one
         if rest == 0:
-            check_weights(self.params.algorithm.upper(), self.policy.model.named_parameters())
+            check_weights(self.trainer.training_name, model.named_parameters())
         if rest == 0 and done % self.params.snapshot_every == 0:
-            self.weights[done] = trained_weights(self.policy.model)
+            self.trainer.snapshots[done] = trained_weights(model)
 
 
 def _curves(log_history: list[dict[str, Any]], steps_per_rollout: int) -> pd.DataFrame:

@@ -10,8 +10,10 @@ from cai_kedro.core.lineage_checks import is_hub_model
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference
+from cai_kedro.learning.loop_checkpoints import loop_checkpoints
+from cai_kedro.learning.training_arguments import CheckpointParams
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
-from cai_kedro.microworld.shipped import shipped_directory, training_log
+from cai_kedro.microworld.shipped import code_digest, shipped_directory, training_log
 
 _NO_CURVES = pd.DataFrame({"step": [], "metric": [], "value": []})
 
@@ -22,7 +24,8 @@ class BaseModelParams(BaseModel):
     `shipped`: the micro LM in the package; `micro`: tokenizer and micro LM from scratch; `path`: a directory in
     Hugging Face's format; `gguf`: a file in that format, or `package:resource`; `hub`: a repository at a pinned
     revision.
-    `layout`: how it is asked; all models of the run keep it.
+    `layout`: how it is asked; all models of the run keep it. Without `checkpoints`, an interrupted training of `micro`
+    starts again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +37,7 @@ class BaseModelParams(BaseModel):
     revision: str | None
     layout: LayoutChoice
     micro: PretrainingParams
+    checkpoints: CheckpointParams | None = None
 
     @model_validator(mode="after")
     def _source_is_complete(self) -> "BaseModelParams":
@@ -54,7 +58,8 @@ def provide_pretrained(
 ) -> tuple[LanguageModel | ModelReference | GGUFFile, pd.DataFrame]:
     """Return the pretrained model, or where it lies, and its training curve (`curves`; empty if unknown)."""
     if params.source == "micro":
-        trained = pretrain(params.micro, seed)
+        with loop_checkpoints("pretraining", params, code_digest(), seed) as checkpoints:
+            trained = pretrain(params.micro, seed, checkpoints=checkpoints)
         return LanguageModel(model=trained.model, tokenizer=trained.tokenizer), trained.curves
     if params.source == "shipped":
         return ModelReference(path=str(shipped_directory())), training_log()
