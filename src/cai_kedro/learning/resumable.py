@@ -61,10 +61,10 @@ class ResumableTraining(FiniteTraining):
 
     # ---- what the Trainer asks for
 
-    def _run_epoch(self, **how: Any) -> None:
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         """Learn nothing where nothing is left: in the middle of an epoch, transformers would do one more step."""
         if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(**how)
+            super()._run_epoch(*args, **kwargs)
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._part or self.args.output_dir)

@@ -45,6 +45,7 @@ class _ByPass(RepeatSampler):
 
     def set_epoch(self, epoch: int) -> None:
         """Say which pass the next one is; the draws of those before it are thrown away."""
+        assert self.seed is not None  # its type allows a sampler that draws anew in each run
         self.generator.manual_seed(self.seed)
         for _ in range(epoch):
             torch.randperm(self.num_samples, generator=self.generator)
@@ -93,11 +94,11 @@ class _Resumable(ResumableTraining):
     def progress(self) -> list[float] | None:
         """Return the units of the scores."""
         units = self.rewards.units
-        return units and [units.centre, units.scale]
+        return None if units is None else [units.centre, units.scale]
 
     def restore(self, progress: list[float] | None) -> None:
         """Take them back."""
-        self.rewards.units = progress and ScoreUnits(*progress)
+        self.rewards.units = None if progress is None else ScoreUnits(*progress)
 
 
 class _RLOO(_Resumable, RLOOTrainer):
