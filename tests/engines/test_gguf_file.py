@@ -100,6 +100,7 @@ def test_the_package_that_reads_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
 
 def test_the_source_is_a_parameter() -> None:
     conf = yaml.safe_load((PROJECT / "conf" / "base" / "parameters_base_model.yml").read_text())["base_model"]
+    conf["checkpoints"] = None  # a name of globals.yml there
     given, curves = provide_pretrained(BaseModelParams(**{**conf, "source": "gguf", "gguf": "a.gguf"}), seed=0)
     assert given == GGUFFile("a.gguf")
     assert curves.empty

@@ -24,7 +24,7 @@ LOCAL = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch
 def faults(tmp_path: Path, adapter: str, engine: dict[str, Any], algorithm: str = "ppo", **lora: Any) -> list[str]:
     lineage = {**LINEAGE, "algorithm": algorithm}
     training = {"adapter": adapter, "lora": {"rank": 2, "alpha": 4.0, "targets": None, **lora}}
-    base = {**BASE_MODEL, "source": "path", "path": str(tmp_path / "base")}
+    base = {**BASE_MODEL, "checkpoints": None, "source": "path", "path": str(tmp_path / "base")}
     catalog = DataCatalog(
         {
             "params:training": MemoryDataset(training),

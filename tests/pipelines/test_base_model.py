@@ -18,7 +18,7 @@ CONF = Path(__file__).parents[2] / "conf" / "base" / "parameters_base_model.yml"
 
 def params(**changed: Any) -> BaseModelParams:
     shipped = yaml.safe_load(CONF.read_text(encoding="utf-8"))["base_model"]
-    return BaseModelParams.model_validate({**shipped, **changed})
+    return BaseModelParams.model_validate({**shipped, "checkpoints": None, **changed})
 
 
 @pytest.mark.parametrize(("layout", "kind"), [("auto", "chat"), ("chat", "chat"), ("hh", "hh")])
