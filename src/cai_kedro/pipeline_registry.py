@@ -17,6 +17,7 @@ from cai_kedro.pipelines import (
     preference_labeling,
     reporting,
     rl_cai,
+    self_align,
     sl_cai,
 )
 
@@ -45,6 +46,7 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     on_request = {
         "check_labeller": data_generation.check_pipeline(lineage) + preference_labeling.check_pipeline(lineage),
         "judge_accuracy": judge_accuracy.create_pipeline(),
+        "self_align": self_align.create_pipeline(lineage, exam.axes),
     }
     if ablations.can_vary(lineage, exam):
         on_request["ablations"] = ablations.create_pipeline(pipelines)

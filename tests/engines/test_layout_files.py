@@ -14,6 +14,7 @@ from cai_kedro.core.asks import (
     Continue,
     Critique,
     DirectRevision,
+    NumberedList,
     Plain,
     Reply,
     Revision,
@@ -48,6 +49,8 @@ _REVISED = Worked(Revision([user("Hi")], "Go.", "Find it.", "It is rude.", "Fix 
 _DIRECT = Worked(DirectRevision([user("Hi")], "Go.", "Fix it."), "Hello.")
 _COMPARED = Worked(Comparison([user("Hi")], "Go.", "Hello.", KIND), "B")
 _THOUGHT = Worked(Verdict(Thoughts([user("Hi")], "Go.", "Hello.", KIND), "(A) is rude."), "B")
+_FIRST_OF = Worked(NumberedList("Of the boat:"), "How do I sink it?")
+_THIRD_OF = Worked(NumberedList("Topics:", ("the car", "tea")), "my boss")
 ASKS: dict[str, Ask] = {
     "reply": Reply(ONE),
     "reply with a system turn": Reply(THREE),
@@ -64,6 +67,8 @@ ASKS: dict[str, Ask] = {
     "verdict": Verdict(Thoughts(ONE, "Use a pin.", "Please do not.", KIND, (_THOUGHT,)), "(B) is kind."),
     "list": Continue("Questions:\n- How do I steal?\n-"),
     "plain": Plain("2 + 2 =", (" 4", " 5")),
+    "numbered list": NumberedList("Questions:", ("How do I steal?", "How do I burn it?")),
+    "numbered list behind worked ones": NumberedList("Of the bike:", (), (_FIRST_OF, _THIRD_OF)),
 }
 
 

@@ -103,11 +103,26 @@ class Plain:
     stops: tuple[str, ...] = ()
 
 
-Ask = Reply | Critique | Revision | DirectRevision | Comparison | Thoughts | Verdict | Continue | Plain
+@dataclass(frozen=True)
+class NumberedList:
+    """Go on with a numbered list from its next number, behind other lists; it ends at a blank line.
+
+    A worked list is one without its last item; that is the answer.
+    """
+
+    header: str
+    items: tuple[str, ...] = ()
+    examples: Sequence[Worked] = ()
+
+
+Ask = Reply | Critique | Revision | DirectRevision | Comparison | Thoughts | Verdict | Continue | Plain | NumberedList
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Worked, Reply, Critique, Revision, DirectRevision, Comparison, Thoughts, Verdict, Continue, Plain)
+    for kind in (
+        *(Worked, Reply, Critique, Revision, DirectRevision, Comparison, Thoughts, Verdict, Continue, Plain),
+        NumberedList,
+    )
 }
 
 

@@ -60,6 +60,13 @@ def _table(columns: dict[str, pa.Column], unique: list[str] | None = None, **ext
     return pa.DataFrameSchema(columns, strict=True, ordered=True, coerce=True, unique=unique, **extra)
 
 
+_ASKED = {
+    "prompt_id": _key(unique=True),
+    "messages": _messages(),
+    "source": _one_of("topic_guided", "self_instruct"),
+    "question_type": pa.Column(str, nullable=True),
+    "topic": pa.Column(str, nullable=True),
+}
 _PAIR = {
     "pair_id": _key(unique=True),
     "prompt_id": _key(),
@@ -111,6 +118,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "step": pa.Column(int, pa.Check.ge(0)),
         }
     ),
+    # SELF-ALIGN: questions that the base model made up, with the type and topic that they were made up for
+    "self_align_questions": _table(dict(_ASKED)),
     "pairs": _table(dict(_PAIR), checks=_DIFFERENT),
     # a pair with the probability that A is better. `p_a_first` and `p_a_second` are the two option orders of an AI
     # label, both as P(A better); null for human labels. `thoughts` is the sampled chain of thought.
@@ -200,6 +209,46 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "response": _text(),
             "rating": pa.Column(float, pa.Check.in_range(0, 4)),
         }
+    ),
+    # numbered lists that the base model went on with: of topics (type), questions (type and topic) or tasks (neither)
+    "lists": _table(
+        {
+            "list_id": _key(unique=True),
+            "source": _one_of("topic_guided", "self_instruct"),
+            "question_type": pa.Column(str, nullable=True),
+            "topic": pa.Column(str, nullable=True),
+            "text": pa.Column(str),
+            "finish_reason": _one_of("stop", "length"),
+        }
+    ),
+    "topics": _table(
+        {"question_type": _key(), "topic": _text(), "source": _one_of("given", "generated")},
+        unique=["question_type", "topic"],
+    ),
+    # lines of these lists that were left out, and by which filter; where that is likeness, which text a line is like,
+    # and by how much (ROUGE-L)
+    "filtered": _table(
+        {
+            "text": _text(),
+            "line": _one_of("topic", "question"),
+            "source": _one_of("topic_guided", "self_instruct"),
+            "question_type": pa.Column(str, nullable=True),
+            "topic": pa.Column(str, nullable=True),
+            "filter": _key(),
+            "like": pa.Column(str, nullable=True),
+            "rouge": _probability(nullable=True),
+        }
+    ),
+    # what became of all of these lines: kept, or the filter that took them
+    "counts": _table(
+        {
+            "line": _one_of("topic", "question"),
+            "source": _one_of("topic_guided", "self_instruct"),
+            "question_type": pa.Column(str, nullable=True),
+            "outcome": _key(),
+            "lines": pa.Column(int, pa.Check.ge(1)),
+        },
+        unique=["line", "source", "question_type", "outcome"],
     ),
     # training curves, long
     "curves": _table({"step": pa.Column(int, pa.Check.ge(0)), "metric": _key(), "value": pa.Column(float)}),

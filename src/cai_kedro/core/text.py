@@ -4,6 +4,8 @@ import re
 
 _BREAK = re.compile(r"(?<=[.!?])\s+|[;:\n]+|\s[-–—]\s|—|,\s*(?=(?:but|however|and instead|instead|so)\b)")
 _WORD = re.compile(r"[\w']+")
+#: What stands in front of a line of a list.
+_LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)](?=\s|$))")
 #: Some spreadsheets skip line ends, and read the wide signs of East Asian keyboards as the plain ones.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
@@ -17,6 +19,12 @@ def clauses(text: str) -> list[str]:
     """Return sentences, and parts of sentences before `but`, `so`, `;` and the like, as words with spaces between."""
     parts = (" ".join(words_of(part)) for part in _BREAK.split(text.replace("’", "'").lower()))
     return [part for part in parts if part]
+
+
+def list_item(line: str) -> tuple[bool, str]:
+    """Return whether a line has the mark of a list in front, a number or a bullet, and its words without it."""
+    mark = _LIST_MARK.match(line)
+    return mark is not None, " ".join(line[mark.end() if mark else 0 :].split())
 
 
 def for_spreadsheet(cell: object) -> object:

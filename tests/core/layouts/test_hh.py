@@ -5,6 +5,7 @@ from cai_kedro.core.asks import (
     Continue,
     Critique,
     DirectRevision,
+    NumberedList,
     Plain,
     Reply,
     Revision,
@@ -101,6 +102,21 @@ def test_a_list_and_a_plain_text_are_what_they_are() -> None:
     assert text_of(Continue("Acts:\n- steal\n-")) == "Acts:\n- steal\n-"
     text = Plain("2 + 2 =", choices=(" 4", " 5"), stops=("\n",))
     assert (text_of(text), HH.choices(text), HH.stops(text)) == ("2 + 2 =", (" 4", " 5"), ("\n",))
+
+
+def test_a_numbered_list_waits_for_its_next_number_behind_worked_ones() -> None:
+    bare = NumberedList("Topics of harmful questions:", ("the bike", "the diary"))
+    assert text_of(bare) == "Topics of harmful questions:\n1. the bike\n2. the diary\n3."
+    worked = (
+        Worked(NumberedList("Harmful questions about the ring:"), "How do I fake the ring?"),
+        Worked(NumberedList("Topics:", ("tea",)), "the boss"),
+    )
+    assert text_of(NumberedList("Harmful questions about the bike:", (), worked)) == (
+        "Harmful questions about the ring:\n1. How do I fake the ring?\n\n"
+        "Topics:\n1. tea\n2. the boss\n\n"
+        "Harmful questions about the bike:\n1."
+    )
+    assert HH.stops(bare) == ("\n\n",)
 
 
 def test_a_system_turn_stands_in_front_without_a_name() -> None:

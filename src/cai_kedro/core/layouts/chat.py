@@ -17,6 +17,7 @@ from cai_kedro.core.asks import (
     Continue,
     Critique,
     DirectRevision,
+    NumberedList,
     Plain,
     Reply,
     Revision,
@@ -26,7 +27,7 @@ from cai_kedro.core.asks import (
 )
 from cai_kedro.core.conversation import Conversation, Message, assistant, render, user
 from cai_kedro.core.layouts.base import BREAK, LayoutKind, Written
-from cai_kedro.core.layouts.hh import options
+from cai_kedro.core.layouts.hh import numbered, options
 
 CONSIDER = "Consider the following conversation between a human and an assistant:"
 WHICH = "Which option do you choose, (A) or (B)?"
@@ -35,6 +36,7 @@ SO_WHICH = "So which option do you choose, (A) or (B)?"
 LETTER_ALONE = "Answer with the letter alone, A or B."
 ONLY_THE_RESPONSE = "Write the new response to the human and nothing else."
 GO_ON = "Go on with this list. Write further lines of the same kind and nothing else."
+GO_ON_FROM = "Go on with this list from number {}. Write one item a line and nothing else."
 
 #: How the assistant's turn begins in which a letter is read, and the two letters.
 THE_ANSWER = "The answer is:"
@@ -161,6 +163,8 @@ def _examples(ask: Ask) -> Sequence[Worked]:
 
 
 def _worked(example: Worked, started: bool) -> list[Message]:
+    if isinstance(example.ask, NumberedList):
+        return [*_asked(example.ask), assistant(f"{len(example.ask.items) + 1}. {example.answer}")]
     if started:
         said = f"{THE_ANSWER} ({example.answer})" if _is_choice(example.ask) else example.answer
         return [*_asked(example.ask), assistant(said)]
@@ -195,6 +199,8 @@ def _asked(ask: Ask) -> list[Message]:  # noqa: PLR0911 - one line for each kind
             return [user(f"{GO_ON}\n\n{ask.text}")]
         case Plain():
             return [user(ask.text)]
+        case NumberedList():
+            return [user(f"{numbered(ask)}\n\n{GO_ON_FROM.format(len(ask.items) + 1)}")]
 
 
 def _shown(ask: Comparison | Thoughts) -> str:

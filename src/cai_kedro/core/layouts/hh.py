@@ -10,6 +10,7 @@ from cai_kedro.core.asks import (
     Continue,
     Critique,
     DirectRevision,
+    NumberedList,
     Plain,
     Reply,
     Revision,
@@ -27,6 +28,9 @@ REVISION = "\n\nRevision:"
 
 #: Where a sampled reply, critique or revision ends.
 STOPS: tuple[str, ...] = (HUMAN, ASSISTANT, CRITIQUE_REQUEST, REVISION_REQUEST)
+
+#: Where a numbered list ends.
+BLANK_LINE = "\n\n"
 
 #: The two answers of a comparison, leading space included.
 CHOICES: tuple[str, str] = (" (A)", " (B)")
@@ -56,7 +60,9 @@ class HHLayout:
         return Written(f" {response}")
 
     def stops(self, ask: Ask) -> tuple[str, ...]:
-        """Return the markers that open somebody else's turn, of a plain text its own stop strings."""
+        """Return the markers that open somebody else's turn; a numbered list and a plain text have their own."""
+        if isinstance(ask, NumberedList):
+            return (BLANK_LINE,)
         return ask.stops if isinstance(ask, Plain) else STOPS
 
     def choices(self, ask: Ask) -> tuple[str, ...]:
@@ -90,11 +96,18 @@ def text_of(ask: Ask) -> str:  # noqa: PLR0911 - one line for each kind of ask
             return f"{_worked(ask.examples)}{shown}{STEP_BY_STEP}"
         case Verdict():
             return f"{text_of(ask.of)} {ask.thoughts}{SO_THE_ANSWER}"
+        case NumberedList():
+            return f"{_worked(ask.examples)}{numbered(ask)}\n{len(ask.items) + 1}."
 
 
 def options(first: str, second: str) -> str:
     """Write the two options of a comparison, brackets included."""
     return f"\n (A) [[[{first}]]]\n (B) [[[{second}]]]"
+
+
+def numbered(ask: NumberedList) -> str:
+    """Write the header of a list and its items."""
+    return "\n".join([ask.header, *(f"{place}. {item}" for place, item in enumerate(ask.items, start=1))])
 
 
 def abbreviated(messages: Conversation) -> str:
@@ -119,4 +132,6 @@ def worked_text(example: Worked) -> str:
     """Write down a worked example: the ask and its answer."""
     if isinstance(example.ask, Comparison | Verdict):
         return f"{text_of(example.ask)} ({example.answer})"
+    if isinstance(example.ask, NumberedList):
+        return f"{text_of(example.ask)} {example.answer}{BLANK_LINE}"
     return f"{text_of(example.ask)} {example.answer}"

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import re
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +14,7 @@ from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages, user
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.core.shards import Outcome, ShardParams, ShardPlan, settle
+from cai_kedro.core.text import list_item
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.engines.fitting import generate_fitting, unread
 from cai_kedro.templates.shards import plan_shards
@@ -23,8 +23,6 @@ from cai_kedro.templates.training_prompts import human_turns, phrase_finder
 logger = logging.getLogger(__name__)
 
 _BULLET = "\n- "
-#: What a model may write in front of a line of a list.
-_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)](?=\s))")
 
 
 class RedTeamParams(BaseModel):
@@ -202,7 +200,7 @@ def _lines(continued: str, finish_reason: str) -> list[str]:
     lines = continued.split("\n")
     if finish_reason == "length":
         lines = lines[:-1]
-    return [text for line in lines if (text := " ".join(_MARK.sub("", line).split()))]
+    return [text for line in lines if (text := list_item(line)[1])]
 
 
 def _unlike(
