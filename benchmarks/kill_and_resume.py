@@ -41,6 +41,7 @@ TABLES = {
         "direct_revisions",
     ),
     "preference_labeling": ("harmlessness_pairs", "sl_helpful_pairs", "ai_comparisons", "ai_cot_comparisons"),
+    "self_align": ("self_align_topic_lists", "self_align_question_lists", "self_align_task_lists"),
 }
 #: Typed before `kedro run`: the process kills itself where the n-th file of a shard or table gets its name.
 AT_A_RENAME = """
@@ -87,10 +88,10 @@ def without_results(project: Path, copy: Path, tables: tuple[str, ...]) -> Path:
     return copy
 
 
-def run_and_kill(project: Path, pipelines: str, kill: Kill) -> bool:
+def run_and_kill(project: Path, pipelines: str, kill: Kill, *arguments: str) -> bool:
     """Run and kill; returns whether the run was still going on then."""
     code = "" if kill.rename is None else AT_A_RENAME.format(n=kill.rename, after=kill.after)
-    process = kedro_start(project, "run", f"--env={ENV}", f"--pipelines={pipelines}", PARAMS, code=code)
+    process = kedro_start(project, "run", f"--env={ENV}", f"--pipelines={pipelines}", PARAMS, *arguments, code=code)
     if kill.seconds is not None:
         while process.poll() is None and not shard_files(project, TABLES[pipelines], "lock"):
             time.sleep(0.02)
@@ -156,7 +157,7 @@ def main() -> int:
     rng, wrong = random.Random(arguments.seed), 0
     with tempfile.TemporaryDirectory() as folder:
         reference = copy_project(Path(folder) / "reference")
-        for pipelines in (BEFORE, "preference_labeling"):
+        for pipelines in (BEFORE, "preference_labeling", "self_align"):
             done = kedro_run(reference, f"--env={ENV}", f"--pipelines={pipelines}", PARAMS)
             if done.returncode:
                 print(done.stdout[-2000:], done.stderr[-2000:])

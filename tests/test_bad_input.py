@@ -81,6 +81,27 @@ def test_two_principles_of_one_id(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("seed_tasks", ["Do this.", "do THIS."], "entry 2 is the same as entry 1 ('do THIS.'); drop one of them"),
+        (
+            "question_types",
+            {
+                **{"tasks_header": "Tasks:", "topics_header": "Topics:", "questions_header": "About {topic}:"},
+                "types": [{"name": "mean", "about": "Some are mean.", "examples": {}}],
+            },
+            "type 1 (name 'mean'): examples: there is no question; give at least one",
+        ),
+    ],
+)
+def test_what_people_write_for_self_align(project: Path, file: str, content: object, told: str) -> None:
+    path = project / f"conf/base/self_align/micro_world/{file}.yml"
+    path.write_text(yaml.safe_dump(content))
+    message = _refused(project, "--pipelines=base_model,self_align")
+    assert f"the dataset '{file}' cannot be read: {path}: {told}" in message
+
+
+@pytest.mark.parametrize(
     ("where", "told"),
     [
         ("seed", "'seed': input should be a valid integer"),

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.kill_and_resume import (
     ENV,
     PARAMS,
+    TABLES,
     Kill,
     digests,
     finished_rows,
@@ -14,7 +15,7 @@ from benchmarks.kill_and_resume import (
     without_results,
 )
 
-from tests.project_copy import kedro_run
+from tests.project_copy import copy_project, kedro_run
 from tests.small_disk import BOTH, NAMES, can_mount, run_on_a_small_disk
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,31 @@ def test_a_run_on_finished_shards_asks_no_model(uninterrupted: Path) -> None:
     terminal = run(uninterrupted)
     assert reused_rows(terminal) == finished_rows(uninterrupted, NAMES)
     assert digests(uninterrupted, NAMES) == wanted
+
+
+def make_up_questions(project: Path) -> str:
+    """Run stage 1 of SELF-ALIGN on the pretrained model; whichever of them has been done is done again."""
+    stages = ("--pipelines=base_model,self_align", "--namespaces=base_model,self_instruct")
+    done = kedro_run(project, f"--env={ENV}", *stages, PARAMS)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_questions_are_the_same_after_kills(tmp_path: Path) -> None:
+    """In several kinds of lists; what is picked out of them follows."""
+    lists = TABLES["self_align"]
+    tables = (*lists, "self_align_topics", "self_align_questions", "self_align_filtered", "self_align_counts")
+    reference = copy_project(tmp_path / "reference")
+    make_up_questions(reference)
+    project = without_results(reference, tmp_path / "project", tables)
+    finished = []
+    for kill in (Kill(rename=2, after=False), Kill(rename=7, after=True), Kill(rename=12, after=False)):
+        assert run_and_kill(project, "self_align", kill, "--namespaces=self_instruct")
+        finished.append(sum(finished_rows(project, lists).values()))
+    assert finished[0] < finished[1] < finished[2]
+    kept = finished_rows(project, lists)
+    assert reused_rows(make_up_questions(project)) == kept
+    assert digests(project, tables) == digests(reference, tables)
 
 
 @pytest.mark.skipif(not can_mount(), reason="no mount namespaces here (unshare)")
