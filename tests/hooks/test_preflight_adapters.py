@@ -23,7 +23,12 @@ LOCAL = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch
 
 def faults(tmp_path: Path, adapter: str, engine: dict[str, Any], algorithm: str = "ppo", **lora: Any) -> list[str]:
     lineage = {**LINEAGE, "algorithm": algorithm}
-    training = {"adapter": adapter, "lora": {"rank": 2, "alpha": 4.0, "targets": None, **lora}}
+    training = {
+        "adapter": adapter,
+        "lora": {"rank": 2, "alpha": 4.0, "targets": None, **lora},
+        "processes": 1,
+        "sharding": "none",
+    }
     base = {**BASE_MODEL, "checkpoints": None, "source": "path", "path": str(tmp_path / "base")}
     catalog = DataCatalog(
         {

@@ -28,6 +28,7 @@ from cai_kedro.hooks.preflight_checks import (
 from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
 from cai_kedro.hooks.preflight_memory import memory_faults_of
 from cai_kedro.hooks.preflight_people import comparison_faults
+from cai_kedro.hooks.preflight_processes import process_faults_of
 from cai_kedro.hooks.preflight_referee import referee_faults
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Preflight:
                 *example_faults(pipeline, catalog),
                 *_base_model_faults(pipeline, catalog, project),
                 *memory_faults_of(pipeline, catalog, project),
+                *process_faults_of(pipeline, catalog),
                 *server_faults(pipeline, catalog),
                 *adapter_faults(pipeline, catalog, project),
                 *referee_faults(pipeline, catalog),

@@ -18,9 +18,10 @@ def adapter_faults(pipeline: Pipeline, catalog: CatalogProtocol, project_path: P
     given: Any = catalog.load(_PARAMS) if _PARAMS in pipeline.inputs() and _PARAMS in catalog else None
     if given is None or (given["adapter"] if isinstance(given, dict) else given.adapter) == "none":
         return
-    from cai_kedro.models.adapters import AdapterParams, qlora_fault  # noqa: PLC0415 - torch
+    from cai_kedro.learning.processes import SharedParams  # noqa: PLC0415 - torch
+    from cai_kedro.models.adapters import qlora_fault  # noqa: PLC0415
 
-    params = AdapterParams.model_validate(given)
+    params = SharedParams.model_validate(given)
     if params.adapter == "qlora":
         yield qlora_fault()
         return

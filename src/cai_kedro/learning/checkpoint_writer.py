@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from cai_kedro.core.durable import part_of, remove
+from cai_kedro.learning import ranks
 from cai_kedro.learning.checkpoints import RunFolder, step_of
 
 logger = logging.getLogger(__name__)
@@ -23,12 +24,13 @@ class CheckpointWriter:
     """The checkpoints of a training that begins, or goes on from one of them (`resumed`).
 
     `kept` are those that are there, the newest last; `shared_files` the digests of the files beside them that the next
-    one needs, too.
+    one needs, too. Of several processes that train together the first one decides, writes and removes; the others write
+    what only they know.
     """
 
     def __init__(self, training: str, folder: RunFolder, resumed: Path | None) -> None:
         self.training, self.folder = training, folder
-        self.shared_files = folder.shared_files(resumed)
+        self.shared_files = ranks.agreed(lambda: folder.shared_files(resumed))
         self.kept: list[Path] = []
         self._last, self._took = time.monotonic(), 0.0
         if resumed is not None:
@@ -40,7 +42,7 @@ class CheckpointWriter:
         """Tell whether one is due at this boundary; at the last one of a training that took so long, too."""
         if self.folder.seconds == 0 or (last and self.kept):
             return True
-        return time.monotonic() - self._last >= max(self.folder.seconds, _REST * self._took)
+        return ranks.agreed(lambda: time.monotonic() - self._last >= max(self.folder.seconds, _REST * self._took))
 
     def write(self, step: int, fill: Callable[[Path], None]) -> None:
         """Have `fill` write a checkpoint into a folder that is given; then give it its name.
@@ -49,12 +51,16 @@ class CheckpointWriter:
         """
         began = time.monotonic()
         place = self.folder.path_of(step)
-        part = part_of(place)
+        part = ranks.agreed(lambda: part_of(place))
         written = part / place.name
         try:
-            written.mkdir(parents=True, exist_ok=True)
-            fill(written)
-            self.kept.append(self.folder.publish(written, self.shared_files))
+            with ranks.together(*_NOT_WRITTEN):
+                written.mkdir(parents=True, exist_ok=True)
+                fill(written)
+            with ranks.together(*_NOT_WRITTEN):
+                if ranks.is_first():
+                    self.folder.publish(written, self.shared_files)
+            self.kept.append(place)
         except _NOT_WRITTEN as error:
             newest = self.kept[-1].name if self.kept else "none"
             logger.warning(
@@ -63,8 +69,13 @@ class CheckpointWriter:
                 *(self.training, place.name, error, newest, self.folder.path),
             )
         finally:
-            remove(part)
+            self._remove(part)
         while len(self.kept) > KEPT:
-            remove(self.kept.pop(0))
+            self._remove(self.kept.pop(0))
         self._last = time.monotonic()
         self._took = self._last - began
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        if ranks.is_first():
+            remove(path)

@@ -16,6 +16,7 @@ import torch
 from cai_kedro.core.durable import PART, remove, rename_durably
 from cai_kedro.core.lock import locked
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.training_arguments import CheckpointParams
 from datasets import Dataset
 
@@ -141,16 +142,24 @@ class RunFolder:
 
 @contextmanager
 def run_folder(
-    training: str, params: ParamsWithCheckpoints, models: Sequence[LanguageModel], data: object, seed: int
+    training: str,
+    params: ParamsWithCheckpoints,
+    models: Sequence[LanguageModel],
+    data: object,
+    seed: int,
+    processes: Processes = ALONE,
 ) -> Iterator[RunFolder | None]:
     """Lend a run the folder of its checkpoints, None where `params.checkpoints` is; what is empty is removed again.
 
-    `data` is what is learnt from, a data set or what JSON takes. Raises `ValueError` where another process trains the
-    same, or where the folder cannot be made.
+    A model that is shared out over its processes gets none, either. On another number of processes sums are taken in
+    another order, so that is another run. `data` is what is learnt from, a data set or what JSON takes. Raises
+    `ValueError` where another process trains the same, or where the folder cannot be made.
     """
-    if params.checkpoints is None:
+    if params.checkpoints is None or processes.sharding == "fsdp":
         yield None
         return
+    if processes.processes > 1:
+        training += f" on {processes.processes} processes"
     fingerprint = run_fingerprint(training, params, models, data, seed)
     parent = Path(params.checkpoints.directory)
     name = f"{training.lower().replace(' ', '_')}-{fingerprint}"
@@ -165,6 +174,7 @@ def run_folder(
     with locked(folder.path / _LOCK, f"the training with checkpoints in {folder.path}"):
         try:
             yield folder
+            folder.finish()
         finally:
             if not folder.steps():
                 _remove_with_parent(folder.path)

@@ -42,4 +42,3 @@ def loop_checkpoints(
             yield None
             return
         yield LoopCheckpoints(training, folder)
-        folder.finish()

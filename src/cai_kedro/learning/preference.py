@@ -23,10 +23,13 @@ from cai_kedro.engines.prompt_ids import refused
 from cai_kedro.engines.sampling import context_length
 from cai_kedro.engines.score_head import score_config, scored_trunk
 from cai_kedro.learning.batching import right_padded
-from cai_kedro.learning.checkpoints import run_folder
+from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.encoding import encode_answers, encode_pairs
+from cai_kedro.learning.launch import train_on
+from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.parts import WholeBatches
-from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
+from cai_kedro.learning.preference_loss import loss_of_first, pairwise_correct, soft_label_term
+from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, chunk_tokens, training_flags
@@ -65,22 +68,22 @@ class _SoftLabelTrainer(WholeBatches, ResumableTraining, RewardTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        p_a_better = inputs.pop("p_a_better")
+        p_a_better, rows = self.counted(inputs.pop("p_a_better"))
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         score_a, score_b = torch.chunk(outputs.logits.squeeze(-1).float(), chunks=2)
         difference = score_a - score_b
-        loss = loss + soft_label_term(difference, p_a_better)
-        loss = self.share_of_batch(loss, len(p_a_better), num_items_in_batch)
+        loss = loss_of_first(loss + soft_label_term(difference, p_a_better), difference, p_a_better, rows)
+        loss = self.share_of_batch(loss, rows, num_items_in_batch)
         # TRL counts A above B as right and as a margin; a soft label says which way is right
         with torch.no_grad():
             metrics = self._metrics["train" if model.training else "eval"]
-            metrics["accuracy"][-1] = pairwise_correct(difference, p_a_better).mean().item()
-            metrics["margin"][-1] = (difference * torch.sign(p_a_better - 0.5)).mean().item()
+            metrics["accuracy"][-1] = self.mean_of_part(pairwise_correct(difference, p_a_better), rows)
+            metrics["margin"][-1] = self.mean_of_part(difference * torch.sign(p_a_better - 0.5), rows)
         return (loss, outputs) if return_outputs else loss
 
 
 def train_preference_model(
-    base: LanguageModel, comparisons: pd.DataFrame, params: PreferenceParams, seed: int
+    base: LanguageModel, comparisons: pd.DataFrame, params: PreferenceParams, seed: int, processes: Processes = ALONE
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Train a PM from the base's trunk on a `comparisons` table; return it and its training curves (`curves`).
 
@@ -90,20 +93,25 @@ def train_preference_model(
     check_prepared(base)
     seed = derive_seed(seed, "preference model")
     dataset = preference_dataset(base, comparisons, params.max_length)
-    model = with_score_head(base, params.head_std, seed)
-    with (
-        run_folder(_SoftLabelTrainer.training_name, params, [base], dataset, seed) as folder,
-        on_loan(model, attention_for(params.device)) as scratch,
-    ):
+    scored = replace(base, model=with_score_head(base, params.head_std, seed))
+    with run_folder(_SoftLabelTrainer.training_name, params, [base], dataset, seed, processes) as folder:
+        outcome = train_on(processes, train_scores, scored, dataset, params, seed, folder)
+    return trained(scored), outcome.curves
+
+
+def train_scores(
+    scored: LanguageModel, dataset: Dataset, params: PreferenceParams, seed: int, folder: RunFolder | None
+) -> Outcome:
+    """Train a model of one score in place on a `preference_dataset`."""
+    with on_loan(scored.model, attention_for(params.device)) as scratch:
         trainer = _SoftLabelTrainer(
-            model=model,
+            model=scored.model,
             args=RewardConfig(output_dir=scratch, max_length=None, **training_flags(params, seed)),
-            data_collator=_SoftLabelCollator(base.tokenizer.pad_token_id, pad_to_multiple_of=SHAPE_STEP),
+            data_collator=_SoftLabelCollator(scored.tokenizer.pad_token_id, pad_to_multiple_of=SHAPE_STEP),
             train_dataset=dataset,
-            processing_class=base.tokenizer,
+            processing_class=scored.tokenizer,
         )
-        training_curves = run(trainer, METRICS, folder)
-    return trained(replace(base, model=model)), training_curves
+        return Outcome(run(trainer, METRICS, folder))
 
 
 def preference_dataset(base: LanguageModel, comparisons: pd.DataFrame, max_length: int) -> Dataset:

@@ -22,6 +22,13 @@ def soft_label_term(difference: torch.Tensor, p_a_better: torch.Tensor) -> torch
     return ((1 - p_a_better) * difference).mean()
 
 
+def loss_of_first(loss: torch.Tensor, difference: torch.Tensor, p_a_better: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return the mean loss of the first rows, given that of all: 0 where none counts, with a gradient of 0."""
+    if rows == len(p_a_better):
+        return loss
+    return soft_preference_loss(difference[:rows], p_a_better[:rows]) if rows else 0.0 * difference.sum()
+
+
 def pairwise_correct(difference: torch.Tensor, p_a_better: torch.Tensor) -> torch.Tensor:
     """Return per comparison 1 where the scores order the pair as the label does, else 0: shape (n,).
 

@@ -14,10 +14,13 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import right_padded
-from cai_kedro.learning.checkpoints import run_folder
+from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.encoding import encode_answers, without_refused
+from cai_kedro.learning.launch import train_on
+from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.parts import WholeBatches
 from cai_kedro.learning.preference import with_score_head
+from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
@@ -37,12 +40,16 @@ class _SquaredErrorTrainer(WholeBatches, ResumableTraining, Trainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        loss = ((outputs.logits.squeeze(-1).float() - inputs["target"]) ** 2).mean()
-        loss = self.share_of_batch(loss, len(inputs["target"]), num_items_in_batch)
+        target, rows = self.counted(inputs["target"])
+        errors = (outputs.logits.squeeze(-1).float() - target) ** 2
+        loss = errors.mean() if rows == len(target) else errors[:rows].sum() / max(rows, 1)
+        loss = self.share_of_batch(loss, rows, num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
 
-def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingParams, seed: int) -> LanguageModel:
+def train_regression(
+    base: LanguageModel, rated: pd.DataFrame, params: TrainingParams, seed: int, processes: Processes = ALONE
+) -> LanguageModel:
     """Train a head and a copy of the base on `messages`, `response` and `rating` (n rows): mean squared error.
 
     The base stays as it is. What the model learns is the difference to the mean rating; add that when scoring. Raises
@@ -74,19 +81,24 @@ def train_regression(base: LanguageModel, rated: pd.DataFrame, params: TrainingP
     dataset = Dataset.from_dict(
         {"ids": [ids for ids, _ in kept], "target": [t for _, t in kept], "length": [len(ids) for ids, _ in kept]}
     )
-    model = with_score_head(base, 0.0, seed)
-    with (
-        run_folder(_SquaredErrorTrainer.training_name, params, [base], dataset, seed) as folder,
-        on_loan(model, attention_for(params.device)) as scratch,
-    ):
+    scored = replace(base, model=with_score_head(base, 0.0, seed))
+    with run_folder(_SquaredErrorTrainer.training_name, params, [base], dataset, seed, processes) as folder:
+        train_on(processes, train_numbers, scored, dataset, params, seed, folder)
+    return trained(scored)
+
+
+def train_numbers(
+    scored: LanguageModel, dataset: Dataset, params: TrainingParams, seed: int, folder: RunFolder | None
+) -> Outcome:
+    """Train a model of one score in place on `ids`, `target` and `length`."""
+    with on_loan(scored.model, attention_for(params.device)) as scratch:
         trainer = _SquaredErrorTrainer(
-            model=model,
+            model=scored.model,
             args=TrainingArguments(output_dir=scratch, **training_flags(params, seed)),
-            data_collator=_collate(base.tokenizer.pad_token_id),
+            data_collator=_collate(scored.tokenizer.pad_token_id),
             train_dataset=dataset,
         )
-        run(trainer, (), folder)
-    return trained(replace(base, model=model))
+        return Outcome(run(trainer, (), folder))
 
 
 def squared_error(predicted: Sequence[float], rating: Sequence[float]) -> np.ndarray:

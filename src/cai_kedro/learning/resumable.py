@@ -10,6 +10,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from cai_kedro.core.durable import part_of, rename_durably
 from cai_kedro.core.finite import check_weights
+from cai_kedro.learning import ranks
 from cai_kedro.learning.checkpoint_writer import CheckpointWriter
 from cai_kedro.learning.checkpoints import SNAPSHOTS, RunFolder, sha256_of
 from cai_kedro.learning.finite import FiniteTraining
@@ -25,7 +26,7 @@ class ResumableTraining(FiniteTraining):
     That is: what is trained, the optimiser, the schedule, the random numbers, the place in the data and the curves, by
     transformers; `snapshots`, the weights along the way by step; and `progress()`, what else a training remembers. It
     is written at a line of the curves, so that no figure is lost between two, or, with `epochs_are_steps`, at the end
-    of an epoch.
+    of an epoch. Of several processes the first one writes it, but for the random numbers of each, and all read it.
     """
 
     epochs_are_steps = False
@@ -52,12 +53,10 @@ class ResumableTraining(FiniteTraining):
         resume_from = None
         if folder is not None:
             self.folder = folder
-            resume_from = folder.newest(self.training_name, most_steps)
+            resume_from = ranks.agreed(lambda: folder.newest(self.training_name, most_steps))
             self.writer = CheckpointWriter(self.training_name, folder, resume_from)
             self.add_callback(_Clock(self, self.writer))
         self.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        if folder is not None:
-            folder.finish()
 
     # ---- what the Trainer asks for
 
@@ -84,8 +83,11 @@ class ResumableTraining(FiniteTraining):
 
         def fill(place: Path) -> None:
             self._part = place.parent
-            self._save_snapshots(writer)
+            if ranks.is_first():
+                self._save_snapshots(writer)
             Trainer._save_checkpoint(self, model, trial)  # TRL's adds a model card
+            if not ranks.is_first():
+                return
             content = {
                 "snapshots": sorted(self.snapshots),
                 "progress": self.progress(),

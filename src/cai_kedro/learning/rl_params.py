@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.training_arguments import CheckpointParams, Device, DType
 
 #: What an algorithm learns from: its own replies to prompts, which somebody scores; or comparisons alone.
@@ -74,6 +75,8 @@ class AlgorithmParams(BaseModel, ABC):
     step_unit: ClassVar[str]
     #: Whether it trains an adapter, too.
     trains_adapters: ClassVar[bool] = True
+    #: Whether it trains on several processes, too.
+    shares_batches: ClassVar[bool] = False
 
     device: Device
     dtype: DType
@@ -83,7 +86,7 @@ class AlgorithmParams(BaseModel, ABC):
     snapshot_every: int = Field(ge=1)
 
     @abstractmethod
-    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+    def train(self, start: LanguageModel, data: Data, seed: int, processes: Processes) -> RLResult:
         """Train the start policy in place; `learning.rl.train` says what is promised."""
 
     @abstractmethod

@@ -9,9 +9,12 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.learning.checkpoints import run_folder
+from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.encoding import EncodedAnswer, encode_answers
+from cai_kedro.learning.launch import train_on
+from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.parts import WholeBatches
+from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.trainer_run import on_loan, run
 from cai_kedro.learning.training_arguments import TrainingParams, attention_for, training_flags
@@ -35,7 +38,7 @@ class _AnswerTrainer(WholeBatches, ResumableTraining, SFTTrainer):
 
 
 def fine_tune(
-    base: LanguageModel, rows: pd.DataFrame, params: SFTParams, seed: int
+    base: LanguageModel, rows: pd.DataFrame, params: SFTParams, seed: int, processes: Processes = ALONE
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Fine-tune on a `rows` table; return the model and its training curves (`curves`).
 
@@ -46,10 +49,14 @@ def fine_tune(
     check_prepared(base)
     seed = derive_seed(seed, "sft")
     dataset = sft_dataset(base, rows, params.max_length)
-    with (
-        run_folder(_AnswerTrainer.training_name, params, [base], dataset, seed) as folder,
-        on_loan(base.model, attention_for(params.device)) as scratch,
-    ):
+    with run_folder(_AnswerTrainer.training_name, params, [base], dataset, seed, processes) as folder:
+        outcome = train_on(processes, train_sft, base, dataset, params, seed, folder)
+    return trained(base), outcome.curves
+
+
+def train_sft(base: LanguageModel, dataset: Dataset, params: SFTParams, seed: int, folder: RunFolder | None) -> Outcome:
+    """Fine-tune the model in place on an `sft_dataset`."""
+    with on_loan(base.model, attention_for(params.device)) as scratch:
         trainer = _AnswerTrainer(
             model=base.model,
             args=SFTConfig(
@@ -62,8 +69,7 @@ def fine_tune(
             train_dataset=dataset,
             processing_class=base.tokenizer,
         )
-        training_curves = run(trainer, METRICS, folder)
-    return trained(base), training_curves
+        return Outcome(run(trainer, METRICS, folder))
 
 
 def sft_dataset(base: LanguageModel, rows: pd.DataFrame, max_length: int) -> Dataset:

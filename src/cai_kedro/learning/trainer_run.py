@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback
 
 from cai_kedro.core.schemas import check_table
+from cai_kedro.learning import ranks
 from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.cpu_kernels import ATTENTION, lean_norms, set_attention
 from cai_kedro.learning.progress import ProgressCallback
@@ -51,7 +52,8 @@ def _forget_graphs(model: PreTrainedModel) -> None:
 def run(trainer: ResumableTraining, metrics: Sequence[str], folder: RunFolder | None) -> pd.DataFrame:
     """Train to the end, with checkpoints where there is a folder for them; return these metrics of the log (curves)."""
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(ProgressCallback(trainer.training_name))
+    if ranks.is_first():
+        trainer.add_callback(ProgressCallback(trainer.training_name))
     trainer.train_in(folder)
     return curves(trainer.state.log_history, metrics)
 

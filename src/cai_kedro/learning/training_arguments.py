@@ -5,10 +5,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.engines.precision import AUTO_DEVICE, DType, resolve_dtype
+from cai_kedro.learning import ranks
 from cai_kedro.learning.cpu_kernels import ATTENTION
 
 #: `auto` in YAML is what the machine has (engines.precision).
 Device = Annotated[Literal["cpu", "cuda"], AUTO_DEVICE]
+
+#: Activations that are computed twice are FSDP's own matter.
+_SHARDED = {"fsdp": True, "fsdp_config": {"activation_checkpointing": True}, "activation_checkpointing": False}
 
 CPU_CHUNK_TOKENS = 2048  # half and twice as many are about as fast for the micro LM, a whole rollout is much slower
 
@@ -83,12 +87,18 @@ def device_flags(device: Device, dtype: DType, seed: int) -> dict[str, Any]:
 
 
 def training_flags(params: TrainingParams, seed: int) -> dict[str, Any]:
-    """Return the keyword arguments of an `SFTConfig` or `RewardConfig`: the device's and the parameters'."""
+    """Return the keyword arguments of an `SFTConfig` or `RewardConfig`: the device's and the parameters'.
+
+    Each of several processes reads its share of a batch.
+    """
+    of_a_process = params.batch_size // ranks.world()
+    at_once = min(params.rows_at_once, of_a_process)
     return {
         **device_flags(params.device, params.dtype, seed),
+        **(_SHARDED if ranks.is_sharded() else {}),
         "num_train_epochs": params.epochs,
-        "per_device_train_batch_size": params.rows_at_once,
-        "gradient_accumulation_steps": params.batch_size // params.rows_at_once,
+        "per_device_train_batch_size": at_once,
+        "gradient_accumulation_steps": of_a_process // at_once,
         "learning_rate": params.learning_rate,
         "lr_scheduler_type": "linear",
         "warmup_steps": params.warmup_steps,

@@ -122,6 +122,33 @@ def _inject(model: PreTrainedModel, params: LoRAParams, targets: tuple[str, ...]
         weights.requires_grad_(".lora_" in name)
 
 
+def with_adapter(lm: LanguageModel, adapter: Adapter, weights: dict[str, Tensor]) -> LanguageModel:
+    """Return the model, in place, with an adapter on it and these weights of `trained_weights`, to go on training."""
+    _inject(lm.model, LoRAParams(rank=adapter.rank, alpha=adapter.alpha, targets=None), adapter.targets, 0)
+    for name, each in lm.model.named_parameters():
+        each.requires_grad_(name in weights)
+    put_weights(lm.model, weights)
+    return replace(lm, origin=None, adapter=adapter)
+
+
+@contextmanager
+def backbone_alone(model: PreTrainedModel) -> Iterator[None]:
+    """Take the layers that hold an adapter out of the model, if there are some, and put them back afterwards."""
+    layers = _adapted(model)
+    for name, layer in layers:
+        _put(model, name, layer.get_base_layer())
+    try:
+        yield
+    finally:
+        for name, layer in layers:
+            _put(model, name, layer)
+
+
+def _put(model: PreTrainedModel, name: str, layer: nn.Module) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, layer)
+
+
 def is_injected(model: nn.Module) -> bool:
     """Tell whether layers of peft hold an adapter."""
     return hasattr(model, "peft_config")
@@ -134,8 +161,7 @@ def _adapted(model: nn.Module) -> list[tuple[str, Any]]:
 def _unload(model: PreTrainedModel) -> None:
     """Put the layers of the backbone back, without the adapter."""
     for name, layer in _adapted(model):
-        parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, layer.get_base_layer())
+        _put(model, name, layer.get_base_layer())
     del model.peft_config
     model.requires_grad_(True)
 

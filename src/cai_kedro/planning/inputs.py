@@ -10,9 +10,9 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.comparison_sources import SOURCES
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.learning.processes import SharedParams
 from cai_kedro.learning.sft import SFTParams
 from cai_kedro.metrics.workload import Sizes, paper_sizes
-from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.pipelines.data_generation.prompt_tables import gather_held_out
 from cai_kedro.pipelines.data_generation.red_team import RedTeamParams
 from cai_kedro.pipelines.data_generation.revision import RevisionParams
@@ -43,7 +43,7 @@ class Settings:
     fine_tuning: SFTParams
     arms: Mapping[str, ArmSettings]
     evaluation: EvaluationParams
-    weights: AdapterParams
+    weights: SharedParams
 
     def learning_from(self, what: Teacher) -> dict[str, ArmSettings]:
         """Return the arms that learn against a preference model, against the labeller, or from comparisons alone.
@@ -78,7 +78,7 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
         fine_tuning=SFTParams.model_validate(sl_cai["fine_tuning"]),
         arms={arm: parameters_of(ArmParams.of(arm, lineage), shared) for arm in lineage.arms},
         evaluation=EvaluationParams.model_validate(parameters["evaluation"]),
-        weights=AdapterParams.model_validate(parameters["training"]),
+        weights=SharedParams.model_validate(parameters["training"]),
     )
 
 

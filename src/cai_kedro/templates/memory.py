@@ -10,13 +10,13 @@ from typing import Any
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.model_shape import ModelShape
 from cai_kedro.engines.precision import resolve_dtype
+from cai_kedro.learning.processes import SharedParams
 from cai_kedro.learning.rl import AlgorithmParams
 from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.rl_params import RolloutParams
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.learning.value_head import LOGIT_BYTES
 from cai_kedro.metrics.memory import Compute, Rollout, StageMemory, reinforcement, told, training
-from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
 
 #: Tokens that a prompt of RL is taken to have: the real ones are known only when they are made.
@@ -38,7 +38,7 @@ class Need:
 def needs_of(parameters: Mapping[str, Any], shape: ModelShape) -> Iterator[Need]:
     """Yield what each training of the lineage needs by the parameters of a run, for a base model of this shape."""
     lineage = Lineage.model_validate(parameters["lineage"])
-    change = AdapterParams.model_validate(_plain(parameters["training"]))
+    change = SharedParams.model_validate(_plain(parameters["training"]))
     trained = None if change.adapter == "none" else shape.adapter_parameters(change.lora.rank)
     if lineage.supervised is not None:
         block = "sl_cai.fine_tuning"
@@ -70,7 +70,7 @@ def memory_faults(
 
 def _with_adapter(parameters: Mapping[str, Any], shape: ModelShape, node: str) -> int | None:
     """Return the peak of the same training with an adapter, None where it has one."""
-    change = AdapterParams.model_validate(_plain(parameters["training"]))
+    change = SharedParams.model_validate(_plain(parameters["training"]))
     if change.adapter != "none":
         return None
     other = {**parameters, "training": change.model_copy(update={"adapter": "lora"})}

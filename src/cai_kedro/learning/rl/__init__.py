@@ -5,6 +5,7 @@ import difflib
 from pydantic import BaseModel, ConfigDict
 
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.rl.ppo import PPOParams
 from cai_kedro.learning.rl.rloo_grpo import GRPOParams, RLOOParams
@@ -41,7 +42,9 @@ def algorithm_of(name: str) -> type[AlgorithmParams]:
     return ALGORITHMS[name]
 
 
-def train(start: LanguageModel, data: Data, params: AlgorithmParams, seed: int) -> RLResult:
+def train(
+    start: LanguageModel, data: Data, params: AlgorithmParams, seed: int, processes: Processes = ALONE
+) -> RLResult:
     """Train the start policy in place by the algorithm that the parameters are of; what it learns from stays as it is.
 
     The policy is held to the one that comes. Deterministic for one machine and seed. With `checkpoints`, where the
@@ -49,9 +52,12 @@ def train(start: LanguageModel, data: Data, params: AlgorithmParams, seed: int) 
     would have ended.
 
     Raises `ValueError` when policy and PM do not share a tokenizer, when there is nothing or too little to learn from,
-    when another process writes the same checkpoints, or at the first number that is not finite.
+    when another process writes the same checkpoints, when the algorithm cannot train on so many processes, or at the
+    first number that is not finite.
     """
     check_prepared(start)
     if start.adapter is not None and not params.trains_adapters:
         raise ValueError(f"{params.algorithm} trains no adapter; take ppo or dpo, or set training.adapter to none")
-    return params.train(start, data, seed)
+    if processes.processes > 1 and not params.shares_batches:
+        raise ValueError(f"{params.algorithm} trains on one process; set training.processes to 1, or take dpo")
+    return params.train(start, data, seed, processes)

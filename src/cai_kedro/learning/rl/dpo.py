@@ -1,6 +1,5 @@
 """DPO (Rafailov et al. 2023) by TRL on an arm's comparisons with soft labels: no preference model, no replies drawn."""
 
-from contextlib import ExitStack
 from typing import ClassVar, Self
 
 from pydantic import Field
@@ -9,9 +8,10 @@ from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.checkpoints import run_folder
 from cai_kedro.learning.encoding import encode_pairs
+from cai_kedro.learning.launch import train_on
+from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.rl_params import AlgorithmParams, Data, LearnsFrom, RLResult
-from cai_kedro.learning.trainer_run import on_loan
-from cai_kedro.learning.training_arguments import TrainingParams, attention_for
+from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.models.adapters import copy_with, trained
 from datasets import Dataset
 
@@ -26,6 +26,7 @@ class DPOParams(TrainingParams, AlgorithmParams):
     algorithm: ClassVar[str] = "dpo"
     learns_from: ClassVar[LearnsFrom] = "comparisons"
     step_unit: ClassVar[str] = "steps"
+    shares_batches: ClassVar[bool] = True
 
     beta: float = Field(gt=0)
 
@@ -47,22 +48,21 @@ class DPOParams(TrainingParams, AlgorithmParams):
         size = min(self.batch_size, rows)
         return self.model_copy(update={"epochs": 1, "batch_size": size, "device_batch_size": None, "checkpoints": None})
 
-    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+    def train(self, start: LanguageModel, data: Data, seed: int, processes: Processes) -> RLResult:
         """Train on the comparisons, from the newest checkpoint of this very run if there is one."""
         # imported here: most runs train by another algorithm, and TRL's trainers take a second each
         from cai_kedro.learning.rl.dpo_trainer import train_with_dpo  # noqa: PLC0415
 
         seed = derive_seed(seed, "direct preference optimisation")
         dataset = dpo_dataset(start, data, self)
-        with ExitStack() as held:
-            folder = held.enter_context(run_folder("DPO", self, [start], dataset, seed))
-            scratch = held.enter_context(on_loan(start.model, attention_for(self.device)))
-            curves, weights = train_with_dpo(start, dataset, self, seed, folder, scratch)
+        with run_folder("DPO", self, [start], dataset, seed, processes) as folder:
+            outcome = train_on(processes, train_with_dpo, start, dataset, self, seed, folder)
         last = self.steps(len(dataset))
-        snapshots = {  # made now: a copy of a model on loan would keep its patches
-            step: trained(start) if step == last else copy_with(start, found) for step, found in weights.items()
+        snapshots = {
+            step: trained(start) if step == last else copy_with(start, weights)
+            for step, weights in outcome.snapshots.items()
         }
-        return RLResult(trained(start), snapshots, curves, last)
+        return RLResult(trained(start), snapshots, outcome.curves, last)
 
 
 def dpo_dataset(start: LanguageModel, data: Data, params: DPOParams) -> Dataset:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -13,13 +12,15 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from cai_kedro.core.finite import check_weights
 from cai_kedro.engines.batching import SHAPE_STEP
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning import ranks
 from cai_kedro.learning.checkpoints import RunFolder
+from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.parts import WholeBatches
-from cai_kedro.learning.preference_loss import pairwise_correct, soft_label_term
+from cai_kedro.learning.preference_loss import loss_of_first, pairwise_correct, soft_label_term
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rl.dpo import DPOParams
-from cai_kedro.learning.trainer_run import run
-from cai_kedro.learning.training_arguments import training_flags
+from cai_kedro.learning.trainer_run import on_loan, run
+from cai_kedro.learning.training_arguments import attention_for, training_flags
 from cai_kedro.models.weights import trained_weights
 from datasets import Dataset
 
@@ -61,30 +62,34 @@ class _SoftDPOTrainer(WholeBatches, ResumableTraining, DPOTrainer):
         """Have the start policy read all pairs; TRL would keep that in a cache of files."""
         assert self.model is not None
         self.model.to(self.accelerator.device)
-        found: list[tuple[Tensor, Tensor]] = []
-        for batch in _batches(dataset, batch_size):
+        own: dict[int, tuple[Tensor, ...]] = {}
+        for number, batch in enumerate(_batches(dataset, batch_size)):
+            if number % ranks.world() != ranks.rank():
+                continue
             inputs = self.data_collator(batch)
             inputs.pop("p_a_better")
             placed = {key: value.to(self.accelerator.device) for key, value in inputs.items()}
-            found.append(self.compute_ref_log_probs(self.model, placed))
-        chosen, rejected = (torch.cat(parts).float().cpu().tolist() for parts in zip(*found, strict=True))
+            own[number] = tuple(part.float().cpu() for part in self.compute_ref_log_probs(self.model, placed))
+        found = ranks.merged(own).values()
+        chosen, rejected = (torch.cat(parts).tolist() for parts in zip(*found, strict=True))
         return dataset.add_column("ref_chosen_logps", chosen).add_column("ref_rejected_logps", rejected)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return -p log σ(βδ) - (1 - p) log σ(-βδ), where δ is how far A is ahead of B, against the start policy."""
-        p_a_better = inputs.pop("p_a_better")
+        p_a_better, rows = self.counted(inputs.pop("p_a_better"))
         noted = _Noted(model)
         loss = super().compute_loss(noted, inputs, False, num_items_in_batch)
         ahead = noted.log_probs[:, -(inputs["input_ids"].shape[1] - 1) :].float().sum(1)
         a, b = ahead.chunk(2)
         difference = self.beta * ((a - inputs["ref_chosen_logps"]) - (b - inputs["ref_rejected_logps"]))
-        loss = self.share_of_batch(loss + soft_label_term(difference, p_a_better), len(p_a_better), num_items_in_batch)
+        loss = loss_of_first(loss + soft_label_term(difference, p_a_better), difference, p_a_better, rows)
+        loss = self.share_of_batch(loss, rows, num_items_in_batch)
         with torch.no_grad():  # TRL counts A above B as right; a soft label says which way is right
             metrics = self._metrics["train" if model.training else "eval"]
-            metrics["accuracy"].append(pairwise_correct(difference, p_a_better).mean().item())
-            metrics["margin"].append((difference * torch.sign(p_a_better - 0.5)).mean().item())
+            metrics["accuracy"].append(self.mean_of_part(pairwise_correct(difference, p_a_better), rows))
+            metrics["margin"].append(self.mean_of_part(difference * torch.sign(p_a_better - 0.5), rows))
         return loss
 
 
@@ -94,26 +99,27 @@ def _batches(dataset: Dataset, size: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def train_with_dpo(
-    start: LanguageModel, dataset: Dataset, params: DPOParams, seed: int, folder: RunFolder | None, scratch: str
-) -> tuple[pd.DataFrame, dict[int, dict[str, Tensor]]]:
-    """Train the policy in place on a `dpo_dataset`; return its curves, and its weights every k steps on the CPU."""
+    start: LanguageModel, dataset: Dataset, params: DPOParams, seed: int, folder: RunFolder | None
+) -> Outcome:
+    """Train the policy in place on a `dpo_dataset`; its weights every k steps are the snapshots."""
     flags = training_flags(params, seed) | {"activation_checkpointing": False}
-    config = DPOConfig(
-        output_dir=scratch,
-        beta=params.beta,
-        max_length=None,
-        precompute_ref_log_probs=True,  # the start policy need not stay in memory
-        **flags,
-    )
-    trainer = _SoftDPOTrainer(
-        model=start.model,
-        args=config,
-        data_collator=_SoftLabelCollator(start.tokenizer.pad_token_id, pad_to_multiple_of=SHAPE_STEP),
-        train_dataset=dataset,
-        processing_class=start.tokenizer,
-    )
-    trainer.add_callback(_Snapshots(trainer, params.snapshot_every))
-    return run(trainer, METRICS, folder), trainer.snapshots
+    with on_loan(start.model, attention_for(params.device)) as scratch:
+        config = DPOConfig(
+            output_dir=scratch,
+            beta=params.beta,
+            max_length=None,
+            precompute_ref_log_probs=True,  # the start policy need not stay in memory
+            **flags,
+        )
+        trainer = _SoftDPOTrainer(
+            model=start.model,
+            args=config,
+            data_collator=_SoftLabelCollator(start.tokenizer.pad_token_id, pad_to_multiple_of=SHAPE_STEP),
+            train_dataset=dataset,
+            processing_class=start.tokenizer,
+        )
+        trainer.add_callback(_Snapshots(trainer, params.snapshot_every))
+        return Outcome(run(trainer, METRICS, folder), trainer.snapshots)
 
 
 class _Snapshots(TrainerCallback):

@@ -30,6 +30,7 @@ from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.checkpoints import RunFolder
+from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.replies import Replies, ReplyReader
 from cai_kedro.learning.resumable import ResumableTraining
 from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
@@ -69,7 +70,7 @@ class PPOParams(RolloutParams):
     kl_target: float | None = Field(gt=0)
     kl_horizon: float = Field(gt=0)
 
-    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+    def train(self, start: LanguageModel, data: Data, seed: int, processes: Processes) -> RLResult:
         """Train against who scores replies, from the newest checkpoint of this very run if there is one."""
         seed = derive_seed(seed, "reinforcement learning")
         with training_on_replies(start, data, self, seed) as (encoded, score, folder):

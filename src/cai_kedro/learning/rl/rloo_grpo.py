@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.rl.online import one_rollout, training_on_replies
 from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 
@@ -19,7 +20,7 @@ class TRLParams(RolloutParams):
 
     trains_adapters: ClassVar[bool] = False
 
-    def train(self, start: LanguageModel, data: Data, seed: int) -> RLResult:
+    def train(self, start: LanguageModel, data: Data, seed: int, processes: Processes) -> RLResult:
         """Train against who scores replies by TRL, from the newest checkpoint of this very run if there is one."""
         # imported here: most runs train by another algorithm, and TRL's trainers take a second each
         from cai_kedro.learning.rl.trl_trainers import train_with_trl  # noqa: PLC0415

@@ -13,10 +13,11 @@ from cai_kedro.core.judging import RATING_SCALE, ConversationRaters
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
+from cai_kedro.learning.processes import SharedParams
 from cai_kedro.learning.regression import squared_error, train_regression
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.metrics.estimate import bounded_mean, mean
-from cai_kedro.models.adapters import AdapterParams, prepared
+from cai_kedro.models.adapters import prepared
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 from cai_kedro.pipelines.evaluation.snapshots import arm_name, step_of
 from cai_kedro.templates.scores import without_unscored
@@ -65,7 +66,7 @@ def score_harmfulness(starts: Mapping[str, str]) -> Callable[..., tuple[pd.DataF
         human_raters: object,
         params: HarmfulnessParams,
         seed: int,
-        weights: AdapterParams,
+        weights: SharedParams,
     ) -> tuple[pd.DataFrame, Metrics]:
         """Train the harmfulness model, score the answers along RL to red-team prompts, test it (→ `scores`, metrics).
 
@@ -80,7 +81,11 @@ def score_harmfulness(starts: Mapping[str, str]) -> Callable[..., tuple[pd.DataF
         training = ratings.drop(tested.index)
         model = HarmfulnessModel(
             train_regression(
-                prepared(base, weights, seed), training, params.training, derive_seed(seed, "harmfulness")
+                prepared(base, weights, seed),
+                training,
+                params.training,
+                derive_seed(seed, "harmfulness"),
+                weights.shared,
             ),
             float(training["rating"].mean()),
             params.training.batch_size,

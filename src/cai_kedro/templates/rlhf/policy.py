@@ -8,9 +8,10 @@ from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.gates import GateClosed
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning.processes import SharedParams
 from cai_kedro.learning.rl import Data, RLResult, train
 from cai_kedro.metrics.estimate import Estimate
-from cai_kedro.models.adapters import AdapterParams, prepared
+from cai_kedro.models.adapters import prepared
 from cai_kedro.templates.rlhf.comparisons import held_out
 from cai_kedro.templates.rlhf.judged import labeller_reward
 from cai_kedro.templates.rlhf.parameters import ArmParams, GateParams, RLHFParams, parameters_of
@@ -42,7 +43,7 @@ def reinforce(
     shared: RLHFParams,
     arm: ArmParams,
     seed: int,
-    weights: AdapterParams,
+    weights: SharedParams,
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy against the preference model (`prompts` → snapshots, `curves`; §4.2).
 
@@ -53,7 +54,7 @@ def reinforce(
     params = parameters_of(arm, shared)
     check_gate(preference_metrics, params.gate, arm)
     data = Data(prompts=prompts, preference_model=preference_model)
-    return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed))
+    return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed, weights.shared))
 
 
 def reinforce_by_labeller(
@@ -64,7 +65,7 @@ def reinforce_by_labeller(
     shared: RLHFParams,
     arm: ArmParams,
     seed: int,
-    weights: AdapterParams,
+    weights: SharedParams,
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy against the labeller's judgement (`questions` → snapshots, `curves`; §4.2).
 
@@ -74,7 +75,7 @@ def reinforce_by_labeller(
     params = parameters_of(arm, shared)
     reward = labeller_reward(questions, constitution, labeller, params.judge, seed)
     data = Data(prompts=questions[["prompt_id", "messages"]], reward=reward)
-    return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed))
+    return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed, weights.shared))
 
 
 def learn_from_comparisons(
@@ -83,12 +84,14 @@ def learn_from_comparisons(
     shared: RLHFParams,
     arm: ArmParams,
     seed: int,
-    weights: AdapterParams,
+    weights: SharedParams,
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy on the comparisons that are not held out (`comparisons` → snapshots, `curves`)."""
     params = parameters_of(arm, shared)
     training = comparisons[~held_out(comparisons, params.gate.held_out_share, seed)].reset_index(drop=True)
-    return _with_the_last(train(prepared(start, weights, seed), Data(comparisons=training), params.rl, seed))
+    return _with_the_last(
+        train(prepared(start, weights, seed), Data(comparisons=training), params.rl, seed, weights.shared)
+    )
 
 
 def _with_the_last(result: RLResult) -> tuple[dict[int, LanguageModel], pd.DataFrame]:

@@ -6,8 +6,9 @@ import pandas as pd
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import preference_accuracy, train_preference_model
+from cai_kedro.learning.processes import SharedParams
 from cai_kedro.metrics.estimate import Estimate, bounded_mean
-from cai_kedro.models.adapters import AdapterParams, prepared
+from cai_kedro.models.adapters import prepared
 from cai_kedro.templates.rlhf.comparisons import held_out, kind_shares
 from cai_kedro.templates.rlhf.parameters import ArmParams, GateParams, RLHFParams, parameters_of
 
@@ -20,12 +21,12 @@ def fit_preference_model(
     shared: RLHFParams,
     arm: ArmParams,
     seed: int,
-    weights: AdapterParams,
+    weights: SharedParams,
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Train a preference model on the comparisons that are not held out (`comparisons` → model, `curves`; §4.1)."""
     params = parameters_of(arm, shared)
     training = comparisons[~held_out(comparisons, params.gate.held_out_share, seed)].reset_index(drop=True)
-    return train_preference_model(prepared(base, weights, seed), training, params.preference, seed)
+    return train_preference_model(prepared(base, weights, seed), training, params.preference, seed, weights.shared)
 
 
 def measure_preference_model(

@@ -1,0 +1,75 @@
+"""One process of a training on several: `python -m cai_kedro.learning.worker SPEC`, started by `learning.launch`."""
+
+import importlib
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyarrow import parquet
+from safetensors.torch import load_file
+from torch import distributed
+from transformers.utils.logging import disable_progress_bar
+
+from cai_kedro.core.parents import end_with_parent
+from cai_kedro.engines.language_model import Adapter, LanguageModel
+from cai_kedro.engines.model_files import load_language_model
+from cai_kedro.learning import ranks
+from cai_kedro.learning.checkpoints import RunFolder
+from cai_kedro.learning.children import fault_file
+from cai_kedro.learning.launch import MODEL, ROWS, TRAINED, write_result
+from cai_kedro.learning.outcome import Outcome
+from cai_kedro.models.adapters import with_adapter
+from datasets import Dataset
+
+
+def main(spec: Path) -> None:
+    """Train as the file says; the first process writes the result. A fault of the training is written as a sentence."""
+    end_with_parent()
+    # the others would say the same
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO if ranks.is_first() else logging.WARNING,
+        format="%(levelname)s %(message)s",
+    )
+    disable_progress_bar()
+    try:
+        work(spec)
+    except ValueError as fault:
+        fault_file(spec, ranks.rank()).write_text(str(fault), encoding="utf-8")
+        sys.exit(1)
+
+
+def work(spec: Path) -> None:
+    """Train as the file says, and write the result beside it."""
+    told: dict[str, Any] = json.loads(spec.read_text(encoding="utf-8"))
+    params_class = _named(*told["parameters"][:2])
+    params = params_class.model_validate(told["parameters"][2])
+    lm = _start(spec.parent, told["adapter"])
+    folder = None
+    if told["checkpoints"]:
+        path, fingerprint, seconds = told["checkpoints"]
+        folder = RunFolder(Path(path), fingerprint, seconds)
+    rows = Dataset(parquet.read_table(spec.parent / ROWS))
+    outcome: Outcome = _named(*told["train"])(lm, rows, params, told["seed"], folder)
+    if ranks.is_first():
+        write_result(spec.parent, lm, outcome)
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+def _start(place: Path, adapter: dict[str, Any] | None) -> LanguageModel:
+    lm = load_language_model(place / MODEL)
+    if adapter is None:
+        return lm
+    shape = Adapter(adapter["rank"], adapter["alpha"], tuple(adapter["targets"]), backbone=None)
+    return with_adapter(lm, shape, load_file(place / TRAINED))
+
+
+def _named(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
