@@ -11,7 +11,7 @@ from kedro.pipeline import Node, Pipeline
 from cai_kedro.hooks.preflight_processes import process_faults_of
 from tests.project_copy import PROJECT
 
-NODES = ("sl_cai.fine_tune", "rl_cai.fit_preference_model", "rl_cai.reinforce", "rl_cai_dpo.learn_from_comparisons")
+NODES = ("sl_cai.fine_tune", "rl_cai.fit_preference_model", "rl_cai.reinforce")
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +32,25 @@ def faults(parameters: dict[str, Any], *nodes: str, **training: Any) -> list[str
 
 def test_one_process_has_no_faults_and_two_share_the_batches_of_base(parameters: dict[str, Any]) -> None:
     assert faults(parameters, *NODES) == []
-    assert faults(parameters, *NODES[:2], processes=2) == []
+    assert faults(parameters, *NODES, processes=2) == []
 
 
 def test_more_processes_than_rows_are_told_for_each_training_of_the_run(parameters: dict[str, Any]) -> None:
-    told = faults(parameters, *NODES[:2], processes=64)
-    assert [fault[: fault.index(" has ")] for fault in told] == [
-        "training.processes is 64, and a batch of sl_cai.fine_tuning",
-        "training.processes is 64, and a batch of rlhf.preference",
+    told = faults(parameters, *NODES, processes=65)
+    assert [fault[: fault.index(" is ", 30)] for fault in told] == [
+        "training.processes is 65, and sl_cai.fine_tuning.batch_size",
+        "training.processes is 65, and rlhf.preference.batch_size",
+        "training.processes is 65, and rlhf.rl.ppo.minibatch_size",
     ]
-    assert len(faults(parameters, NODES[0], processes=64)) == 1
+    assert len(faults(parameters, NODES[0], processes=65)) == 1
 
 
-def test_an_algorithm_for_one_process_is_told(parameters: dict[str, Any]) -> None:
-    (fault,) = faults(parameters, NODES[2], processes=2)
-    assert fault.startswith("the policy 'rl_cai' learns by ppo, which trains on one process; let it learn by dpo, or")
+def test_an_algorithm_for_one_process_and_rewards_by_the_labeller_are_told(parameters: dict[str, Any]) -> None:
+    lineage = parameters["lineage"]
+    arm = lineage["policies"]["rl_cai"]
+    policies = {**lineage["policies"], "rl_cai": {**arm, "algorithm": "grpo"}}
+    (fault,) = faults(parameters | {"lineage": {**lineage, "policies": policies}}, NODES[2], processes=2)
+    assert fault.startswith("the policy 'rl_cai' learns by grpo, which trains on one process; take ppo or dpo, or set")
 
 
 def test_a_model_shared_out_without_gpus_is_told(parameters: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning import launch
-from cai_kedro.learning.preference import PreferenceParams, train_preference_model
+from cai_kedro.learning.preference import PreferenceParams, train_preference_model, with_score_head
 from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.regression import train_regression
 from cai_kedro.learning.rl import Data, train
@@ -23,6 +23,7 @@ from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.models.adapters import prepared
 from tests.adapters import LORA, WHOLE
 from tests.learning.forked_ranks import run_forked
+from tests.learning.rl.test_ppo import prompt_table, settings_of
 from tests.learning.rl.test_ppo import settings as ppo_settings
 from tests.learning.test_parts import ROWS, TRAINING, _answers, _comparisons, user
 
@@ -89,6 +90,27 @@ def test_two_processes_learn_what_one_learns(
 
 
 @pytest.mark.usefixtures("_forked")
+def test_ppo_samples_and_learns_on_two_processes_as_on_one(tiny_lm: LanguageModel) -> None:
+    """Three replies of the last minibatch do not share out."""
+    found = []
+    for processes in (ALONE, TWO):
+        scorer = LanguageModel(with_score_head(copy.deepcopy(tiny_lm), 0.5, 1), tiny_lm.tokenizer)
+        data = Data(prompts=prompt_table(), preference_model=scorer)
+        params = ppo_settings(rollouts=2, snapshot_every=1, device_batch_size=2, **_SMALL)
+        found.append(train(copy.deepcopy(tiny_lm), data, params, 0, processes))
+    one, two = found
+    assert list(one.snapshots) == list(two.snapshots) == [1, 2]
+    _assert_close(one.snapshots[1].model.state_dict(), two.snapshots[1].model.state_dict())
+    _assert_close(one.policy.model.state_dict(), two.policy.model.state_dict())
+    both = one.curves.merge(two.curves, on=["step", "metric"], suffixes=("", "_of_two"), validate="one_to_one")
+    assert len(both) == len(one.curves) == len(two.curves)
+    assert both["value_of_two"].tolist() == pytest.approx(both["value"].tolist(), abs=1e-4)
+
+
+_SMALL = {"prompts_per_rollout": 5, "samples_per_prompt": 3, "minibatch_size": 4, "ppo_epochs": 1}
+
+
+@pytest.mark.usefixtures("_forked")
 def test_an_adapter_and_a_head_are_trained_on_two_processes(tiny_lm: LanguageModel) -> None:
     found = []
     for processes in (ALONE, TWO):
@@ -132,7 +154,12 @@ def test_a_training_of_two_processes_one_of_which_was_killed_goes_on_bit_for_bit
 @pytest.mark.parametrize(
     ("number", "batch", "at_once", "told"),
     [
-        (9, 8, None, "training.processes is 9, and a batch of this training has 8 rows, so a process would have none"),
+        (
+            9,
+            8,
+            None,
+            "training.processes is 9, and this training.batch_size is 8, so a process would have no row: lower",
+        ),
         (3, 8, None, "training.processes must divide this training.batch_size, got 3 and 8"),
         (2, 12, 4, "device_batch_size must divide the 6 rows of a batch that each of 2 processes has, got 4"),
     ],
@@ -154,5 +181,5 @@ def test_more_processes_than_gpus_and_sharing_a_model_without_gpus_are_told() ->
 
 
 def test_an_algorithm_for_one_process_is_told(tiny_lm: LanguageModel) -> None:
-    with pytest.raises(ValueError, match=r"ppo trains on one process; set training\.processes to 1, or take dpo"):
-        train(tiny_lm, Data(), ppo_settings(), 0, TWO)
+    with pytest.raises(ValueError, match=r"grpo trains on one process; set training\.processes to 1, or take ppo"):
+        train(tiny_lm, Data(), settings_of("grpo"), 0, TWO)

@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,14 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 #: What a work folder holds: told to the processes, and given back by the first one.
-SPEC, MODEL, TRAINED, ROWS, RESULT = "spec.json", "model", "trained.safetensors", "rows.parquet", "result"
+SPEC, MODEL, OTHER, TRAINED, ROWS, RESULT = (
+    "spec.json",
+    "model",
+    "other-",
+    "trained.safetensors",
+    "rows.parquet",
+    "result",
+)
 WEIGHTS, CURVES, SNAPSHOTS = "weights.safetensors", "curves.json", "snapshots"
 
 
@@ -44,26 +51,32 @@ def train_on(
     params: Any,
     seed: int,
     folder: RunFolder | None,
+    others: Sequence[LanguageModel] = (),
 ) -> Outcome:
-    """Train the model in place: `train(lm, dataset, params, seed, folder)`, here or on several processes.
+    """Train the model in place: `train(lm, dataset, params, seed, folder, *others)`, here or on several processes.
 
-    The processes learn from the same batches as one, so losses and weights are the same but for rounding. Raises
-    `ValueError` for a fault that the training tells, and `RuntimeError` for a process that ended otherwise.
+    `others` are read and stay as they are. The processes learn from the same batches as one, so losses and weights are
+    the same but for rounding. Raises `ValueError` for a fault that the training tells, and `RuntimeError` for a process
+    that ended otherwise.
     """
     if processes.processes == 1:
-        return train(lm, dataset, params, seed, folder)
+        return train(lm, dataset, params, seed, folder, *others)
     for fault in processes.faults(params, "this training"):
         raise ValueError(fault)
-    device = lm.model.device
-    lm.model.to(torch.device("cpu"))  # type: ignore[arg-type]
-    if device.type == "cuda":
+    devices = [each.model.device for each in (lm, *others)]
+    for each in (lm, *others):
+        each.model.to(torch.device("cpu"))  # type: ignore[arg-type]
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the processes need the room
     with _work_folder(folder) as work:
         _tell(work, train, lm, dataset, params, seed, folder)
+        for number, each in enumerate(others):
+            save_language_model(each, work / f"{OTHER}{number}")
         run_children(work / SPEC, processes, params.device)
         outcome = _read(work / RESULT)
         put_weights(lm.model, load_file(work / RESULT / WEIGHTS))
-    lm.model.to(device)  # type: ignore[arg-type]
+    for each, device in zip((lm, *others), devices, strict=True):
+        each.model.to(device)  # type: ignore[arg-type]
     lm.model.eval()
     return outcome
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pandas as pd
 from torch import Tensor
@@ -16,6 +16,6 @@ class Outcome:
     snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
-#: `train(model, data set, parameters, seed, folder of checkpoints)`: a function of a module, so that other processes
-#: find it by its name.
-Train: TypeAlias = Callable[[Any, Any, Any, int, Any], Outcome]
+#: `train(model, data set, parameters, seed, folder of checkpoints, *other models)`: a function of a module, so that
+#: other processes find it by its name.
+Train: TypeAlias = Callable[..., Outcome]

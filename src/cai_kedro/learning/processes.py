@@ -1,7 +1,7 @@
 """On how many processes of this machine a training runs: `training.processes` of the parameters."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,15 +23,22 @@ class Processes(BaseModel):
     processes: int = Field(ge=1)
     sharding: Literal["none", "fsdp"]
 
-    def faults(self, params: TrainingParams, block: str) -> Iterator[str]:
-        """Tell what keeps a training from running so; `block` is where its parameters stand."""
+    def faults(self, params: Any, block: str) -> Iterator[str]:
+        """Tell what keeps a training from running so; `block` is where its parameters stand.
+
+        RL on replies has minibatches, which need not come out even.
+        """
+        if isinstance(params, TrainingParams):
+            yield from self._batch_faults(params, block)
+        elif self.processes > params.minibatch_size:
+            yield self._too_many(params.minibatch_size, f"{block}.minibatch_size")
+        yield from self.device_faults(params.device)
+
+    def _batch_faults(self, params: TrainingParams, block: str) -> Iterator[str]:
         number, batch, at_once = self.processes, params.batch_size, params.device_batch_size
         own = batch // number
         if number > batch:
-            yield (
-                f"training.processes is {number}, and a batch of {block} has {batch} rows, so a process would have "
-                f"none: lower training.processes, or raise {block}.batch_size"
-            )
+            yield self._too_many(batch, f"{block}.batch_size")
         elif batch % number:
             yield f"training.processes must divide {block}.batch_size, got {number} and {batch}: change one of them"
         elif at_once is not None and at_once < own and own % at_once:
@@ -39,7 +46,12 @@ class Processes(BaseModel):
                 f"{block}.device_batch_size must divide the {own} rows of a batch that each of {number} processes "
                 f"has, got {at_once}: change it, training.processes or {block}.batch_size"
             )
-        yield from self.device_faults(params.device)
+
+    def _too_many(self, rows: int, size: str) -> str:
+        return (
+            f"training.processes is {self.processes}, and {size} is {rows}, so a process would have no row: lower "
+            f"training.processes, or raise {size}"
+        )
 
     def device_faults(self, device: str) -> Iterator[str]:
         """Tell what the machine lacks."""

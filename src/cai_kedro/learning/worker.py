@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from pyarrow import parquet
 from safetensors.torch import load_file
 from torch import distributed
@@ -18,7 +19,7 @@ from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.learning import ranks
 from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.children import fault_file
-from cai_kedro.learning.launch import MODEL, ROWS, TRAINED, write_result
+from cai_kedro.learning.launch import MODEL, OTHER, ROWS, TRAINED, write_result
 from cai_kedro.learning.outcome import Outcome
 from cai_kedro.models.adapters import with_adapter
 from datasets import Dataset
@@ -44,6 +45,8 @@ def main(spec: Path) -> None:
 def work(spec: Path) -> None:
     """Train as the file says, and write the result beside it."""
     told: dict[str, Any] = json.loads(spec.read_text(encoding="utf-8"))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(ranks.rank())
     params_class = _named(*told["parameters"][:2])
     params = params_class.model_validate(told["parameters"][2])
     lm = _start(spec.parent, told["adapter"])
@@ -51,8 +54,9 @@ def work(spec: Path) -> None:
     if told["checkpoints"]:
         path, fingerprint, seconds = told["checkpoints"]
         folder = RunFolder(Path(path), fingerprint, seconds)
+    others = [load_language_model(place) for place in sorted(spec.parent.glob(f"{OTHER}*"))]
     rows = Dataset(parquet.read_table(spec.parent / ROWS))
-    outcome: Outcome = _named(*told["train"])(lm, rows, params, told["seed"], folder)
+    outcome: Outcome = _named(*told["train"])(lm, rows, params, told["seed"], folder, *others)
     if ranks.is_first():
         write_result(spec.parent, lm, outcome)
     distributed.barrier()

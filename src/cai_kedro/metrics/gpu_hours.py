@@ -22,9 +22,9 @@ HALF = 2
 class Speed:
     """A card, and how much of it is reached.
 
-    `flops` a second and `bandwidth` in bytes a second are of its data sheet, `memory` in bytes. `mfu` is the share of the
-    operations in reading and training, `mbu` that of the bandwidth in writing, `filled` the share of the memory for
-    weights and cache; `rows` are written at a time at most.
+    `flops` a second and `bandwidth` in bytes a second are of its data sheet, `memory` in bytes. `mfu` is the share of
+    the operations in reading and training, `mbu` that of the bandwidth in writing, `filled` the share of the memory
+    for weights and cache; `rows` are written at a time at most.
     """
 
     flops: float
@@ -62,8 +62,8 @@ class Lengths:
 class Work:
     """What one row of a stage needs: tokens read, written and learnt from.
 
-    `shared` tokens stand in front of all rows of a call: they are read once where prefixes are shared. `context` is what
-    a token sees of its own row, on average. `logits` says whether learning needs the scores of all words.
+    `shared` tokens stand in front of all rows of a call: they are read once where prefixes are shared. `context` is
+    what a token sees of its own row, on average. `logits` says whether learning needs the scores of all words.
     """
 
     rows: int

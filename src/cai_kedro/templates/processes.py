@@ -31,23 +31,20 @@ def _faults(parameters: Mapping[str, Any], nodes: Collection[str], shared: Proce
         if f"{name}.fit_preference_model" in nodes:
             yield from shared.faults(params.preference, "rlhf.preference")
         if {f"{name}.learn_from_comparisons", f"{name}.reinforce"} & set(nodes):
-            yield from _of_algorithm(name, arm.algorithm, params.rl, shared)
+            yield from _of_algorithm(arm, params.rl, shared)
 
 
-def _of_algorithm(arm: str, name: str, params: AlgorithmParams, shared: Processes) -> Iterator[str]:
+def _of_algorithm(arm: ArmParams, params: AlgorithmParams, shared: Processes) -> Iterator[str]:
+    learns = f"the policy {arm.name!r} learns by {arm.algorithm}"
+    apart = "set training.processes to 1, and make the other trainings in a run of their own (--pipelines, --to-nodes)"
     if not params.shares_batches:
-        yield (
-            f"the policy {arm!r} learns by {name}, which trains on one process; let it learn by dpo, or set "
-            f"training.processes to 1 and make the other trainings in a run of their own (--pipelines, --to-nodes)"
-        )
-        return
-    if shared.sharding == "fsdp":
-        yield (
-            f"the policy {arm!r} learns by {name}, which reads all pairs with the whole start policy first; set "
-            f"training.sharding to none"
-        )
-    assert isinstance(params, TrainingParams)
-    yield from shared.faults(params, f"rlhf.rl.{name}")
+        yield f"{learns}, which trains on one process; take ppo or dpo, or {apart}"
+    elif arm.teacher == "judge":
+        yield f"{learns} against the labeller, which rewards in one process; take a preference model, or {apart}"
+    elif shared.sharding == "fsdp":
+        yield f"{learns}, which reads with whole models; set training.sharding to none"
+    else:
+        yield from shared.faults(params, f"rlhf.rl.{arm.algorithm}")
 
 
 def _plain(block: Any) -> Any:

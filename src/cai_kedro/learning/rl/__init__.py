@@ -59,5 +59,5 @@ def train(
     if start.adapter is not None and not params.trains_adapters:
         raise ValueError(f"{params.algorithm} trains no adapter; take ppo or dpo, or set training.adapter to none")
     if processes.processes > 1 and not params.shares_batches:
-        raise ValueError(f"{params.algorithm} trains on one process; set training.processes to 1, or take dpo")
+        raise ValueError(f"{params.algorithm} trains on one process; set training.processes to 1, or take ppo or dpo")
     return params.train(start, data, seed, processes)

@@ -10,6 +10,7 @@ import torch
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.encoding import check_same_tokenizer
+from cai_kedro.learning.processes import ALONE, Processes
 from cai_kedro.learning.rewards import Scorer, pm_scorer, text_scorer
 from cai_kedro.learning.rl_params import Data, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts, encode_prompts, longest_prompt
@@ -54,7 +55,7 @@ def prompts_and_scorer(
 
 @contextmanager
 def training_on_replies(
-    start: LanguageModel, data: Data, params: RolloutParams, seed: int
+    start: LanguageModel, data: Data, params: RolloutParams, seed: int, processes: Processes = ALONE
 ) -> Iterator[tuple[EncodedPrompts, Scorer, RunFolder | None]]:
     """Lend a training what it needs: prompts, who scores, and the folder of its checkpoints, None where it has none.
 
@@ -63,7 +64,7 @@ def training_on_replies(
     with prompts_and_scorer(start, data, params) as (encoded, score):
         models = [start, *([data.preference_model] if data.preference_model else [])]
         learnt = [encoded.prompt_ids, encoded.token_ids, *([data.reward.fingerprint] if data.reward else [])]
-        with run_folder(params.algorithm.upper(), params, models, learnt, seed) as folder:
+        with run_folder(params.algorithm.upper(), params, models, learnt, seed, processes) as folder:
             yield encoded, score, folder
 
 

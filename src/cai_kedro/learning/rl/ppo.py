@@ -6,7 +6,7 @@ The formulas are in `ppo_math`, the drawing and padding in `rollouts`, the value
 import copy
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -29,14 +29,18 @@ from cai_kedro.core.progress import clock
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.learning import ranks
 from cai_kedro.learning.checkpoints import RunFolder
+from cai_kedro.learning.launch import train_on
+from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.replies import Replies, ReplyReader
 from cai_kedro.learning.resumable import ResumableTraining
-from cai_kedro.learning.rewards import Scorer, ScoreUnits, reply_rewards
+from cai_kedro.learning.rewards import Scorer, ScoreUnits, pm_scorer, reply_rewards
 from cai_kedro.learning.rl import ppo_math
 from cai_kedro.learning.rl.online import one_rollout, training_on_replies
 from cai_kedro.learning.rl.ppo_state import PPOState
+from cai_kedro.learning.rl.shared_rollouts import add_figures, add_gradients, drawn_by_all, own_part, read_by_all
 from cai_kedro.learning.rl_params import Data, RLResult, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts, sample_seeds
 from cai_kedro.learning.trainer_run import on_loan
@@ -44,6 +48,7 @@ from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, d
 from cai_kedro.learning.value_head import ActorCritic, reply_logprobs
 from cai_kedro.models.adapters import as_it_came, copy_with, trained
 from cai_kedro.models.weights import trainable, trained_weights
+from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +64,7 @@ class PPOParams(RolloutParams):
     """
 
     algorithm: ClassVar[str] = "ppo"
+    shares_batches: ClassVar[bool] = True
 
     value_learning_rate: float = Field(gt=0)
     value_clip_range: float = Field(gt=0)
@@ -73,8 +79,16 @@ class PPOParams(RolloutParams):
     def train(self, start: LanguageModel, data: Data, seed: int, processes: Processes) -> RLResult:
         """Train against who scores replies, from the newest checkpoint of this very run if there is one."""
         seed = derive_seed(seed, "reinforcement learning")
-        with training_on_replies(start, data, self, seed) as (encoded, score, folder):
-            return train_ppo(start, score, encoded, self, seed, folder)
+        with training_on_replies(start, data, self, seed, processes) as (encoded, score, folder):
+            if processes.processes == 1:
+                return train_ppo(start, score, encoded, self, seed, folder)
+            if data.preference_model is None:
+                raise ValueError("rewards of the labeller are given in one process; set training.processes to 1")
+            rows = prompt_rows(encoded)
+            outcome = train_on(
+                processes, learn_together, start, rows, self, seed, folder, others=[data.preference_model]
+            )
+            return _result(start, outcome, self)
 
     def small(self, rows: int) -> Self:
         """Return the parameters of one rollout of at most so many prompts, in minibatches of equal size."""
@@ -94,6 +108,38 @@ def train_ppo(
     The reference of the KL penalty is the policy as it comes. Deterministic for one machine: the same arguments give
     the same weights and curves, interrupted or not. Raises `ValueError` at the first number that is not finite.
     """
+    return _result(policy, _learn(policy, score, prompts, params, seed, folder), params)
+
+
+def prompt_rows(prompts: EncodedPrompts) -> Dataset:
+    """Return encoded prompts as the rows of `learn_together`."""
+    return Dataset.from_dict({"id": prompts.prompt_ids, "text": prompts.texts, "token_ids": prompts.token_ids})
+
+
+def learn_together(
+    policy: LanguageModel,
+    rows: Dataset,
+    params: PPOParams,
+    seed: int,
+    folder: RunFolder | None,
+    preference_model: LanguageModel,
+) -> Outcome:
+    """Train the policy in place as one of several processes, all against the preference model."""
+    prompts = EncodedPrompts(rows["id"][:], rows["text"][:], rows["token_ids"][:])
+    with on_loan(preference_model.model, attention_for(params.device)):
+        preference_model.model.to(torch.device(params.device))  # type: ignore[arg-type]
+        score = pm_scorer(preference_model, params.max_batch_tokens)
+        return _learn(policy, score, prompts, params, seed, folder)
+
+
+def _learn(
+    policy: LanguageModel,
+    score: Scorer,
+    prompts: EncodedPrompts,
+    params: PPOParams,
+    seed: int,
+    folder: RunFolder | None,
+) -> Outcome:
     # with its adapter off, the policy is the reference
     reference = policy.model if policy.adapter else copy.deepcopy(policy.model).requires_grad_(False).eval()
     with ExitStack() as loans:
@@ -102,13 +148,18 @@ def train_ppo(
             loans.enter_context(on_loan(reference, attention_for(params.device)))
         trainer = PPOTrainer(policy, reference, score, prompts, params, seed, scratch)
         trainer.train_in(folder, params.rollouts * params.steps_per_rollout)
+    curves = pd.DataFrame(trainer.memory.curve_rows, columns=["step", "metric", "value"])
+    return Outcome(check_table("curves", curves), trainer.snapshots)
+
+
+def _result(policy: LanguageModel, outcome: Outcome, params: PPOParams) -> RLResult:
     return RLResult(
         policy=trained(policy),
         snapshots={
             step: trained(policy) if step == params.rollouts else copy_with(policy, weights)
-            for step, weights in trainer.snapshots.items()
+            for step, weights in outcome.snapshots.items()
         },
-        curves=check_table("curves", pd.DataFrame(trainer.memory.curve_rows, columns=["step", "metric", "value"])),
+        curves=outcome.curves,
         last=params.rollouts,
     )
 
@@ -139,8 +190,6 @@ class PPOTrainer(ResumableTraining):
             ignore_data_skip=True,  # checkpoints lie on rollout boundaries
             **flags,
         )
-        if args.world_size > 1:
-            raise ValueError(f"PPO runs in one process, but {args.world_size} were launched; start it by itself")
         model = ActorCritic(policy.model, params.value_trunk_gradient).to(args.device)
         optimizer = torch.optim.AdamW(
             [
@@ -178,16 +227,21 @@ class PPOTrainer(ResumableTraining):
         return _Rollouts(self)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """Add up the gradients of a minibatch's parts, each by its share of the tokens; return the minibatch's loss."""
-        parts, tokens = Episodes.from_batch(inputs).parts(self.params.rows_at_once), inputs["mask"].sum()
+        """Add up the gradients of a minibatch's parts, each by its share of the tokens; return the minibatch's loss.
+
+        One of several processes adds up those of its own rows; the optimiser takes the sum of all.
+        """
+        own, tokens = own_part(inputs), inputs["mask"].sum()
+        parts = own.parts(self.params.rows_at_once) if own else []
         self.of_minibatch = {}
         losses = []
         for part in parts:
-            self.share = 1.0 if len(parts) == 1 else float(part["mask"].sum() / tokens)
+            alone = len(parts) == 1 and ranks.world() == 1
+            self.share = 1.0 if alone else float(part["mask"].sum() / tokens)
             losses.append(super().training_step(model, part, *args, **kwargs))
-        for metric, figure in self.of_minibatch.items():
+        for metric, figure in add_figures(self.of_minibatch).items():
             self.note(metric, figure)
-        return torch.stack(losses).sum()
+        return torch.stack(losses).sum() if losses else tokens.new_zeros(())
 
     def compute_loss(
         self,
@@ -198,7 +252,9 @@ class PPOTrainer(ResumableTraining):
     ) -> Any:
         """Return the clipped policy loss plus `vf_coef` times the clipped value loss, by the part's share."""
         mask = inputs["mask"]
-        reader = partial(model, temperature=self.params.temperature, entropy=False)
+        # DDP would average gradients part by part, and the processes have different ones
+        reads = model if ranks.world() == 1 else self.actor_critic
+        reader = partial(reads, temperature=self.params.temperature, entropy=False)
         logprobs, values, _ = Episodes.from_batch(inputs).read(reader, self.batch_tokens)
         policy_loss, clipped = ppo_math.clipped_policy_loss(
             logprobs, inputs["logprobs"], inputs["advantages"], mask, self.params.clip_range
@@ -236,9 +292,8 @@ class PPOTrainer(ResumableTraining):
             [self.prompts.prompt_ids[row] for row in rows], self.params.samples_per_prompt, rollout, self.run_seed
         )
         prompts = self.prompts.rows([row for row in rows for _ in range(self.params.samples_per_prompt)])
-        with self.accelerator.autocast():
-            replies = self.reader.sample(self.actor_critic.policy, prompts.token_ids, seeds, self.params)
-        rewards = self._rewards(prompts, replies)
+        replies, scores = drawn_by_all(self._draw, prompts, seeds)
+        rewards = self._rewards(scores, replies)
         episodes = Episodes.of(prompts.token_ids, replies.written, self.tokenizer.pad_token_id, self.args.device)
         self._forward(episodes)
         self._credit(episodes, rewards.to(self.args.device))
@@ -246,10 +301,15 @@ class PPOTrainer(ResumableTraining):
         self.note("response_length", episodes.mask.sum(1).mean())
         return episodes
 
-    def _rewards(self, prompts: EncodedPrompts, replies: Replies) -> Tensor:
-        """Return the reward of each reply, (n,); the first rollout says in what units."""
+    def _draw(self, prompts: EncodedPrompts, seeds: Sequence[int]) -> tuple[Replies, Tensor]:
+        """Return a reply to each prompt, and the scores (n,)."""
         with self.accelerator.autocast():
-            scores = self.score.score(prompts, replies.read).float().cpu()
+            replies = self.reader.sample(self.actor_critic.policy, prompts.token_ids, seeds, self.params)
+        with self.accelerator.autocast():
+            return replies, self.score.score(prompts, replies.read).float().cpu()
+
+    def _rewards(self, scores: Tensor, replies: Replies) -> Tensor:
+        """Return the reward of each reply, (n,); the first rollout says in what units."""
         check_scores(self.score.who, scores)
         if self.memory.units is None:
             self.memory.units = ScoreUnits.of(scores, self.params)
@@ -269,7 +329,7 @@ class PPOTrainer(ResumableTraining):
             return *self.actor_critic(**batch, temperature=temperature, entropy=True), known
 
         with self.accelerator.autocast():
-            found = episodes.read(reader, self.batch_tokens)
+            found = read_by_all(episodes, reader, self.batch_tokens)
         episodes.signals.update(zip(("logprobs", "values", "entropy", "reference_logprobs"), found, strict=True))
         self.note("entropy", ppo_math.masked_mean(episodes.signals["entropy"], episodes.mask))
 
@@ -356,6 +416,7 @@ class _PPOCallback(TrainerCallback):
     ) -> None:
         # together, a bad critic's large gradient would scale the policy's down
         model, most = self.trainer.actor_critic, self.trainer.params.max_grad_norm
+        add_gradients(trainable(model))
         nn.utils.clip_grad_norm_(model.policy.parameters(), most)
         nn.utils.clip_grad_norm_(model.value_head.parameters(), most)
 
