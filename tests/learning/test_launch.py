@@ -151,6 +151,20 @@ def test_a_training_of_two_processes_one_of_which_was_killed_goes_on_bit_for_bit
     assert list(run.glob(".*")) == []
 
 
+@pytest.mark.slow
+def test_the_processes_are_started_and_told_by_the_training(
+    tiny_lm: LanguageModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other tests fork their processes; these import all that they need."""
+    caplog.set_level("INFO")
+    given = {"device_batch_size": None, "checkpoints": {"directory": str(tmp_path / "checkpoints"), "seconds": 60}}
+    one, _ = _sft(copy.deepcopy(tiny_lm), given, ALONE)
+    two, _ = _sft(copy.deepcopy(tiny_lm), given, TWO)
+    _assert_close(one, two)
+    assert "[process 0] fine-tuning: 4 steps in" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("number", "batch", "at_once", "told"),
     [

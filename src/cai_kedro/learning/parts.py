@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as Rows
 from transformers import Trainer
 
 from cai_kedro.learning import ranks
@@ -116,7 +117,7 @@ class _OwnLoader(DataLoader[Any]):
         parts.set_epoch(epoch)
 
 
-class _WithBlanks:
+class _WithBlanks(Rows[dict[str, Any]]):
     """Rows, and behind them the same rows blank: without labels (`key` None), or with NaN for what is learnt."""
 
     def __init__(self, rows: Any, key: str | None) -> None:
