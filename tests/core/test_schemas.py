@@ -17,6 +17,13 @@ PAIR: dict[str, Any] = {
     "kind": "sampled",
 }
 ANSWER: dict[str, Any] = {"prompt_id": "p1", "sample": 0}
+ASKED = {
+    "prompt_id": "p1",
+    "messages": MESSAGES[:1],
+    "source": "topic_guided",
+    "question_type": "harm",
+    "topic": None,
+}
 
 GOOD: dict[str, dict[str, Any]] = {
     "prompts": {"prompt_id": "p1", "messages": MESSAGES, "source": "given", "split": "train"},
@@ -30,6 +37,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "source": "revision",
         "step": 1,
     },
+    "self_align_questions": ASKED,
     "pairs": PAIR,
     "comparisons": {
         **PAIR,
@@ -78,6 +86,26 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "ratings": {"prompt_id": "p", "messages": MESSAGES[:1], "response": "yes", "rating": 3.0},
     "curves": {"step": 10, "metric": "loss", "value": 0.7},
+    "lists": {
+        "list_id": "l",
+        "source": "self_instruct",
+        "question_type": None,
+        "topic": None,
+        "text": "",
+        "finish_reason": "stop",
+    },
+    "topics": {"question_type": "mean", "topic": "tea", "source": "given"},
+    "filtered": {
+        "text": "Why?",
+        "line": "question",
+        "source": "topic_guided",
+        "question_type": "mean",
+        "topic": "tea",
+        "filter": "rouge",
+        "like": "Why so?",
+        "rouge": 0.8,
+    },
+    "counts": {"line": "topic", "source": "self_instruct", "question_type": None, "outcome": "kept", "lines": 3},
 }
 CONVERSATION = r"a list of \{role, content\} turns, none empty, that ends on a user turn"
 BAD: list[tuple[str, str, Any, str]] = [
@@ -112,15 +140,25 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("questions", "objective", "honesty", "isin"),
     ("questions", "reference", " ", "not empty"),
     ("ratings", "rating", 4.5, "in_range"),
+    ("self_align_questions", "source", "given", "isin"),
+    ("lists", "finish_reason", "cut", "isin"),
+    ("topics", "topic", " ", "not empty"),
+    ("filtered", "rouge", 1.2, "in_range"),
+    ("counts", "lines", 0, "greater_than_or_equal_to"),
     ("curves", "metric", "", "not empty"),
 ]
-ID_COLUMNS = ("prompt_id", "pair_id", "row_id")
+ID_COLUMNS = ("prompt_id", "pair_id", "row_id", "list_id")
+#: What tells rows of these kinds apart, which have no id.
+OWN = {("topics", "topic"), ("counts", "outcome")}
 
 
 def table(kind: str, rows: int = 2) -> pd.DataFrame:
     """Rows that differ in their ids alone."""
     made = [
-        {name: f"{value}-{i}" if name in ID_COLUMNS else value for name, value in GOOD[kind].items()}
+        {
+            name: f"{value}-{i}" if name in ID_COLUMNS or (kind, name) in OWN else value
+            for name, value in GOOD[kind].items()
+        }
         for i in range(rows)
     ]
     return pd.DataFrame(made)
