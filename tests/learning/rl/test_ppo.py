@@ -453,7 +453,6 @@ def test_wrong_parameters_are_refused(changed: dict[str, Any], message: str) -> 
         ("rloo", {"samples_per_prompt": 1, "minibatch_size": 4}, "rloo .* needs samples_per_prompt >= 2"),
         ("grpo", {"minibatch_size": 3}, "grpo .* minibatch_size to divide 8"),
         ("grpo", {"vf_coef": 0.5}, "'vf_coef' is not among the parameters of grpo"),
-        ("rloo", {"checkpoints": None}, "'checkpoints' is not among the parameters of rloo"),
     ],
 )
 def test_what_trls_trainers_cannot_take_is_refused(algorithm: str, changed: dict[str, Any], message: str) -> None:
