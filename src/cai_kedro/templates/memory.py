@@ -9,20 +9,21 @@ from typing import Any
 
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.model_shape import ModelShape
-from cai_kedro.engines.precision import resolve_dtype
+from cai_kedro.engines.precision import DType, resolve_dtype
 from cai_kedro.learning.processes import SharedParams
 from cai_kedro.learning.rl import AlgorithmParams
 from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.rl_params import RolloutParams
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.learning.value_head import LOGIT_BYTES
-from cai_kedro.metrics.memory import Compute, Rollout, StageMemory, reinforcement, told, training
+from cai_kedro.metrics.memory import FULL, HALF, Compute, Rollout, StageMemory, reinforcement, told, training
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
 
 #: Tokens that a prompt of RL is taken to have: the real ones are known only when they are made.
 PROMPT_TOKENS = 256
 
 BILLION = 1e9
+_SMALLER = "take a smaller base model, or a device with more memory"
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,30 @@ def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: int | None
     memory = need.memory
     parts = ", ".join(f"{told(size)} {name}" for name, size in memory.parts.items())
     fixed = sum(size for name, size in memory.parts.items() if name not in ("activations", "logits", "KV cache"))
-    what = need.lower if fixed < there else "take a smaller base model, or a device with more memory"
+    what = need.lower if fixed < there else _SMALLER
     if with_adapter is not None:
         what += f"; with training.adapter=lora it needs {told(with_adapter)}"
     return (
         f"{memory.stage} of {shape.parameters / BILLION:.2g}B parameters needs {told(memory.peak)} ({parts}), "
-        f"{'the memory' if need.device == 'cpu' else 'the card'} has {told(there)}: {what}"
+        f"{_room(need.device, there)}: {what}"
     )
+
+
+def engine_fault(shape: ModelShape, device: str, dtype: DType, there: int | None) -> str | None:
+    """Say in one sentence that the weights of an engine alone do not fit; batches that do not are halved by itself."""
+    precision = resolve_dtype(dtype, device)
+    needed = (HALF if precision == "bfloat16" else FULL) * shape.parameters
+    if there is None or needed <= there:
+        return None
+    what = _SMALLER if precision == "bfloat16" else f"set engine_dtype to bfloat16, or {_SMALLER}"
+    return (
+        f"an engine on {shape.parameters / BILLION:.2g}B parameters needs {told(needed)} for its weights in "
+        f"{precision}, {_room(device, there)}: {what}"
+    )
+
+
+def _room(device: str, there: int) -> str:
+    return f"{'the memory' if device == 'cpu' else 'the card'} has {told(there)}"
 
 
 def compute_of(params: TrainingParams | AlgorithmParams, checkpointing: bool, trained: int | None) -> Compute:
