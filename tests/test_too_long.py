@@ -14,6 +14,7 @@ from kedro.framework.startup import bootstrap_project
 
 from cai_kedro.core.conversation import user
 from cai_kedro.core.judging import Judgement
+from cai_kedro.core.question_types import QuestionType, QuestionTypes
 from cai_kedro.core.shards import ShardParams, ShardPlan, run_shard
 from cai_kedro.engines.fitting import TOO_LONG
 from cai_kedro.engines.language_model import LanguageModel
@@ -36,6 +37,12 @@ from cai_kedro.pipelines.evaluation.snapshots import answer_along, decide_along
 from cai_kedro.pipelines.judge_accuracy.judges import judge_items, judge_items_with_cot, score_items
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, plan_labels
+from cai_kedro.pipelines.self_align.self_instruct.lists import (
+    ListParams,
+    plan_question_lists,
+    plan_task_lists,
+    plan_topic_lists,
+)
 from cai_kedro.templates.human_feedback import plan_human_pairs_by
 from cai_kedro.templates.pairs import PairSampling, plan_pairs_by
 from cai_kedro.templates.responses import AnswerParams, plan_responses_by
@@ -204,8 +211,30 @@ def revise(world: World) -> ShardPlan:
     return plan_of(critique_and_revise)(world.prompts, answers, constitution(), engine, params, 0, SHARDS)
 
 
+def lists_of(examples: int) -> ListParams:
+    return ListParams(lists=9, examples=examples, sampling=SAMPLING)
+
+
+def question_types() -> QuestionTypes:
+    """Return a type for each prompt, of which the last one has a topic that is too long."""
+    names = {f"p{i}": MANY_TOKENS if f"p{i}" == LONG else "tea" for i in range(N)}
+    return QuestionTypes(
+        tasks_header="Tasks:",
+        topics_header="Topics of {type}:",
+        questions_header="About {topic}:",
+        types=tuple(QuestionType(name=name, about="Odd.", examples={topic: "Why?"}) for name, topic in names.items()),
+    )
+
+
+def topics() -> pd.DataFrame:
+    rows = [(one.name, topic) for one, topic, _ in question_types().examples]
+    return pd.DataFrame(rows, columns=["question_type", "topic"])
+
+
 ONE = AnswerParams(prompts=None, samples=1, sampling=SAMPLING)
 TWO = PairSampling(prompts=None, pairs_per_prompt=1, mismatched={"share": 0.0, "neighbours": 1}, sampling=SAMPLING)
+#: Whose rows are lists of examples, not prompts.
+LISTS = {"plan_red_team_prompts", "plan_task_lists"}
 #: What each node function that asks a model makes of the prompts: a plan, or the ids that are left.
 STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "plan_human_pairs_by": lambda w: plan_human_pairs_by(w.prompts, w.pairs.iloc[:0], w.engine, TWO, 0, SHARDS, "x"),
@@ -213,6 +242,11 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "plan_responses_by": lambda w: plan_responses_by(w.prompts, w.engine, ONE, 0, SHARDS, "x"),
     "plan_red_team_prompts": lambda w: plan_red_team_prompts(
         w.prompts, w.prompts, constitution(), w.engine, red_team_params(examples=3, lists=60), 0, SHARDS
+    ),
+    "plan_topic_lists": lambda w: plan_topic_lists(question_types(), w.engine, lists_of(0), 0, SHARDS),
+    "plan_question_lists": lambda w: plan_question_lists(topics(), question_types(), w.engine, lists_of(0), 0, SHARDS),
+    "plan_task_lists": lambda w: plan_task_lists(
+        [MANY_TOKENS, "Say yes.", "Say no."], question_types(), w.engine, lists_of(1), 0, SHARDS
     ),
     "plan_of.<locals>.plan_revisions": revise,
     "plan_labels": lambda w: plan_labels(
@@ -286,7 +320,7 @@ def test_one_prompt_beyond_the_context_stops_no_stage(
                 row.id for outcome in outcomes for row in outcome.quarantine.itertuples() if TOO_LONG in row.reason
             ]
             assert 0 < len(too_long) < len(made.ids)
-            if "red_team" not in stage:  # there a list is in quarantine, with all its examples
+            if stage not in LISTS:  # there a list is in quarantine, with all its examples
                 assert all(name.startswith(LONG) for name in too_long)
             return
     assert set(made) == set(numbered(N - 1))
