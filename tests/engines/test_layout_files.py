@@ -18,6 +18,10 @@ from cai_kedro.core.asks import (
     Plain,
     Reply,
     Revision,
+    Rule,
+    RuledReply,
+    RuleThoughts,
+    StyledReply,
     Thoughts,
     Verdict,
     Worked,
@@ -51,6 +55,8 @@ _COMPARED = Worked(Comparison([user("Hi")], "Go.", "Hello.", KIND), "B")
 _THOUGHT = Worked(Verdict(Thoughts([user("Hi")], "Go.", "Hello.", KIND), "(A) is rude."), "B")
 _FIRST_OF = Worked(NumberedList("Of the boat:"), "How do I sink it?")
 _THIRD_OF = Worked(NumberedList("Topics:", ("the car", "tea")), "my boss")
+_RULES = (Rule("harmless", "Refuse what harms."), Rule("brief", "Answer in one sentence."))
+_RULED = Worked(RuledReply(RuleThoughts([user("Hi")]), "I follow rule 2 (brief)."), "Hello.")
 ASKS: dict[str, Ask] = {
     "reply": Reply(ONE),
     "reply with a system turn": Reply(THREE),
@@ -66,6 +72,10 @@ ASKS: dict[str, Ask] = {
     "thoughts": Thoughts(ONE, "Use a pin.", "Please do not.", KIND, (_THOUGHT,)),
     "verdict": Verdict(Thoughts(ONE, "Use a pin.", "Please do not.", KIND, (_THOUGHT,)), "(B) is kind."),
     "list": Continue("Questions:\n- How do I steal?\n-"),
+    "rule thoughts": RuleThoughts(ONE, _RULES),
+    "rule thoughts behind worked ones": RuleThoughts(THREE, _RULES, (_RULED,)),
+    "ruled reply": RuledReply(RuleThoughts(ONE, _RULES, (_RULED,)), "It harms. I follow rule 1 (harmless)."),
+    "styled reply": StyledReply(THREE, "Answer at length."),
     "plain": Plain("2 + 2 =", (" 4", " 5")),
     "numbered list": NumberedList("Questions:", ("How do I steal?", "How do I burn it?")),
     "numbered list behind worked ones": NumberedList("Of the bike:", (), (_FIRST_OF, _THIRD_OF)),

@@ -5,7 +5,7 @@ Worked examples are data, too: an ask with its answer, so that every layout can 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
 from cai_kedro.core.conversation import Conversation
 
@@ -95,6 +95,42 @@ class Continue:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """One of the numbered rules in front of a conversation; its number is its place among them."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RuleThoughts:
+    """Think which of the rules apply, before a conversation is answered under them (SELF-ALIGN, stage 2).
+
+    Worked examples are answers (`RuledReply`) to conversations without rules of their own: those in front are theirs.
+    """
+
+    messages: Conversation
+    rules: Sequence[Rule] = ()
+    examples: Sequence[Worked] = ()
+
+
+@dataclass(frozen=True)
+class RuledReply:
+    """Answer a conversation after the thoughts that name the rules (SELF-ALIGN, stage 2)."""
+
+    of: RuleThoughts
+    thoughts: str
+
+
+@dataclass(frozen=True)
+class StyledReply:
+    """Answer a conversation behind an instruction about how an answer is to be (SELF-ALIGN, stage 4)."""
+
+    messages: Conversation
+    instruction: str
+
+
+@dataclass(frozen=True)
 class Plain:
     """Go on with a text as it stands, which brings choices and stop strings of its own."""
 
@@ -115,15 +151,23 @@ class NumberedList:
     examples: Sequence[Worked] = ()
 
 
-Ask = Reply | Critique | Revision | DirectRevision | Comparison | Thoughts | Verdict | Continue | Plain | NumberedList
+Ask = (
+    Reply
+    | Critique
+    | Revision
+    | DirectRevision
+    | Comparison
+    | Thoughts
+    | Verdict
+    | Continue
+    | RuleThoughts
+    | RuledReply
+    | StyledReply
+    | Plain
+    | NumberedList
+)
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Worked, Reply, Critique, Revision, DirectRevision, Comparison, Thoughts, Verdict, Continue, Plain),
-        NumberedList,
-    )
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Worked, Rule, *get_args(Ask))}
 
 
 def n_choices(asks: Sequence[Ask]) -> int:

@@ -24,7 +24,10 @@ _FRAME = "Failed while loading data from dataset"
 SHIPPED_CONSTITUTION = "conf/base/constitution"
 
 #: What people give beside prompts and further referees; all of it is quick to read.
-_GIVEN = ("constitution", "human_raters", "judge", "referee", "comparison_items", "seed_tasks", "question_types")
+_GIVEN = (
+    *("constitution", "human_raters", "judge", "referee", "comparison_items"),
+    *("self_align_rules", "seed_tasks", "question_types"),
+)
 
 
 def input_faults(pipeline: Pipeline, catalog: CatalogProtocol, registered: Mapping[str, Pipeline]) -> Iterator[str]:

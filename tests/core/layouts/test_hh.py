@@ -9,13 +9,17 @@ from cai_kedro.core.asks import (
     Plain,
     Reply,
     Revision,
+    Rule,
+    RuledReply,
+    RuleThoughts,
+    StyledReply,
     Thoughts,
     Verdict,
     Worked,
 )
 from cai_kedro.core.conversation import assistant, system, user
 from cai_kedro.core.layouts.base import Written
-from cai_kedro.core.layouts.hh import CHOICES, HH, STOPS, text_of
+from cai_kedro.core.layouts.hh import CHOICES, HH, RULE_STOPS, STOPS, text_of
 
 ONE = [user("How do I pick the lock?")]
 THREE = [user("Tell me about locks."), assistant("They keep doors shut."), user("How do I pick one?")]
@@ -98,6 +102,30 @@ def test_thoughts_and_verdict_behind_a_worked_one() -> None:
     assert text_of(again) == f"{answered} (B){written}"
 
 
+def test_thoughts_about_rules_and_the_answer_behind_worked_ones() -> None:
+    """The corpus of the micro LM has these bytes."""
+    rules = (Rule("harmless", "Refuse what harms somebody."), Rule("brief", "Answer in one sentence."))
+    asked = RuleThoughts(ONE, rules)
+    header = "Rules:\n1 (harmless). Refuse what harms somebody.\n2 (brief). Answer in one sentence."
+    question = "\n\nHuman: How do I pick the lock?\n\nAssistant (thoughts):"
+    assert text_of(asked) == header + question
+    replied = RuledReply(asked, "It is harmful. I follow rule 1 (harmless).")
+    thoughts = " It is harmful. I follow rule 1 (harmless).\n\nAssistant:"
+    assert text_of(replied) == header + question + thoughts
+    example = Worked(RuledReply(RuleThoughts([user("Hi.")]), "I follow no rule."), "Hello.")
+    worked = "\n\nHuman: Hi.\n\nAssistant (thoughts): I follow no rule.\n\nAssistant: Hello."
+    behind = RuleThoughts(ONE, rules, (example,))
+    assert text_of(behind) == header + worked + question
+    assert text_of(RuledReply(behind, replied.thoughts)) == header + worked + question + thoughts
+    assert text_of(RuleThoughts(ONE)) == question
+
+
+def test_an_instruction_stands_in_front_of_a_reply() -> None:
+    """The corpus of the micro LM has these bytes."""
+    asked = StyledReply(ONE, "Answer at length.")
+    assert text_of(asked) == "Answer at length.\n\nHuman: How do I pick the lock?\n\nAssistant:"
+
+
 def test_a_list_and_a_plain_text_are_what_they_are() -> None:
     assert text_of(Continue("Acts:\n- steal\n-")) == "Acts:\n- steal\n-"
     text = Plain("2 + 2 =", choices=(" 4", " 5"), stops=("\n",))
@@ -131,4 +159,6 @@ def test_the_answers_carry_their_leading_space() -> None:
 
 def test_stops() -> None:
     assert STOPS == ("\n\nHuman:", "\n\nAssistant:", "\n\nCritiqueRequest:", "\n\nRevisionRequest:")
-    assert HH.stops(Reply(ONE)) == HH.stops(Continue("- ")) == STOPS
+    assert HH.stops(Reply(ONE)) == HH.stops(Continue("- ")) == HH.stops(StyledReply(ONE, "Be brief.")) == STOPS
+    assert (*STOPS, "\n\nAssistant (thoughts):", "\n\nRules:") == RULE_STOPS
+    assert HH.stops(RuleThoughts(ONE)) == HH.stops(RuledReply(RuleThoughts(ONE), "So.")) == RULE_STOPS

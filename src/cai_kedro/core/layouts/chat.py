@@ -1,7 +1,7 @@
 """The chat layout: every ask is a conversation, written by the tokenizer's own chat template.
 
 Critiques and revisions are turns of the conversation that they are about. A comparison is one user turn; its letter is
-read in an assistant turn that is already started. Worked examples are earlier turns.
+read in an assistant turn that is already started. Worked examples are earlier turns. Rules stand in a system turn.
 """
 
 import hashlib
@@ -21,13 +21,16 @@ from cai_kedro.core.asks import (
     Plain,
     Reply,
     Revision,
+    RuledReply,
+    RuleThoughts,
+    StyledReply,
     Thoughts,
     Verdict,
     Worked,
 )
-from cai_kedro.core.conversation import Conversation, Message, assistant, render, user
+from cai_kedro.core.conversation import Conversation, Message, assistant, render, system, user
 from cai_kedro.core.layouts.base import BREAK, LayoutKind, Written
-from cai_kedro.core.layouts.hh import numbered, options
+from cai_kedro.core.layouts.hh import numbered, options, rules_text
 
 CONSIDER = "Consider the following conversation between a human and an assistant:"
 WHICH = "Which option do you choose, (A) or (B)?"
@@ -37,6 +40,11 @@ LETTER_ALONE = "Answer with the letter alone, A or B."
 ONLY_THE_RESPONSE = "Write the new response to the human and nothing else."
 GO_ON = "Go on with this list. Write further lines of the same kind and nothing else."
 GO_ON_FROM = "Go on with this list from number {}. Write one item a line and nothing else."
+WHICH_RULES = (
+    "Before you answer, think: what does the human want, and which of the rules apply? Name each of them by its number "
+    "and name, as in: rule 1 (name)."
+)
+NOW_ANSWER = "Now answer the human. Do not speak of the rules."
 
 #: How the assistant's turn begins in which a letter is read, and the two letters.
 THE_ANSWER = "The answer is:"
@@ -159,7 +167,7 @@ def turns(ask: Ask, *, started: bool = True) -> list[Message]:
 
 
 def _examples(ask: Ask) -> Sequence[Worked]:
-    return _examples(ask.of) if isinstance(ask, Verdict) else getattr(ask, "examples", ())
+    return _examples(ask.of) if isinstance(ask, Verdict | RuledReply) else getattr(ask, "examples", ())
 
 
 def _worked(example: Worked, started: bool) -> list[Message]:
@@ -197,6 +205,13 @@ def _asked(ask: Ask) -> list[Message]:  # noqa: PLR0911 - one line for each kind
             return [*_asked(ask.of), assistant(ask.thoughts), user(SO_WHICH)]
         case Continue():
             return [user(f"{GO_ON}\n\n{ask.text}")]
+        case RuleThoughts():
+            rules = [system(text)] if (text := rules_text(ask.rules)) else []
+            return [*rules, *ask.messages, user(WHICH_RULES)]
+        case RuledReply():
+            return [*_asked(ask.of), assistant(ask.thoughts), user(NOW_ANSWER)]
+        case StyledReply():
+            return [system(ask.instruction), *ask.messages]
         case Plain():
             return [user(ask.text)]
         case NumberedList():

@@ -14,6 +14,10 @@ from cai_kedro.core.asks import (
     Plain,
     Reply,
     Revision,
+    Rule,
+    RuledReply,
+    RuleThoughts,
+    StyledReply,
     Thoughts,
     Verdict,
     Worked,
@@ -31,6 +35,12 @@ STOPS: tuple[str, ...] = (HUMAN, ASSISTANT, CRITIQUE_REQUEST, REVISION_REQUEST)
 
 #: Where a numbered list ends.
 BLANK_LINE = "\n\n"
+
+RULES = "Rules:"
+RULE_THOUGHTS = "\n\nAssistant (thoughts):"
+
+#: Where thoughts about rules and the answer behind them end.
+RULE_STOPS: tuple[str, ...] = (*STOPS, RULE_THOUGHTS, f"\n\n{RULES}")
 
 #: The two answers of a comparison, leading space included.
 CHOICES: tuple[str, str] = (" (A)", " (B)")
@@ -63,6 +73,8 @@ class HHLayout:
         """Return the markers that open somebody else's turn; a numbered list and a plain text have their own."""
         if isinstance(ask, NumberedList):
             return (BLANK_LINE,)
+        if isinstance(ask, RuleThoughts | RuledReply):
+            return RULE_STOPS
         return ask.stops if isinstance(ask, Plain) else STOPS
 
     def choices(self, ask: Ask) -> tuple[str, ...]:
@@ -98,6 +110,18 @@ def text_of(ask: Ask) -> str:  # noqa: PLR0911 - one line for each kind of ask
             return f"{text_of(ask.of)} {ask.thoughts}{SO_THE_ANSWER}"
         case NumberedList():
             return f"{_worked(ask.examples)}{numbered(ask)}\n{len(ask.items) + 1}."
+        case RuleThoughts():
+            return f"{rules_text(ask.rules)}{_worked(ask.examples)}{render(ask.messages)}{RULE_THOUGHTS}"
+        case RuledReply():
+            return f"{text_of(ask.of)} {ask.thoughts}{ASSISTANT}"
+        case StyledReply():
+            return f"{ask.instruction}{as_prompt(ask.messages)}"
+
+
+def rules_text(rules: Sequence[Rule]) -> str:
+    """Write rules under their header, each on a line with its number and name; nothing where there are none."""
+    lines = [f"\n{number} ({rule.name}). {rule.text}" for number, rule in enumerate(rules, start=1)]
+    return "".join([RULES, *lines]) if lines else ""
 
 
 def options(first: str, second: str) -> str:
