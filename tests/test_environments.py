@@ -19,7 +19,7 @@ GUIDE = PROJECT / "docs" / "guides" / "environments.md"
 ENVIRONMENTS = sorted(
     folder.name for folder in (PROJECT / "conf").iterdir() if folder.is_dir() and folder.name not in ("base", "local")
 )
-ARMS = ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot")
+ARMS = ("helpful_rlhf", "hh_rlhf", "rl_cai", "rl_cai_cot", "rl_cai_from_engraved")
 OWN_MODELS = ("hub", "paper")
 _TAKEN_OVER = re.compile(r"^globals\.engines\.|(^|\.)checkpoints\.directory$")
 

@@ -30,6 +30,8 @@ def register_pipelines() -> dict[str, Pipeline]:
 def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     """Return the pipelines of a lineage; `__default__` is the method, without what is asked of a finished run or files.
 
+    SELF-ALIGN is part of the method where the lineage has a policy of it, and else runs on request.
+
     What is evaluated and reported follows from what the pipelines before make, and from who decides in the `exam`. The
     ablations are there where all that they vary is there.
     """
@@ -39,14 +41,16 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
         "data_generation": data_generation.create_pipeline(lineage, exam.axes),
         "sl_cai": sl_cai.create_pipeline(lineage),
         "preference_labeling": preference_labeling.create_pipeline(lineage),
-        "rl_cai": rl_cai.create_pipeline(lineage),
     }
+    self_aligned = {"self_align": self_align.create_pipeline(lineage, exam.axes)}
+    is_asked_for = {*lineage.self_aligned.values()} & {*lineage.present}
+    pipelines |= {**(self_aligned if is_asked_for else {}), "rl_cai": rl_cai.create_pipeline(lineage)}
     pipelines["evaluation"] = evaluation.create_pipeline(lineage, exam, _made_by(pipelines))
     pipelines["reporting"] = reporting.create_pipeline(lineage, exam.axes, _made_by(pipelines))
     on_request = {
         "check_labeller": data_generation.check_pipeline(lineage) + preference_labeling.check_pipeline(lineage),
         "judge_accuracy": judge_accuracy.create_pipeline(),
-        "self_align": self_align.create_pipeline(lineage, exam.axes),
+        **({} if is_asked_for else self_aligned),
     }
     if ablations.can_vary(lineage, exam):
         on_request["ablations"] = ablations.create_pipeline(pipelines)

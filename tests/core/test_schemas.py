@@ -38,6 +38,14 @@ GOOD: dict[str, dict[str, Any]] = {
         "step": 1,
     },
     "self_align_questions": ASKED,
+    "answers": {
+        **ASKED,
+        "thoughts": "I follow rule 1 (kind).",
+        "rules": ["kind"],
+        "response": "no",
+        "ended": True,
+        "fault": None,
+    },
     "pairs": PAIR,
     "comparisons": {
         **PAIR,
@@ -145,6 +153,9 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("topics", "topic", " ", "not empty"),
     ("filtered", "rouge", 1.2, "in_range"),
     ("counts", "lines", 0, "greater_than_or_equal_to"),
+    ("answers", "rules", "kind", "a list of names"),
+    ("answers", "rules", [1], "a list of names"),
+    ("answers", "response", " ", "not empty"),
     ("curves", "metric", "", "not empty"),
 ]
 ID_COLUMNS = ("prompt_id", "pair_id", "row_id", "list_id")

@@ -80,6 +80,43 @@ def test_an_engine_that_reads_no_adapter_is_told(tmp_path: Path) -> None:
     assert fault.startswith("training.adapter makes 'rl_cai.policy.model' an adapter, which its engine does not read")
 
 
+def stage_faults(tmp_path: Path, engine: dict[str, Any], adapter: str = "lora", **lora: Any) -> list[str]:
+    """Return what is told of stage 3 of SELF-ALIGN, whose training is its own."""
+    stage = {"training": {"adapter": adapter, "lora": {"rank": 2, "alpha": 4.0, "targets": None, **lora}}}
+    name = "self_align_engraved.model"
+    catalog = DataCatalog(
+        {
+            "params:self_align.engraving": MemoryDataset(stage),
+            "params:base_model": MemoryDataset({**BASE_MODEL, "source": "path", "path": str(tmp_path / "base")}),
+            "parameters": MemoryDataset({"lineage": LINEAGE}),
+            f"{name}@checkpoint": ModelCheckpointDataset(filepath=str(tmp_path / "engraved")),
+            f"{name}@engine": EngineDataset(filepath=str(tmp_path / "engraved"), engine=engine),
+        }
+    )
+    nodes = [
+        Node(lambda params: None, "params:base_model", "pretrained.model@checkpoint", name="provide"),
+        Node(
+            lambda start, params: None,
+            ["pretrained.model@checkpoint", "params:self_align.engraving"],
+            f"{name}@checkpoint",
+            name="engrave",
+        ),
+        Node(lambda policy: None, f"{name}@engine", "answers", name="answer"),
+    ]
+    return list(adapter_faults(Pipeline(nodes), catalog, tmp_path))
+
+
+def test_a_stage_of_self_align_is_told_by_its_own_block(tmp_path: Path) -> None:
+    assert stage_faults(tmp_path, LOCAL, targets=["q_proj", "o_proj"]) == []
+    assert stage_faults(tmp_path, VLLM, "none", targets=["nowhere"]) == []
+    (fault,) = stage_faults(tmp_path, LOCAL, targets=["c_attn"])
+    assert fault.startswith("pretrained: self_align.engraving.training.lora.targets names 'c_attn', and no linear")
+    (fault,) = stage_faults(tmp_path, VLLM)
+    assert fault.startswith("self_align.engraving.training.adapter makes 'self_align_engraved.model' an adapter")
+    (fault,) = stage_faults(tmp_path, LOCAL, "qlora")
+    assert fault.startswith("self_align.engraving.training.adapter is `qlora`, which is not built yet")
+
+
 def test_qlora_is_told(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, "qlora", VLLM, "grpo")
     assert "qlora" in fault

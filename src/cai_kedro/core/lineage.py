@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cai_kedro.core.comparison_sources import SOURCES, Maker, table_of
 from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage_checks import (
+    CLONING,
+    ENGRAVING,
+    FINE_TUNED,
     SUPERVISED,
     check_circles,
     check_entries,
@@ -20,6 +23,7 @@ from cai_kedro.core.lineage_checks import (
     check_names,
     check_reference,
     check_roles,
+    check_self_aligned,
     is_hub_model,
     is_path,
 )
@@ -44,7 +48,9 @@ class Policy(BaseModel):
     layout: LayoutChoice = Field(default="auto", description="how a given model is asked, as base_model.layout")
     start: str | None = Field(default=None, description="the policy that training starts from")
     algorithm: str | None = Field(
-        default=None, description="sft: on revisions; or one of rlhf.rl (learning/rl knows them); null: as the lineage"
+        default=None,
+        description="sft: on revisions; engraving, cloning: SELF-ALIGN; or one of rlhf.rl (learning/rl knows them); "
+        "null: as the lineage",
     )
     comparisons: tuple[str, ...] = Field(default=(), description="what is learnt from")
     reward: Reward = Field(
@@ -95,6 +101,7 @@ class Lineage(BaseModel):
     def _fits_together(self) -> Self:
         check_names(self.named)
         check_entries(self.named, self.policies)
+        check_self_aligned(self.policies, self.named)
         for name, policy in self.named.items():
             check_layout(name, policy.given, policy.layout)
         check_roles(self.roles.engines, self.named, self.left_out)
@@ -152,6 +159,26 @@ class Lineage(BaseModel):
         return self.revised if self.revised and self.named[self.revised].given is None else None
 
     @property
+    def self_aligned(self) -> dict[str, str]:
+        """The stages of SELF-ALIGN that make a policy, or are given one: algorithm → policy.
+
+        One that is not enabled is there, too: the pipeline `self_align` makes it on request, nothing evaluates it.
+        """
+        return {
+            policy.algorithm: name
+            for name, policy in self.policies.items()
+            if policy is not None
+            and policy.algorithm in (ENGRAVING, CLONING)
+            and (name if policy.given is not None else policy.start) in self.present
+        }
+
+    def start_of_stage(self, algorithm: str) -> str | None:
+        """Return the model in the catalog that a stage of SELF-ALIGN trains from; None if it trains none."""
+        name = self.self_aligned.get(algorithm)
+        policy = self.policies[name] if name else None
+        return self.model_of(policy.start) if policy is not None and policy.given is None and policy.start else None
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """The policies that an algorithm trains on comparisons, or against a preference model of them."""
         return tuple(name for name, policy in self.present.items() if self._is_arm(policy))
@@ -207,7 +234,7 @@ class Lineage(BaseModel):
     def algorithm_of(self, arm: str) -> str:
         """Return the name of the algorithm that a policy of conf learns by."""
         named = self.named[arm].algorithm
-        return self.algorithm if named in (None, SUPERVISED) else str(named)
+        return self.algorithm if named is None or named in FINE_TUNED else str(named)
 
     def scorer(self, scoring: Collection[str]) -> str | None:
         """Return the arm whose preference model scores revisions, of those that have one.
@@ -315,7 +342,7 @@ class Lineage(BaseModel):
 
     @staticmethod
     def _is_arm(policy: Policy) -> bool:
-        return policy.given is None and policy.algorithm != SUPERVISED
+        return policy.given is None and policy.algorithm not in FINE_TUNED
 
     @property
     def _needs(self) -> Mapping[str, set[str]]:
@@ -326,6 +353,8 @@ class Lineage(BaseModel):
             needs[name] = {other for other in (policy.given, policy.start) if other in self.present}
             if name == self.supervised:
                 needs[name] |= played["assistant"] | played["critic"] | played["red_teamer"]
+            if policy.algorithm == CLONING and policy.given is None:
+                needs[name] |= {self.self_aligned.get(ENGRAVING, "")} & set(self.present)
             if self._is_arm(policy) and policy.reward == "judge":
                 needs[name] |= played.get("labeller", set())
             for source in self.sources_of(name) if self._is_arm(policy) else ():

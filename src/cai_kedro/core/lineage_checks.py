@@ -14,10 +14,17 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: The algorithm of the policy that is fine-tuned on revisions; whoever has the table of the others checks their names.
 SUPERVISED = "sft"
 
+#: How the policies of SELF-ALIGN learn: from answers under rules, and from verbose answers of the policy that did.
+ENGRAVING, CLONING = "engraving", "cloning"
+
+#: The algorithms that fine-tune on answers, and on which.
+FINE_TUNED = {SUPERVISED: "revisions", ENGRAVING: "answers under rules", CLONING: "verbose answers"}
+
 #: Names of stages and roles, which stand where a policy's name stands in names of data sets.
 RESERVED = frozenset(
     {
         *("base_model", "baselines", "data_generation", "preference_labeling", "evaluation", "reporting", "ablations"),
+        *("self_align", "self_instruct", "self_alignment", ENGRAVING, CLONING),
         *("assistant", "critic", "red_teamer", "labeller", "thinker", "referee", "judge"),
     }
 )
@@ -73,7 +80,7 @@ def check_entries(policies: Mapping[str, Entry], in_conf: Collection[str]) -> No
         raise ValueError(f"one policy is fine-tuned on revisions, not {len(supervised)}: {', '.join(supervised)}")
     for name, policy in policies.items():
         if policy.given is None:
-            _check_trained(name, policy, policies)
+            _check_trained(name, policy, policies, in_conf)
         elif not (policy.given in ("base_model", *policies) or is_hub_model(policy.given) or is_path(policy.given)):
             raise ValueError(
                 f"the policy {name!r} is given as {policy.given!r}, which is no policy, no directory (it would have a "
@@ -86,7 +93,32 @@ def check_entries(policies: Mapping[str, Entry], in_conf: Collection[str]) -> No
             )
 
 
-def _check_trained(name: str, policy: Entry, policies: Collection[str]) -> None:
+def check_self_aligned(entries: Mapping[str, Entry | None], policies: Collection[str]) -> None:
+    """Check that one policy at most learns by each stage of SELF-ALIGN, enabled or not, and that clones have a teacher.
+
+    `policies` are the enabled ones.
+    """
+    for algorithm in (ENGRAVING, CLONING):
+        learning = [name for name, entry in entries.items() if entry is not None and entry.algorithm == algorithm]
+        if len(learning) > 1:
+            raise ValueError(
+                f"one policy learns by {algorithm}, not {len(learning)}: {', '.join(learning)}; set the others to null"
+            )
+        if algorithm == ENGRAVING and not learning:
+            for name, entry in entries.items():
+                if name in policies and entry is not None and entry.algorithm == CLONING and entry.given is None:
+                    raise ValueError(
+                        f"the policy {name!r} learns by {CLONING} from the policy that learns by {ENGRAVING}, and "
+                        f"there is none; name one, or give the model (given: …)"
+                    )
+
+
+def _check_trained(name: str, policy: Entry, policies: Collection[str], in_conf: Collection[str]) -> None:
+    if policy.start in in_conf and policy.start not in policies:
+        raise ValueError(
+            f"the policy {name!r} starts from {policy.start!r}, which is not in this run; set "
+            f"lineage.policies.{policy.start}.enabled to true, or let it start from another one"
+        )
     if policy.start not in policies:
         what = "names no start" if policy.start is None else f"starts from {policy.start!r}, which is no policy"
         raise ValueError(f"the policy {name!r} {what}; {_near(policy.start or '', policies)}")
@@ -99,9 +131,12 @@ def _check_trained(name: str, policy: Entry, policies: Collection[str]) -> None:
     if policy.reward == "judge":
         _check_judged(name, policy)
         return
-    if policy.algorithm == SUPERVISED and policy.comparisons:
-        raise ValueError(f"the policy {name!r} learns by sft, from revisions; take its comparisons away")
-    if policy.algorithm != SUPERVISED and not policy.comparisons:
+    if policy.algorithm in FINE_TUNED and policy.comparisons:
+        raise ValueError(
+            f"the policy {name!r} learns by {policy.algorithm}, from {FINE_TUNED[policy.algorithm]}; take its "
+            f"comparisons away"
+        )
+    if policy.algorithm not in FINE_TUNED and not policy.comparisons:
         raise ValueError(
             f"the policy {name!r} learns from comparisons and names none; name some of "
             f"{', '.join(SOURCES)}, take reward: judge, or give the model (given: …)"
@@ -109,9 +144,10 @@ def _check_trained(name: str, policy: Entry, policies: Collection[str]) -> None:
 
 
 def _check_judged(name: str, policy: Entry) -> None:
-    if policy.algorithm == SUPERVISED:
+    if policy.algorithm in FINE_TUNED:
         raise ValueError(
-            f"the policy {name!r} learns by sft, from revisions, and has no reward; take reward: judge away"
+            f"the policy {name!r} learns by {policy.algorithm}, from {FINE_TUNED[policy.algorithm]}, and has no "
+            f"reward; take reward: judge away"
         )
     if policy.comparisons:
         raise ValueError(

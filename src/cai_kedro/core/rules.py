@@ -137,6 +137,11 @@ def named_rules(thoughts: str, rules: Sequence[Rule]) -> list[str]:
     return list(found)
 
 
+def mentions_rule(text: str) -> bool:
+    """Tell whether a text names a rule as `named_rules` reads it, whatever its number and name are."""
+    return _MENTIONS.search(text) is not None
+
+
 class UnknownRuleError(ValueError):
     """Thoughts name a rule that there is not."""
 

@@ -60,6 +60,10 @@ def _table(columns: dict[str, pa.Column], unique: list[str] | None = None, **ext
     return pa.DataFrameSchema(columns, strict=True, ordered=True, coerce=True, unique=unique, **extra)
 
 
+def _is_names(cell: Any) -> bool:
+    return not isinstance(cell, str) and all(isinstance(name, str) and name for name in cell)
+
+
 _ASKED = {
     "prompt_id": _key(unique=True),
     "messages": _messages(),
@@ -107,19 +111,32 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         unique=["prompt_id", "sample", "step"],
     ),
-    # what SL-CAI is fine-tuned on; `step` is the revision step, 0 for helpful samples
+    # what is fine-tuned on: SL-CAI on revisions (`step`, 0 for helpful samples), SELF-ALIGN on answers under rules
+    # (`self_aligned`) and on verbose ones
     "rows": _table(
         {
             "row_id": _key(unique=True),
             "prompt_id": _key(),
             "messages": _messages(),
             "response": _text(),
-            "source": _one_of("revision", "helpful"),
+            "source": _one_of("revision", "helpful", "self_aligned", "verbose"),
             "step": pa.Column(int, pa.Check.ge(0)),
         }
     ),
     # SELF-ALIGN: questions that the base model made up, with the type and topic that they were made up for
     "self_align_questions": _table(dict(_ASKED)),
+    # and what was answered: thoughts and the rules that they name (none in stage 4), whether the answer ended by
+    # itself, and why it is not learnt from, null where it is
+    "answers": _table(
+        {
+            **_ASKED,
+            "thoughts": _text(nullable=True),
+            "rules": pa.Column(object, pa.Check(lambda c: c.map(_is_names).astype(bool), error="a list of names")),
+            "response": _text(nullable=True),
+            "ended": pa.Column(bool),
+            "fault": pa.Column(str, nullable=True),
+        }
+    ),
     "pairs": _table(dict(_PAIR), checks=_DIFFERENT),
     # a pair with the probability that A is better. `p_a_first` and `p_a_second` are the two option orders of an AI
     # label, both as P(A better); null for human labels. `thoughts` is the sampled chain of thought.

@@ -27,6 +27,21 @@ def list_item(line: str) -> tuple[bool, str]:
     return mark is not None, " ".join(line[mark.end() if mark else 0 :].split())
 
 
+def before_a_repeat(text: str, words: int) -> str:
+    """Return a text up to the first clause of at least so many words that it has said before, without loose ends."""
+    said: set[str] = set()
+    begin = 0
+    for end, after in [*((found.start(), found.end()) for found in _BREAK.finditer(text)), (len(text), len(text))]:
+        clause = words_of(text[begin:end])
+        if len(clause) >= words:
+            key = " ".join(clause)
+            if key in said:
+                return text[:begin].rstrip(" \n\t,;:-–—")
+            said.add(key)
+        begin = after
+    return text
+
+
 def for_spreadsheet(cell: object) -> object:
     """Put an apostrophe in front of text that a spreadsheet would run as a formula, or that starts with one."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

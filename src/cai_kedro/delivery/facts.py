@@ -11,7 +11,7 @@ from kedro.pipeline import Pipeline
 
 from cai_kedro.core.asks import Reply
 from cai_kedro.core.conversation import user
-from cai_kedro.core.lineage import BASE_MODEL, Lineage
+from cai_kedro.core.lineage import BASE_MODEL, CLONING, ENGRAVING, Lineage
 from cai_kedro.delivery.model_card import CardFacts, InputFile
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.eos import eos_ids
@@ -83,6 +83,12 @@ def _how(policy: str, lineage: Lineage) -> str:
         return ""
     if name == lineage.supervised:
         return f"It was fine-tuned from `{entry.start}` on revised answers (§3 of the paper)."
+    if entry.algorithm in (ENGRAVING, CLONING):
+        told = {
+            ENGRAVING: "answers that the pretrained model gave under rules, without the rules (SELF-ALIGN, stage 3)",
+            CLONING: "verbose answers of the engraved model, without the prompt for them (SELF-ALIGN, stage 4)",
+        }
+        return f"It was fine-tuned from `{entry.start}` on {told[entry.algorithm]}."
     if name in lineage.judged:
         return (
             f"It was trained from `{entry.start}` by {lineage.algorithm_of(name)} (§4), with the labeller's judgement "

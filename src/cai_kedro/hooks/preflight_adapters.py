@@ -7,28 +7,51 @@ from typing import Any
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Node, Pipeline
 
-from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage import CLONING, ENGRAVING, Lineage
 from cai_kedro.hooks.run_names import artifact
 
 _PARAMS = "params:training"
+#: Stages with a block `training` of their own.
+_STAGES = {f"params:self_align.{algorithm}": algorithm for algorithm in (ENGRAVING, CLONING)}
 
 
 def adapter_faults(pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path) -> Iterator[str]:
     """Tell what keeps `training.adapter` from being done; nothing where no training of a run asks for an adapter."""
-    given: Any = catalog.load(_PARAMS) if _PARAMS in pipeline.inputs() and _PARAMS in catalog else None
-    if given is None or (given["adapter"] if isinstance(given, dict) else given.adapter) == "none":
+    for block in (_PARAMS, *_STAGES):
+        given: Any = catalog.load(block) if block in pipeline.inputs() and block in catalog else None
+        if given is not None:
+            yield from _faults_of(block, _plain(given), pipeline, catalog, project_path)
+
+
+def _faults_of(
+    block: str, given: Any, pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path
+) -> Iterator[str]:
+    """Tell the faults of one block of parameters; of a stage of SELF-ALIGN its training is looked at."""
+    given = _plain(given["training"]) if block in _STAGES else given
+    if given["adapter"] == "none":
         return
     from cai_kedro.learning.processes import SharedParams  # noqa: PLC0415 - torch
-    from cai_kedro.models.adapters import qlora_fault  # noqa: PLC0415
+    from cai_kedro.models.adapters import AdapterParams, qlora_fault  # noqa: PLC0415
 
-    params = SharedParams.model_validate(given)
+    params = (AdapterParams if block in _STAGES else SharedParams).model_validate(given)
+    where = block.removeprefix("params:")
+    where = f"{where}.training" if block in _STAGES else where
     if params.adapter == "qlora":
-        yield qlora_fault()
+        yield qlora_fault(where)
         return
     lineage = Lineage.model_validate(catalog.load("parameters")["lineage"])
-    yield from _algorithm_faults(lineage, pipeline)
-    yield from _engine_faults(pipeline, catalog)
-    yield from _target_faults(params, lineage, pipeline, catalog, project_path)
+    if block in _STAGES:
+        models = {start} if (start := lineage.start_of_stage(_STAGES[block])) else set()
+    else:
+        models = {lineage.model_of(policy) for policy in (lineage.base, *lineage.starts.values())}
+        yield from _algorithm_faults(lineage, pipeline)
+    yield from _engine_faults(block, where, pipeline, catalog)
+    skeletons = _skeletons(models, lineage, pipeline, catalog, project_path)
+    yield from _target_faults(params, where, skeletons)
+
+
+def _plain(given: Any) -> Any:
+    return given if isinstance(given, dict) else given.model_dump()
 
 
 def _algorithm_faults(lineage: Lineage, pipeline: Pipeline) -> Iterator[str]:
@@ -44,9 +67,9 @@ def _algorithm_faults(lineage: Lineage, pipeline: Pipeline) -> Iterator[str]:
             )
 
 
-def _engine_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
+def _engine_faults(block: str, where: str, pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
     """Tell once that models of the run are asked by an engine that cannot read an adapter."""
-    trained = _made_by([node for node in pipeline.nodes if _PARAMS in node.inputs])
+    trained = _made_by([node for node in pipeline.nodes if block in node.inputs])
     # what they make may be handed on: snapshots are, of which one is kept
     trained |= _made_by([node for node in pipeline.nodes if trained & set(map(artifact, node.inputs))])
     asked = sorted({name for node in pipeline.nodes for name in node.inputs if name.endswith("@engine")})
@@ -55,8 +78,8 @@ def _engine_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str
     ]
     if unread:
         yield (
-            f"training.adapter makes {artifact(unread[0])!r} an adapter, which its engine does not read; set `engine` "
-            f"in globals.yml to transformers, or training.adapter to none"
+            f"{where}.adapter makes {artifact(unread[0])!r} an adapter, which its engine does not read; set `engine` "
+            f"in globals.yml to transformers, or {where}.adapter to none"
         )
 
 
@@ -64,21 +87,27 @@ def _made_by(nodes: Sequence[Node]) -> set[str]:
     return {artifact(name) for node in nodes for name in node.outputs if name.endswith("@checkpoint")}
 
 
-def _target_faults(
-    params: Any, lineage: Lineage, pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path
-) -> Iterator[str]:
-    """Tell what is wrong with the targets, for each model that is given and trained from."""
-    from cai_kedro.models.adapters import targets_of  # noqa: PLC0415
-
-    faults: dict[str, None] = {}
-    for model in sorted({lineage.model_of(policy) for policy in (lineage.base, *lineage.starts.values())}):
+def _skeletons(
+    models: set[str], lineage: Lineage, pipeline: Pipeline, catalog: CatalogProtocol, project_path: Path
+) -> Iterator[tuple[str, Any]]:
+    """Yield each model that is given and trained from, without its weights."""
+    for model in sorted(models):
         try:
             skeleton = _skeleton(model, lineage, pipeline, catalog, project_path)
         except (ValueError, OSError, DatasetError):  # other checks tell it
             continue
+        if skeleton is not None:
+            yield model, skeleton
+
+
+def _target_faults(params: Any, where: str, skeletons: Iterator[tuple[str, Any]]) -> Iterator[str]:
+    """Tell what is wrong with the targets, for each model."""
+    from cai_kedro.models.adapters import targets_of  # noqa: PLC0415
+
+    faults: dict[str, None] = {}
+    for model, skeleton in skeletons:
         try:
-            if skeleton is not None:
-                targets_of(skeleton, params.lora)
+            targets_of(skeleton, params.lora, where)
         except ValueError as fault:
             faults[f"{model.removesuffix('.model')}: {fault}"] = None
     yield from faults

@@ -48,20 +48,21 @@ class AdapterParams(BaseModel):
     lora: LoRAParams
 
 
-def qlora_fault() -> str:
-    """Return why no adapter is trained on a backbone of 4 bits."""
+def qlora_fault(where: str = "training") -> str:
+    """Return why no adapter is trained on a backbone of 4 bits; `where` is the block of the parameters."""
     why = "" if torch.cuda.is_available() else ", needs a CUDA GPU, and this machine has none"
-    return f"training.adapter is `qlora`, which is not built yet{why}; set it to lora, or to none"
+    return f"{where}.adapter is `qlora`, which is not built yet{why}; set it to lora, or to none"
 
 
-def prepared(lm: LanguageModel, params: AdapterParams, seed: int) -> LanguageModel:
+def prepared(lm: LanguageModel, params: AdapterParams, seed: int, where: str = "training") -> LanguageModel:
     """Return the model, in place, as a training is to change it: whole, or with a fresh adapter that changes nothing.
 
     The adapter that it came with is part of the backbone from here on: with the new one off, the model is the one that
-    came, which PPO and DPO hold a policy to. Raises `ValueError` where no layer is a target.
+    came, which PPO and DPO hold a policy to. Raises `ValueError` that names the block of the parameters (`where`) if no
+    layer is a target.
     """
     if params.adapter == "qlora":
-        raise ValueError(qlora_fault())
+        raise ValueError(qlora_fault(where))
     backbone = lm.origin
     if lm.adapter is not None and is_injected(lm.model):
         _unload(lm.model)
@@ -70,12 +71,12 @@ def prepared(lm: LanguageModel, params: AdapterParams, seed: int) -> LanguageMod
     lm = replace(lm, origin=None, adapter=None)
     if params.adapter == "none":
         return lm
-    targets = targets_of(lm.model, params.lora)
+    targets = targets_of(lm.model, params.lora, where)
     _inject(lm.model, params.lora, targets, derive_seed(seed, "adapter"))
     return replace(lm, adapter=Adapter(params.lora.rank, params.lora.alpha, targets, backbone))
 
 
-def targets_of(model: PreTrainedModel, params: LoRAParams) -> tuple[str, ...]:
+def targets_of(model: PreTrainedModel, params: LoRAParams, where: str = "training") -> tuple[str, ...]:
     """Return the linear layers of the trunk that get an adapter; `ValueError` for a name that none of them has."""
     layers = _linear_layers(model)
     called = sorted({name.rpartition(".")[2] for name in layers})
@@ -84,12 +85,12 @@ def targets_of(model: PreTrainedModel, params: LoRAParams) -> tuple[str, ...]:
             near = difflib.get_close_matches(target, called, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "correct it, or set it to null for all"
             raise ValueError(
-                f"training.lora.targets names {target!r}, and no linear layer of {type(model).__name__} is called so, "
+                f"{where}.lora.targets names {target!r}, and no linear layer of {type(model).__name__} is called so, "
                 f"only {', '.join(called) or 'none at all'}; {hint}"
             )
     if not layers:
         raise ValueError(
-            f"{type(model).__name__} has no linear layer that an adapter could be put on; set training.adapter to none"
+            f"{type(model).__name__} has no linear layer that an adapter could be put on; set {where}.adapter to none"
         )
     return tuple(n for n in layers if not params.targets or any(_is_called(n, each) for each in params.targets))
 

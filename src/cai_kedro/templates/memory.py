@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage import CLONING, ENGRAVING, Lineage
 from cai_kedro.core.model_shape import ModelShape
 from cai_kedro.engines.precision import DType, resolve_dtype
 from cai_kedro.learning.processes import SharedParams
@@ -17,6 +17,7 @@ from cai_kedro.learning.rl_params import RolloutParams
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.learning.value_head import LOGIT_BYTES
 from cai_kedro.metrics.memory import FULL, HALF, Compute, Rollout, StageMemory, reinforcement, told, training
+from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
 
 #: Tokens that a prompt of RL is taken to have: the real ones are known only when they are made.
@@ -24,6 +25,9 @@ PROMPT_TOKENS = 256
 
 BILLION = 1e9
 _SMALLER = "take a smaller base model, or a device with more memory"
+
+#: The nodes that train in SELF-ALIGN.
+_STAGE_NODES = {ENGRAVING: "engraving.engrave", CLONING: "cloning.clone"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,11 @@ class Need:
     lower: str
 
 
-def needs_of(parameters: Mapping[str, Any], shape: ModelShape) -> Iterator[Need]:
-    """Yield what each training of the lineage needs by the parameters of a run, for a base model of this shape."""
+def needs_of(parameters: Mapping[str, Any], shape: ModelShape, on_request: bool = False) -> Iterator[Need]:
+    """Yield what each training of the lineage needs by the parameters of a run, for a base model of this shape.
+
+    `on_request`: those of SELF-ALIGN, too, whose policies are not enabled.
+    """
     lineage = Lineage.model_validate(parameters["lineage"])
     change = SharedParams.model_validate(_plain(parameters["training"]))
     trained = None if change.adapter == "none" else shape.adapter_parameters(change.lora.rank)
@@ -46,6 +53,9 @@ def needs_of(parameters: Mapping[str, Any], shape: ModelShape) -> Iterator[Need]
         tuning = TrainingParams.model_validate(_plain(parameters["sl_cai"]["fine_tuning"]))
         memory = of_fine_tuning("fine-tuning", shape, tuning, trained)
         yield Need(memory, tuning.device, "sl_cai.fine_tune", _lower(block, tuning))
+    for stage, policy in lineage.self_aligned.items():
+        if "self_align" in parameters and (on_request or policy in lineage.present):
+            yield _of_stage(stage, _plain(parameters["self_align"])[stage], shape)
     shared = RLHFParams.model_validate(parameters["rlhf"])
     for name in lineage.arms:
         arm = ArmParams.of(name, lineage)
@@ -59,11 +69,21 @@ def needs_of(parameters: Mapping[str, Any], shape: ModelShape) -> Iterator[Need]
         yield Need(memory, params.rl.device, node, _lower(f"rlhf.rl.{arm.algorithm}", params.rl))
 
 
+def _of_stage(stage: str, params: Any, shape: ModelShape) -> Need:
+    """Return what a stage of SELF-ALIGN needs, which has a `training` of its own."""
+    block = _plain(params)
+    change = AdapterParams.model_validate(_plain(block["training"]))
+    tuning = TrainingParams.model_validate(_plain(block["fine_tuning"]))
+    trained = None if change.adapter == "none" else shape.adapter_parameters(change.lora.rank)
+    memory = of_fine_tuning(f"{stage} (SELF-ALIGN)", shape, tuning, trained)
+    return Need(memory, tuning.device, _STAGE_NODES[stage], _lower(f"self_align.{stage}.fine_tuning", tuning))
+
+
 def memory_faults(
     parameters: Mapping[str, Any], shape: ModelShape, room: Callable[[str], int | None], nodes: set[str]
 ) -> Iterator[str]:
     """Tell each training among the nodes that cannot fit its device; `room` gives the bytes of one, None if unknown."""
-    for need in needs_of(parameters, shape):
+    for need in needs_of(parameters, shape, on_request=True):
         there = room(need.device)
         if need.node in nodes and there is not None and need.memory.peak > there:
             yield fault_of(need, shape, there, _with_adapter(parameters, shape, need.node))
@@ -72,10 +92,10 @@ def memory_faults(
 def _with_adapter(parameters: Mapping[str, Any], shape: ModelShape, node: str) -> int | None:
     """Return the peak of the same training with an adapter, None where it has one."""
     change = SharedParams.model_validate(_plain(parameters["training"]))
-    if change.adapter != "none":
+    if change.adapter != "none" or node in _STAGE_NODES.values():  # these have a `training` of their own
         return None
     other = {**parameters, "training": change.model_copy(update={"adapter": "lora"})}
-    return next(need.memory.peak for need in needs_of(other, shape) if need.node == node)
+    return next(need.memory.peak for need in needs_of(other, shape, on_request=True) if need.node == node)
 
 
 def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: int | None) -> str:
