@@ -184,7 +184,7 @@ def _for_a_letter(ask: Ask) -> list[Message]:
     return [*asked, user(LETTER_ALONE)] if _is_choice(ask) else asked
 
 
-def _asked(ask: Ask) -> list[Message]:  # noqa: PLR0911 - one line for each kind of ask
+def _asked(ask: Ask) -> list[Message]:  # noqa: PLR0911, PLR0912 - one line for each kind of ask
     """Return an ask as turns, without its worked examples."""
     match ask:
         case Reply():
