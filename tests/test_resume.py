@@ -81,6 +81,41 @@ def test_questions_are_the_same_after_kills(tmp_path: Path) -> None:
     assert digests(project, tables) == digests(reference, tables)
 
 
+def align(project: Path, *stages: str) -> str:
+    """Run stages of SELF-ALIGN on what was made before."""
+    named = ("--pipelines=base_model,self_align", f"--namespaces={','.join(stages)}")
+    done = kedro_run(project, f"--env={ENV}", *named, PARAMS)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def adapters(project: Path) -> list[bytes]:
+    """Return the bytes of the newest adapter of each model of SELF-ALIGN."""
+    folders = [project / "data" / ENV / "06_models" / f"self_align_{name}" for name in ("engraved", "verbose")]
+    return [sorted(folder.glob("**/adapter_model.safetensors"))[-1].read_bytes() for folder in folders]
+
+
+def test_answers_and_models_of_self_align_are_the_same_after_kills(tmp_path: Path) -> None:
+    """Stages 2 to 4; a rule that is changed then makes their answers anew, and no question of stage 1."""
+    sampled = ("self_align_answers", "self_align_verbose_answers")
+    rows = ("self_align_checked_answers", "self_align_engraving_rows", "self_align_cloning_rows")
+    stages = ("self_alignment", "engraving", "cloning")
+    reference = copy_project(tmp_path / "reference")
+    align(reference, "base_model", "self_instruct", *stages)
+    project = without_results(reference, tmp_path / "project", (*sampled, *rows))
+    for kill in (Kill(rename=3, after=False), Kill(rename=8, after=True)):
+        assert run_and_kill(project, "self_align", kill, f"--namespaces={','.join(stages)}")
+    kept = finished_rows(project, sampled[:1])
+    assert reused_rows(align(project, *stages))[sampled[0]] == kept[sampled[0]] > 0
+    assert digests(project, (*sampled, *rows)) == digests(reference, (*sampled, *rows))
+    assert adapters(project) == adapters(reference)
+    rules = project / "conf" / "base" / "self_align" / "micro_world" / "rules.yml"
+    rules.write_text(rules.read_text().replace("Refuse what harms", "Refuse all that harms"))
+    reused = reused_rows(align(project, "self_instruct", "self_alignment"))
+    assert reused[sampled[0]] == 0
+    assert min(reused[name] for name in TABLES["self_align"]) > 0
+
+
 @pytest.mark.skipif(not can_mount(), reason="no mount namespaces here (unshare)")
 def test_a_full_disk_is_told_in_one_sentence_and_loses_nothing(uninterrupted: Path, tmp_path: Path) -> None:
     project = without_results(uninterrupted, tmp_path / "project", NAMES)

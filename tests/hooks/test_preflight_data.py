@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from cai_kedro.core.worked_examples import ExamplesOf
 from cai_kedro.datasets.csv_dataset import CsvDataset
 from cai_kedro.hooks.preflight_checks import input_faults
-from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
+from cai_kedro.hooks.preflight_data import example_faults, example_warnings, rule_faults, version_faults
 from cai_kedro.hooks.run_names import is_parameter
 from tests.pipelines.builders import constitution, prompt_table
+from tests.pipelines.self_align.tables import RULES, params
 
 PROJECT = Path(__file__).parents[2]
 #: Each parameter that counts worked examples: its pipeline, and the kind it draws.
@@ -46,6 +47,24 @@ def test_examples_that_the_constitution_has_not_are_told_before_the_run(path: st
         catalog = session.load_context().catalog
         (told,) = example_warnings(pipelines[pipeline], catalog)
     assert re.fullmatch(rf"{path} is 77, but the constitution has (\d+) worked {kind}: the models are shown \1", told)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"rules": ["kind"]}, "self_align.self_alignment: there is no rule 'kind', only harmless, brief, helpful"),
+        ({"rules": ["brief"], "examples": 1}, "self_align.self_alignment: worked examples name rules by their numbers"),
+        ({"examples": 7}, "self_align.self_alignment: there are 1 worked examples, 7 are asked for"),
+    ],
+)
+def test_rules_that_there_are_not_are_told_before_the_run(changes: dict[str, Any], told: str | None) -> None:
+    name = "params:self_align.self_alignment"
+    catalog = DataCatalog({"self_align_rules": MemoryDataset(RULES), name: MemoryDataset(params(**changes))})
+    pipeline = Pipeline([Node(lambda rules, params: None, ["self_align_rules", name], "answers", name="answer")])
+    faults = list(rule_faults(pipeline, catalog))
+    assert len(faults) == (told is not None)
+    assert all(fault.startswith(str(told)) for fault in faults)
 
 
 def test_every_parameter_named_few_shots_is_marked() -> None:

@@ -25,7 +25,7 @@ from cai_kedro.hooks.preflight_checks import (
     server_faults,
     thread_faults,
 )
-from cai_kedro.hooks.preflight_data import example_faults, example_warnings, version_faults
+from cai_kedro.hooks.preflight_data import example_faults, example_warnings, rule_faults, version_faults
 from cai_kedro.hooks.preflight_memory import memory_faults_of
 from cai_kedro.hooks.preflight_people import comparison_faults
 from cai_kedro.hooks.preflight_processes import process_faults_of
@@ -63,6 +63,7 @@ class Preflight:
                 *input_faults(pipeline, catalog, dict(pipelines)),
                 *version_faults(run_params.get("load_versions"), catalog),
                 *example_faults(pipeline, catalog),
+                *rule_faults(pipeline, catalog),
                 *_base_model_faults(pipeline, catalog, project),
                 *memory_faults_of(pipeline, catalog, project),
                 *process_faults_of(pipeline, catalog),

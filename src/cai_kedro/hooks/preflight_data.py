@@ -14,6 +14,7 @@ from cai_kedro.hooks.run_names import is_parameter
 
 _NEWEST = 5
 _RED_TEAM = "params:data_generation.red_team"
+_RULES = "params:self_align.self_alignment"
 
 
 def example_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
@@ -30,6 +31,18 @@ def example_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str
             check_examples(given, constitution, catalog.load(_RED_TEAM))
         except ValueError as error:
             yield str(error)
+
+
+def rule_faults(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:
+    """Tell where rules or worked examples are asked for that the rules of SELF-ALIGN do not have."""
+    rules = _loaded("self_align_rules", pipeline, catalog)
+    if rules is not None and _RULES in _parameters(pipeline, catalog):
+        given = catalog.load(_RULES)
+        params = given if isinstance(given, Mapping) else given.model_dump()
+        try:
+            rules.worked(params["examples"], rules.asked(params["rules"]))
+        except ValueError as error:
+            yield f"{_RULES.removeprefix('params:')}: {error}"
 
 
 def example_warnings(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[str]:

@@ -19,6 +19,7 @@ from cai_kedro.reporting.figures.labels import draw_calibration
 from cai_kedro.reporting.figures.over_training import over_training_of
 from cai_kedro.reporting.figures.ratings import draw_frontier, draw_ratings
 from cai_kedro.reporting.figures.revisions import draw_critiques, draw_rounds
+from cai_kedro.reporting.figures.rules import draw_rule_usage
 from cai_kedro.reporting.figures.style import Cast, drawn_with
 from cai_kedro.templates.rlhf import arms_with_preference_model, step_unit
 
@@ -53,6 +54,7 @@ def figures_of(arms: tuple[str, ...], scoring: tuple[str, ...], axes: Axes) -> t
         Figure("behaviours", draw_behaviours, ("behaviour_metrics",)),
         Figure("transparency", draw_transparency, ("evaluation.transparency_metrics",)),
         Figure("harms", draw_harms, ("evaluation.harm_gaps_metrics",)),
+        Figure("rule_usage", draw_rule_usage, ("self_align.rule_usage",)),
         Figure("snapshot_ratings", draw_snapshot_ratings, ("evaluation.snapshot_elo_metrics",)),
         Figure("harmfulness", draw_harmfulness, ("evaluation.absolute_harmfulness_metrics",)),
         Figure(

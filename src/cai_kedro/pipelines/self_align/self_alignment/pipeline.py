@@ -5,6 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from cai_kedro.core.lineage import ENGRAVING, Lineage
 from cai_kedro.pipelines.self_align.self_alignment.answering import plan_self_alignment
 from cai_kedro.pipelines.self_align.self_alignment.checking import check_answers
+from cai_kedro.pipelines.self_align.self_alignment.usage import measure_rule_usage
 
 _PARAMS = "params:self_align.self_alignment"
 
@@ -35,6 +36,12 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
                 inputs={"answers": "self_align_answers", "rules": "self_align_rules", "params": _PARAMS},
                 outputs=["self_align_checked_answers", "self_align.answer_counts", "self_align.answer_metrics"],
                 name="check_answers",
+            ),
+            Node(
+                measure_rule_usage,
+                inputs={"answers": "self_align_checked_answers", "rules": "self_align_rules", "params": _PARAMS},
+                outputs="self_align.rule_usage",
+                name="measure_rule_usage",
             ),
         ],
         namespace="self_alignment",
