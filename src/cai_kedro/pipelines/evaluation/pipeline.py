@@ -30,6 +30,7 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
     if exam.judge:
         parts += [
             *behaviour.behaviour(exam.axes),
+            *behaviour.verbose_tax(lineage),
             *training.snapshot_judgements(lineage.arms),
             *labels.preference_models(scoring),
         ]

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from kedro.pipeline import Node
 
 from cai_kedro.core.axes import Axes
+from cai_kedro.core.binding import bind
 from cai_kedro.core.exam import Exam
-from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage import CLONING, ENGRAVING, Lineage
 from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
 from cai_kedro.pipelines.evaluation.judgements import judge_responses
 from cai_kedro.pipelines.evaluation.ratings import measure_behaviour
@@ -16,6 +17,7 @@ from cai_kedro.pipelines.evaluation.revisions import (
     measure_revisions,
     score_revisions,
 )
+from cai_kedro.pipelines.evaluation.verbose_tax import measure_verbose_tax
 from cai_kedro.pipelines.evaluation.wiring.names import AXES, JUDGED, PARAMS, SEED
 
 
@@ -53,6 +55,20 @@ def _harms() -> list[Node]:
             name="measure_harm_gaps",
         ),
     ]
+
+
+def verbose_tax(lineage: Lineage) -> list[Node]:
+    """Return the node that compares the two policies of SELF-ALIGN, where both are evaluated."""
+    stages = {stage: lineage.self_aligned.get(stage, "") for stage in (ENGRAVING, CLONING)}
+    if not {*stages.values()} <= {*lineage.evaluated}:
+        return []
+    measured = Node(
+        bind(measure_verbose_tax, engraved=stages[ENGRAVING], verbose=stages[CLONING]),
+        inputs={"judgements": "policy_judgements"},
+        outputs="evaluation.verbose_tax_metrics",
+        name="measure_verbose_tax",
+    )
+    return [measured]
 
 
 def revisions(lineage: Lineage, exam: Exam, made_before: Collection[str]) -> list[Node]:
