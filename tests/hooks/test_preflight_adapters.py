@@ -84,10 +84,11 @@ def stage_faults(tmp_path: Path, engine: dict[str, Any], adapter: str = "lora", 
     """Return what is told of stage 3 of SELF-ALIGN, whose training is its own."""
     stage = {"training": {"adapter": adapter, "lora": {"rank": 2, "alpha": 4.0, "targets": None, **lora}}}
     name = "self_align_engraved.model"
+    base = {**BASE_MODEL, "checkpoints": None, "source": "path", "path": str(tmp_path / "base")}
     catalog = DataCatalog(
         {
             "params:self_align.engraving": MemoryDataset(stage),
-            "params:base_model": MemoryDataset({**BASE_MODEL, "source": "path", "path": str(tmp_path / "base")}),
+            "params:base_model": MemoryDataset(base),
             "parameters": MemoryDataset({"lineage": LINEAGE}),
             f"{name}@checkpoint": ModelCheckpointDataset(filepath=str(tmp_path / "engraved")),
             f"{name}@engine": EngineDataset(filepath=str(tmp_path / "engraved"), engine=engine),
