@@ -32,7 +32,7 @@ def test_an_arm_that_learns_by_another_algorithm_has_its_parameters(rlhf_params:
     [
         ("dpo", {"rl": {"rollouts": 3}}, r"'rollouts' is not among the parameters of dpo, rlhf.rl.dpo \(.*beta.*\)"),
         ("rloo", {"rl": {"vf_coef": 3}}, "'vf_coef' is not among the parameters of rloo, "),
-        ("grpo", {"rl": {"checkpoints": None}}, "of grpo, .*; take it away; each algorithm has its own"),
+        ("grpo", {"rl": {"kl_horizon": 1.0}}, "of grpo, .*; take it away; each algorithm has its own"),
         ("reinforce", {}, "there is no algorithm 'reinforce', only ppo, rloo, grpo, dpo"),
         ("dppo", {}, "did you mean 'ppo'"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
+from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.rl import AlgorithmParams, Data, RLResult
 from cai_kedro.metrics.estimate import proportion
 from cai_kedro.templates.rlhf import policy as policy_node
@@ -34,7 +35,10 @@ def test_the_preference_model_never_trains_on_what_is_held_out(
 ) -> None:
     seen: list[pd.DataFrame] = []
 
-    def train(base: LanguageModel, comparisons: pd.DataFrame, params: object, seed: int) -> tuple[LanguageModel, None]:
+    def train(
+        base: LanguageModel, comparisons: pd.DataFrame, params: object, seed: int, processes: Processes
+    ) -> tuple[LanguageModel, None]:
+        assert processes == WHOLE.shared
         seen.append(comparisons)
         return base, None
 
@@ -115,7 +119,8 @@ def test_above_the_gate_rl_runs(
     snapshot = LanguageModel(tiny_lm.model, tiny_lm.tokenizer)
     result = RLResult(policy=tiny_lm, snapshots={0: snapshot}, curves=pd.DataFrame(), last=1)
 
-    def train(start: object, data: Data, params: AlgorithmParams, seed: int) -> RLResult:
+    def train(start: object, data: Data, params: AlgorithmParams, seed: int, processes: Processes) -> RLResult:
+        assert processes == WHOLE.shared
         used.append(params)
         return result
 
