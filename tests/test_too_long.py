@@ -18,7 +18,7 @@ from cai_kedro.core.question_types import QuestionType, QuestionTypes
 from cai_kedro.core.shards import ShardParams, ShardPlan, run_shard
 from cai_kedro.engines.fitting import TOO_LONG
 from cai_kedro.engines.language_model import LanguageModel
-from cai_kedro.engines.model_files import save_language_model
+from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.sft import SFTParams, fine_tune
@@ -37,12 +37,17 @@ from cai_kedro.pipelines.evaluation.snapshots import answer_along, decide_along
 from cai_kedro.pipelines.judge_accuracy.judges import judge_items, judge_items_with_cot, score_items
 from cai_kedro.pipelines.preference_labeling.cot_labels import plan_cot_labels
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, plan_labels
+from cai_kedro.pipelines.self_align.cloning.answering import plan_verbose_answers
+from cai_kedro.pipelines.self_align.cloning.training import clone
+from cai_kedro.pipelines.self_align.engraving.training import engrave
+from cai_kedro.pipelines.self_align.self_alignment.answering import plan_self_alignment
 from cai_kedro.pipelines.self_align.self_instruct.lists import (
     ListParams,
     plan_question_lists,
     plan_task_lists,
     plan_topic_lists,
 )
+from cai_kedro.pipelines.self_align.training import StageTrainingParams
 from cai_kedro.templates.human_feedback import plan_human_pairs_by
 from cai_kedro.templates.pairs import PairSampling, plan_pairs_by
 from cai_kedro.templates.responses import AnswerParams, plan_responses_by
@@ -62,6 +67,9 @@ from tests.pipelines.builders import (
     pair_table,
     prompt_table,
 )
+from tests.pipelines.self_align.tables import RULES
+from tests.pipelines.self_align.tables import params as rule_params
+from tests.pipelines.self_align.test_engraving_and_cloning import CLONING, ENGRAVING
 from tests.pipelines.test_cot_labels import params as cot_params
 from tests.pipelines.test_judge_accuracy import items
 from tests.pipelines.test_judge_accuracy import params as judge_params
@@ -211,6 +219,18 @@ def revise(world: World) -> ShardPlan:
     return plan_of(critique_and_revise)(world.prompts, answers, constitution(), engine, params, 0, SHARDS)
 
 
+def asked(world: World) -> pd.DataFrame:
+    """Return the prompts as questions of SELF-ALIGN."""
+    return world.prompts[["prompt_id", "messages"]].assign(source="self_instruct", question_type=None, topic=None)
+
+
+def stage_trained(world: World, train: Callable[..., object], params: StageTrainingParams) -> Iterable[str]:
+    save_language_model(world.lm, world.folder / "base")  # an adapter names the files that it is of
+    base = load_language_model(world.folder / "base")
+    train(base, world.prompts.assign(response="Yes.", row_id=world.prompts["prompt_id"]), params, 0)
+    return numbered(N - 1)
+
+
 def lists_of(examples: int) -> ListParams:
     return ListParams(lists=9, examples=examples, sampling=SAMPLING)
 
@@ -248,6 +268,10 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "plan_task_lists": lambda w: plan_task_lists(
         [MANY_TOKENS, "Say yes.", "Say no."], question_types(), w.engine, lists_of(1), 0, SHARDS
     ),
+    "plan_self_alignment": lambda w: plan_self_alignment(asked(w), RULES, w.engine, rule_params(), 0, SHARDS),
+    "plan_verbose_answers": lambda w: plan_verbose_answers(asked(w), w.engine, CLONING, 0, SHARDS),
+    "engrave": lambda w: stage_trained(w, engrave, ENGRAVING),
+    "clone": lambda w: stage_trained(w, clone, CLONING),
     "plan_of.<locals>.plan_revisions": revise,
     "plan_labels": lambda w: plan_labels(
         w.pairs, constitution(), w.engine, LabelParams(both_orders=True, few_shots=0), 0, SHARDS
