@@ -87,7 +87,9 @@ def test_what_a_training_tells_is_told_as_it_is(tmp_path: Path) -> None:
 def test_processes_end_with_the_one_that_started_them(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "worker.py").write_text(WAITS, encoding="utf-8")
     code = (
-        "import pathlib; from tests.learning.test_children import *; "
+        # a background job of a shell ignores Ctrl+C, and so does all that it starts
+        "import pathlib, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from tests.learning.test_children import *; "
         f"run_children(pathlib.Path({str(tmp_path / 'spec.json')!r}), TWO, 'cpu', [{str(tmp_path / 'worker.py')!r}])"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)

@@ -11,7 +11,7 @@ from cai_kedro.core.constitution_readers import read_constitution
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.datasets.phrases_dataset import PhrasesDataset
 from cai_kedro.datasets.prompts_dataset import PromptsDataset
-from cai_kedro.engines.loading import load_language_model
+from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.acts import act_table
 from cai_kedro.microworld.prompt_files import write_prompt_files
