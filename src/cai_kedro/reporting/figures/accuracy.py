@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from cai_kedro.reporting.figures.grids import RIGHT, share_grid
 from cai_kedro.reporting.figures.style import (
     PALETTE,
     REFERENCE,
@@ -77,25 +78,8 @@ def draw_contrasts(preference_accuracy_metrics: Metrics) -> go.Figure:
     if not names:
         return nothing(CONTRASTS, CONTRASTS_PAPER, "the judge of this run makes no test pairs.")
     cells = [[contrasts.get(name) for contrasts in arms.values()] for name in names]
-    figure = go.Figure(
-        go.Heatmap(
-            x=[label(arm) for arm in arms],
-            y=[label(name.replace("_over_", " > ").replace("_", " ")) for name in names],
-            z=[[None if cell is None else 100 * cell["value"] for cell in row] for row in cells],
-            text=[["" if cell is None else f"{100 * cell['value']:.0f}" for cell in row] for row in cells],
-            customdata=[["" if cell is None else percent(cell) for cell in row] for row in cells],
-            texttemplate="%{text}",
-            hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
-            zmin=0,
-            zmax=100,
-            colorscale=[[0, "rgba(209,73,91,0.7)"], [0.5, "rgba(134,142,150,0.1)"], [1, "rgba(59,169,156,0.7)"]],
-            showscale=False,
-            xgap=2,
-            ygap=2,
-        )
-    )
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
-    figure.update_xaxes(side="top", showgrid=False)
+    rows = [name.replace("_over_", " > ").replace("_", " ") for name in names]
+    figure = share_grid(list(arms), rows, cells, RIGHT).update_yaxes(automargin=True)
     found = _weakest(arms, names)
     explained(figure, CONTRASTS, CONTRASTS_PAPER, found, height=90 + 32 * len(names))
     return figure.update_layout(margin={"t": 60, "b": 10})

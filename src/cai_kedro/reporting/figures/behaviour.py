@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from cai_kedro.reporting.figures.grids import share_grid
 from cai_kedro.reporting.figures.style import REFERENCE, bars, cast, explained, in_order, label, nothing
 from cai_kedro.reporting.wording import Metrics, observations, percent
 
@@ -63,24 +64,7 @@ def draw_behaviours(behaviour_metrics: Metrics) -> go.Figure:
     if not names:
         return nothing(SHARES, SHARES_PAPER, NO_ANSWERS)
     cells = [[shares[policy].get(name) for policy in policies] for name in names]
-    figure = go.Figure(
-        go.Heatmap(
-            x=[label(policy) for policy in policies],
-            y=[label(name) for name in names],
-            z=[[None if cell is None else 100 * cell["value"] for cell in row] for row in cells],
-            text=[["" if cell is None else f"{100 * cell['value']:.0f}" for cell in row] for row in cells],
-            customdata=[["" if cell is None else percent(cell) for cell in row] for row in cells],
-            texttemplate="%{text}",
-            hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
-            zmin=0,
-            zmax=100,
-            colorscale=[[0, "rgba(59,125,221,0.02)"], [1, "rgba(59,125,221,0.7)"]],
-            showscale=False,
-            xgap=2,
-            ygap=2,
-        )
-    )
-    figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(side="top", showgrid=False)
+    figure = share_grid(policies, names, cells)
     explained(figure, SHARES, SHARES_PAPER, _found(shares, policies), height=90 + 30 * len(names))
     return figure.update_layout(margin={"l": 120, "t": 60, "b": 10})
 

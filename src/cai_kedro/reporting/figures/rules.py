@@ -3,7 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from cai_kedro.reporting.figures.style import explained, label, nothing
+from cai_kedro.reporting.figures.grids import share_grid
+from cai_kedro.reporting.figures.style import explained, nothing
 from cai_kedro.reporting.wording import percent
 
 USAGE = "Which rules the thoughts name, by type of question"
@@ -20,24 +21,7 @@ def draw_rule_usage(rule_usage: pd.DataFrame) -> go.Figure:
         for row in rule_usage.itertuples()
     }
     grid = [[cells[kind, rule] for rule in rules] for kind in types]
-    figure = go.Figure(
-        go.Heatmap(
-            x=[label(rule) for rule in rules],
-            y=[label(f"{kind} (n = {cells[kind, rules[0]]['n']})") for kind in types],
-            z=[[100 * cell["value"] for cell in row] for row in grid],
-            text=[[f"{100 * cell['value']:.0f}" for cell in row] for row in grid],
-            customdata=[[percent(cell) for cell in row] for row in grid],
-            texttemplate="%{text}",
-            hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
-            zmin=0,
-            zmax=100,
-            colorscale=[[0, "rgba(59,125,221,0.02)"], [1, "rgba(59,125,221,0.7)"]],
-            showscale=False,
-            xgap=2,
-            ygap=2,
-        )
-    )
-    figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(side="top", showgrid=False)
+    figure = share_grid(rules, [f"{kind} (n = {cells[kind, rules[0]]['n']})" for kind in types], grid)
     told = "; ".join(_most_named(kind, {rule: cells[kind, rule] for rule in rules}) for kind in types)
     found = f"Most named: {told}. Percent of the well-formed thoughts; point at a cell for its interval."
     explained(figure, USAGE, USAGE_PAPER, found, height=120 + 30 * len(types))
