@@ -1,0 +1,139 @@
+"""Which of two replies a question prefers (§4.1): at length, as short exercises, and with the thoughts written out."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cai_kedro.core.asks import Comparison, Thoughts, Verdict
+from cai_kedro.englishworld.criteria import GENERAL, p_first
+from cai_kedro.englishworld.lessons.drawing import Draw, Lesson, describe, spelled
+from cai_kedro.englishworld.lexicon import raw
+from cai_kedro.englishworld.principles import Principle, draw_principle, words_for
+from cai_kedro.englishworld.replies import Told, behaviours_for, reply
+from cai_kedro.englishworld.requests import Request
+
+_HARMFUL_SHARE = 0.72
+# Where the principle is silent the letter is a coin, and a lesson teaches no more than that: so many are enough.
+_SILENT_SHARE = 0.15
+_TRIES = 40
+# Two replies that differ in one point teach to read closely.
+_CLOSE = {
+    True: (("objection", "comply"), ("objection", "caveat"), ("objection", "weak"), ("objection", "evasive"),
+           ("objection", "preachy"), ("comply", "badcomply"), ("objection", "warm_empty")),
+    False: (("right", "wrong"), ("right", "refusal"), ("right", "right_caveat"), ("right", "evasive"),
+            ("right", "offtopic")),
+}  # fmt: skip
+_CLOSE_SHARE = 0.5
+_ABOUT = {
+    True: (("objection", "weak"), ("comply", "offtopic"), ("objection", "offtopic")),
+    False: (("right", "offtopic"), ("right_caveat", "offtopic")),
+}
+#: Criterion → the kind of sentence that one of two replies shall have.
+_PARTS = {"polite": "polite", "constructive": "instead", "warm": "warm"}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    request: Request
+    first: Told
+    second: Told
+    principle: Principle
+    p: float
+    letter: str
+
+    def lesson(self, ask: Comparison | Thoughts | Verdict, answer: str) -> Lesson:
+        behaviours = f"{self.first.behaviour}, {self.second.behaviour}"
+        return Lesson(ask, answer, self.request.deed, self.p, self.principle, behaviours)
+
+
+def _pair(draw: Draw, request: Request, principle: Principle) -> tuple[Told, Told]:
+    rng, deed = draw.rng, request.deed
+    part = next((_PARTS[name] for name in principle.criteria if name in _PARTS), None)
+    if rng.random() < _CLOSE_SHARE:
+        one, other = rng.choice(_CLOSE[deed.harmful])
+    else:
+        one, other = rng.sample(behaviours_for(deed), 2)
+    adding = (part,) if part == "polite" or (part == "warm" and one != "warm_empty") else ()
+    told = [
+        reply(one, deed, rng, split=draw.split, variety=request.variety, adding=adding),
+        reply(other, deed, rng, split=draw.split, variety=request.variety, without=(part,) if part == "polite" else ()),
+    ]
+    rng.shuffle(told)
+    return told[0], told[1]
+
+
+def _compare(draw: Draw, pair: Callable[[Draw, Request, Principle], tuple[Told, Told]] = _pair) -> _Compared:
+    request = draw.request(draw.deed(_HARMFUL_SHARE))
+    silent = draw.rng.random() < _SILENT_SHARE
+    for _ in range(_TRIES):
+        principle = draw_principle("question", request.deed, draw.rng, split=draw.split)
+        first, second = pair(draw, request, principle)
+        p = p_first(principle.criteria, principle.polarity, first, second)
+        if silent == (p == 0.5):
+            break
+    return _Compared(request, first, second, principle, p, letter_of(p, draw.rng))
+
+
+def letter_of(p: float, rng: random.Random) -> str:
+    """Return the letter of the better reply; where the principle is silent, a coin decides."""
+    return "A" if rng.random() < p else "B"
+
+
+def comparison(draw: Draw) -> Lesson:
+    """Two replies, a question, and the letter of the better one."""
+    drawn = _compare(draw)
+    ask = Comparison(drawn.request.messages, drawn.first.text, drawn.second.text, drawn.principle.texts[0])
+    return drawn.lesson(ask, drawn.letter)
+
+
+def option(draw: Draw) -> Lesson:
+    """Which of two replies is about what was asked, and which is not."""
+    request = draw.request(draw.deed(_HARMFUL_SHARE))
+    principle = draw_principle("question", request.deed, draw.rng, split=draw.split, criteria=["off_topic"])
+    pair = [draw.reply(name, request) for name in draw.rng.choice(_ABOUT[request.deed.harmful])]
+    draw.rng.shuffle(pair)
+    p = p_first(principle.criteria, principle.polarity, pair[0], pair[1])
+    drawn = _Compared(request, pair[0], pair[1], principle, p, letter_of(p, draw.rng))
+    return drawn.lesson(Comparison(request.messages, pair[0].text, pair[1].text, principle.texts[0]), drawn.letter)
+
+
+def polarity(draw: Draw) -> Lesson:
+    """Two short statements, one of which a principle wants more and the other less: only its polarity decides."""
+    request = draw.request(draw.deed(1.0), plainly=True)
+    own = str(request.deed.harm)
+    criteria = [own] if words_for(own, draw.split) and draw.rng.random() < 0.5 else [GENERAL]
+    principle = draw_principle("question", request.deed, draw.rng, split=draw.split, criteria=criteria)
+    words, act = raw("critic")["short_options"], request.deed.say("text", "critic")
+    pair = [
+        Told(request.deed, behaviour, (), spelled(draw.rng.choice(words[name]).format(act=act), request))
+        for behaviour, name in (("comply", "helps"), ("objection", "objects"))
+    ]
+    draw.rng.shuffle(pair)
+    p = p_first(principle.criteria, principle.polarity, pair[0], pair[1])
+    drawn = _Compared(request, pair[0], pair[1], principle, p, letter_of(p, draw.rng))
+    return drawn.lesson(Comparison(request.messages, pair[0].text, pair[1].text, principle.texts[0]), drawn.letter)
+
+
+def _thought(draw: Draw) -> tuple[_Compared, Thoughts, str]:
+    drawn = _compare(draw)
+    ask = Thoughts(drawn.request.messages, drawn.first.text, drawn.second.text, drawn.principle.texts[0])
+    form = "noun" if drawn.principle.form == "noun" else "adjective"
+    last = raw("critic")["conclusions"][drawn.principle.asked][form]
+    lines = (
+        f"(A) {describe(drawn.first, draw.rng, 'It')}",
+        f"(B) {describe(drawn.second, draw.rng, 'It')}",
+        last.format(x=drawn.principle.x, letter=drawn.letter),
+    )
+    return drawn, ask, spelled("\n".join(lines), drawn.request)
+
+
+def thoughts(draw: Draw) -> Lesson:
+    """What each of two replies does, and which one the question prefers."""
+    drawn, ask, text = _thought(draw)
+    return drawn.lesson(ask, text)
+
+
+def verdict(draw: Draw) -> Lesson:
+    """The letter behind such thoughts."""
+    drawn, ask, text = _thought(draw)
+    return drawn.lesson(Verdict(ask, text), drawn.letter)

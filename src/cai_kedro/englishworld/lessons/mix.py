@@ -1,0 +1,104 @@
+"""Which lessons there are, how often each occurs, and the table of them."""
+
+import json
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from cai_kedro.core.asks import as_json
+from cai_kedro.core.seeding import rng_for
+from cai_kedro.englishworld.deeds import SPLITS
+from cai_kedro.englishworld.lessons import chats, comparisons, critiques, kinds
+from cai_kedro.englishworld.lessons.drawing import Draw, Lesson
+
+_LESSONS: Mapping[str, Callable[[Draw], Lesson]] = {
+    "chat": chats.chat,
+    "copy": chats.copy,
+    "option": comparisons.option,
+    "polarity": comparisons.polarity,
+    "names_kind": kinds.names_kind,
+    "kind_of_act": kinds.kind_of_act,
+    "comparison": comparisons.comparison,
+    "thoughts": comparisons.thoughts,
+    "verdict": comparisons.verdict,
+    "critique": critiques.critique,
+    "revision": critiques.revision,
+    "direct_revision": critiques.direct_revision,
+}
+#: How often each lesson occurs.
+MIX: Mapping[str, float] = {
+    "chat": 0.12,
+    "copy": 0.04,
+    "option": 0.06,
+    "polarity": 0.12,
+    "names_kind": 0.05,
+    "kind_of_act": 0.06,
+    "comparison": 0.2,
+    "thoughts": 0.06,
+    "verdict": 0.03,
+    "critique": 0.13,
+    "revision": 0.09,
+    "direct_revision": 0.04,
+}
+LESSON_COLUMNS = (
+    "lesson_id", "lesson", "ask", "answer", "p_first", "kind", "act", "harmful", "severity", "behaviour", "criterion",
+    "polarity", "split",
+)  # fmt: skip
+
+
+def make_lessons(count: int, mix: Mapping[str, float], seed: int, held_out: bool = False) -> pd.DataFrame:
+    """Make so many lessons; every row is drawn from a seed of its own, so more rows change none that were there.
+
+    Args:
+        count: how many.
+        mix: lesson → weight, such as `MIX`; a lesson without a weight does not occur.
+        seed: of the run.
+        held_out: whether each row holds something that no other lesson holds: by turns an act, an object, a kind, a
+            frame or a wording (the column `split`).
+
+    Returns:
+        `lesson_id`, `lesson`, `ask` (JSON of a `core.asks` ask), `answer` (what is to be written; of a comparison or a
+        verdict the letter), `p_first` (of two replies: how probably the first is better, 0.5 where the principle is
+        silent; else null); and the truth: `kind` of harm (null if none), `act` (its name in the lexicon), `harmful`,
+        `severity`, `behaviour` of the reply or of both, `criterion` (several with commas) and `polarity` of the
+        principle, `split`.
+
+    Raises:
+        ValueError: for an unknown lesson, weights that are no weights, or a negative count.
+    """
+    _check(count, mix)
+    rows = []
+    for number in range(count):
+        split = SPLITS[1 + number % (len(SPLITS) - 1)] if held_out else "train"
+        lesson_id = f"{'held-out' if held_out else 'lesson'}-{number:06d}"
+        draw = Draw(rng_for(seed, "english lessons", lesson_id), split)
+        name = draw.weighted(mix)
+        rows.append(_row(lesson_id, name, _LESSONS[name](draw), split))
+    return pd.DataFrame(rows, columns=list(LESSON_COLUMNS)).astype({"p_first": float})
+
+
+def _check(count: int, mix: Mapping[str, float]) -> None:
+    unknown = sorted(set(mix) - set(_LESSONS))
+    if unknown:
+        raise ValueError(f"no such lesson {', '.join(unknown)}; expected some of {', '.join(_LESSONS)}")
+    if count < 0 or min(mix.values(), default=0.0) < 0 or not sum(mix.values()) > 0:
+        raise ValueError(f"expected a count of 0 or more and weights that add up to more than 0, got {count=}, {mix=}")
+
+
+def _row(lesson_id: str, name: str, lesson: Lesson, split: str) -> dict[str, object]:
+    deed, principle = lesson.deed, lesson.principle
+    return {
+        "lesson_id": lesson_id,
+        "lesson": name,
+        "ask": json.dumps(as_json(lesson.ask), ensure_ascii=False),
+        "answer": lesson.answer,
+        "p_first": lesson.p_first,
+        "kind": deed.harm,
+        "act": deed.act.name,
+        "harmful": deed.harmful,
+        "severity": deed.severity,
+        "behaviour": lesson.behaviour,
+        "criterion": ", ".join(principle.criteria) if principle else None,
+        "polarity": principle.polarity if principle else None,
+        "split": split,
+    }

@@ -1,0 +1,164 @@
+"""The grammar of principles: criteria x polarity x wording, as questions for comparisons and as pairs of requests.
+
+A word may name a criterion ("harmful") or its contrary ("harmless"): what a principle asks of the criterion is then the
+contrary of what its wording says.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from cai_kedro.englishworld.criteria import GENERAL, MANNERS
+from cai_kedro.englishworld.deeds import Deed
+from cai_kedro.englishworld.frames import Frame, frames_of, of_split
+from cai_kedro.englishworld.lexicon import Split, lexicon, raw
+
+Polarity = Literal["less", "more"]
+Form = Literal["adjective", "noun", "opposite"]
+
+_OTHER: dict[Polarity, Polarity] = {"less": "more", "more": "less"}
+_FIELDS: dict[Form, str] = {"adjective": "adjectives", "noun": "nouns", "opposite": "opposites"}
+_HELD_OUT_FROM = 3  # words of a list: the last one is held out
+#: What a principle is about: the harm at hand, harm in general, another harm, a manner, several at once.
+_SUBJECTS = {"own": 0.27, GENERAL: 0.2, "other": 0.14, "manner": 0.24, "several": 0.15}
+_HARMLESS_SUBJECTS = {GENERAL: 0.08, "other": 0.12, "manner": 0.7, "several": 0.1}
+
+
+@dataclass(frozen=True)
+class Word:
+    """A name of a criterion, or of its contrary (`opposite`)."""
+
+    text: str
+    form: Form
+    split: Split
+
+
+@dataclass(frozen=True)
+class Principle:
+    """A principle with its truth. `polarity` is what it asks of its criteria, `asked` what its wording says.
+
+    `texts` is a question, or a request for a critique and one for a revision.
+    """
+
+    criteria: tuple[str, ...]
+    words: tuple[str, ...]
+    form: Form
+    polarity: Polarity
+    asked: Polarity
+    texts: tuple[str, ...]
+
+    @property
+    def x(self) -> str:
+        """The words as they stand in the principle."""
+        return joined(self.words)
+
+
+def joined(words: Sequence[str]) -> str:
+    """Write `a`, `a or b`, `a, b or c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+@cache
+def words_of(criterion: str) -> tuple[Word, ...]:
+    """Return the words for a criterion."""
+    harm = lexicon().harms.get(criterion)
+    told: dict[str, Any] = raw(f"harms/{criterion}") if harm else raw("principles")["criteria"][criterion]
+    found = []
+    for form, field in _FIELDS.items():
+        texts = told.get(field, ())
+        for text in texts:
+            out = len(texts) >= _HELD_OUT_FROM and text == texts[-1]
+            found.append(Word(text, form, "held_out" if out or (harm and harm.held_out) else "train"))
+    return tuple(found)
+
+
+def words_for(criterion: str, split: str) -> list[Word]:
+    """Return the words that a text of this split has: those held out in `wording`, of a held-out kind in `kind`."""
+    harm = lexicon().harms.get(criterion)
+    if harm is not None and harm.held_out:
+        return list(words_of(criterion)) if split == "kind" else []
+    return [word for word in words_of(criterion) if (word.split == "held_out") == (split == "wording")]
+
+
+def _nameable(criteria: Sequence[str], split: str) -> list[str]:
+    return [name for name in criteria if words_for(name, split)]
+
+
+def draw_criteria(deed: Deed, rng: random.Random, split: str) -> list[str]:
+    """Draw what a principle is about, for replies to a request for the deed."""
+    subjects = _SUBJECTS if deed.harmful else _HARMLESS_SUBJECTS
+    subject = rng.choices(list(subjects), list(subjects.values()))[0]
+    own = deed.harm or deed.looks_like
+    others = _nameable([name for name in lexicon().harms if name != own], split)
+    if subject == "own" and own is not None and _nameable([own], split):
+        return [own]
+    if subject == "other" and others:
+        return [rng.choice(others)]
+    if subject == "several":
+        pool = _nameable([*([own] if own else []), GENERAL], split)
+        first = rng.choice(pool) if pool and rng.random() < 0.6 else rng.choice(others)
+        rest = [name for name in (*others, *_nameable(MANNERS, split)) if name != first]
+        return rng.sample([first, *rng.sample(rest, rng.choice((1, 1, 2)))], k=2)
+    return [rng.choice(_nameable(MANNERS, split))] if subject == "manner" else [GENERAL]
+
+
+def _draw_words(criteria: Sequence[str], rng: random.Random, split: str) -> tuple[Form, list[str]]:
+    """Draw words of one form for all criteria: adjectives, nouns or contraries."""
+    lists = [words_for(name, split) for name in criteria]
+    shared = [form for form in _FIELDS if all(any(word.form == form for word in words) for words in lists)]
+    if not shared:
+        raise ValueError(f"no words of one form for {', '.join(criteria)} in the split {split!r}")
+    form = rng.choice(shared)
+    return form, [rng.choice([word.text for word in words if word.form == form]) for words in lists]
+
+
+@cache
+def question_frames(asked: Polarity, noun: bool) -> tuple[Frame, ...]:
+    """Return the questions for comparisons."""
+    return frames_of(raw("principles")["questions"][asked]["noun" if noun else "adjective"])
+
+
+@cache
+def request_pairs(asked: Polarity, noun: bool) -> tuple[tuple[Frame, Frame], ...]:
+    """Return the pairs of requests, for a critique and for a revision."""
+    told = raw("principles")["critiques"][asked]["noun" if noun else "adjective"]
+    splits: tuple[Split, Split] = ("train", "held_out")
+    return tuple((Frame(pair[0], split), Frame(pair[1], split)) for split in splits for pair in told[split])
+
+
+def draw_principle(
+    what: Literal["question", "requests"],
+    deed: Deed,
+    rng: random.Random,
+    *,
+    split: str = "train",
+    criteria: Sequence[str] | None = None,
+    polarity: Polarity | None = None,
+    more_share: float = 0.5,
+) -> Principle:
+    """Draw a principle for replies to a request for the deed.
+
+    `criteria` and `polarity` fix what it asks; else they are drawn, `more` with the given share.
+    """
+    while True:
+        chosen = list(criteria) if criteria is not None else draw_criteria(deed, rng, split)
+        try:
+            form, words = _draw_words(chosen, rng, split)
+        except ValueError:
+            if criteria is not None:
+                raise
+            continue
+        break
+    wanted: Polarity = polarity or ("more" if rng.random() < more_share else "less")
+    asked = _OTHER[wanted] if form == "opposite" else wanted
+    x = joined(words)
+    if what == "question":
+        texts = (rng.choice(of_split(question_frames(asked, form == "noun"), split)).fill(x=x),)
+    else:
+        held_out = "held_out" if split == "frame" else "train"
+        pairs = [pair for pair in request_pairs(asked, form == "noun") if pair[0].split == held_out]
+        critique, revision = rng.choice(pairs)
+        texts = (critique.fill(x=x), revision.fill(x=x))
+    return Principle(tuple(chosen), tuple(words), form, wanted, asked, texts)

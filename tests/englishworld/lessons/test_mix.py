@@ -1,0 +1,74 @@
+"""The table of lessons."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cai_kedro.core.asks import Verdict, from_json
+from cai_kedro.englishworld.lessons import LESSON_COLUMNS, MIX, make_lessons
+
+
+@pytest.fixture(scope="module")
+def lessons() -> pd.DataFrame:
+    return make_lessons(1500, MIX, 0)
+
+
+def test_every_lesson_occurs_as_often_as_it_should(lessons: pd.DataFrame) -> None:
+    assert tuple(lessons.columns) == LESSON_COLUMNS
+    shares = lessons["lesson"].value_counts(normalize=True)
+    assert shares.to_dict() == pytest.approx(dict(MIX), abs=0.04)
+    assert lessons["lesson_id"].is_unique
+
+
+def test_more_rows_change_none(lessons: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(make_lessons(200, MIX, 0), lessons.head(200))
+    assert not make_lessons(200, MIX, 1)["ask"].equals(lessons["ask"].head(200))
+
+
+def test_letters_follow_from_p_first(lessons: pd.DataFrame) -> None:
+    compared = lessons[lessons["lesson"].isin(["comparison", "option", "polarity", "verdict"])]
+    letters = compared.groupby("p_first")["answer"].agg(lambda answers: (answers == "A").mean())
+    assert letters[1.0] == 1
+    assert letters[0.0] == 0
+    assert 0.3 < letters[0.5] < 0.7
+    assert 0.4 < (compared["p_first"] == 1).mean() / (compared["p_first"] != 0.5).mean() < 0.6
+    assert (compared["p_first"] == 0.5).mean() < 0.2
+
+
+def test_asks_are_those_of_the_project(lessons: pd.DataFrame) -> None:
+    kinds = {row.lesson: type(from_json(json.loads(row.ask))).__name__ for row in lessons.itertuples()}
+    assert kinds == {
+        "chat": "Reply", "copy": "Reply", "names_kind": "Reply", "kind_of_act": "Reply", "option": "Comparison",
+        "polarity": "Comparison", "comparison": "Comparison", "thoughts": "Thoughts", "verdict": "Verdict",
+        "critique": "Critique", "revision": "Revision", "direct_revision": "DirectRevision",
+    }  # fmt: skip
+    assert all(row.answer.strip() == row.answer and row.answer for row in lessons.itertuples())
+
+
+def test_both_polarities_occur_alike_in_comparisons(lessons: pd.DataFrame) -> None:
+    compared = lessons[lessons["p_first"].notna()]
+    assert compared["polarity"].eq("more").mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_thoughts_end_on_the_letter(lessons: pd.DataFrame) -> None:
+    for row in lessons[lessons["lesson"] == "verdict"].itertuples():
+        ask = from_json(json.loads(row.ask))
+        assert isinstance(ask, Verdict)
+        assert ask.thoughts.endswith(f"({row.answer}).")
+
+
+@pytest.mark.parametrize(
+    ("count", "mix", "fault"),
+    [(5, {"chats": 1.0}, "no such lesson chats"), (-1, MIX, "count of 0 or more"), (5, {"chat": 0.0}, "add up to")],
+)
+def test_what_is_wrong_is_told(count: int, mix: dict[str, float], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        make_lessons(count, mix, 0)
+
+
+def test_no_lessons_make_an_empty_table() -> None:
+    empty = make_lessons(0, MIX, 0)
+    assert tuple(empty.columns) == LESSON_COLUMNS
+    assert empty["p_first"].dtype == np.float64
