@@ -37,7 +37,7 @@ from cai_kedro.learning.rl import Data, train
 from cai_kedro.learning.rl.ppo import PPOParams
 from cai_kedro.learning.sft import SFTParams, fine_tune
 from cai_kedro.metrics.flops import CARDS, training_flops
-from cai_kedro.metrics.memory import StageMemory
+from cai_kedro.metrics.memory import OnBackbone, StageMemory
 from cai_kedro.models.adapters import AdapterParams, LoRAParams, prepared
 from cai_kedro.templates.memory import of_arm, of_fine_tuning, of_preference_model
 
@@ -109,7 +109,7 @@ def fine_tuning(scale: Scale, size: str) -> Figures:
     table = pd.DataFrame({"row_id": range(rows), "messages": [[user("Hi")]] * rows})
     table = table.assign(response=_text(scale.length), source="revision", step=1)
     tokens, logits = scale.batch * scale.length, scale.batch * scale.length
-    yield from _fit(of_fine_tuning(size, shape, params, _trained(lm)), scale)
+    yield from _fit(of_fine_tuning(size, shape, params, _adapter_of(lm)), scale)
     with _steps(scale) as times:
         fine_tune(lm, table, params, 0)
     yield _rates(times, scale, tokens, training_flops(shape, tokens, scale.length / 2, logits, whole=False))
@@ -124,7 +124,7 @@ def preference_model(scale: Scale, size: str) -> Figures:
     pairs = {"pair_id": [str(row) for row in range(rows)], "messages": [[user("Hi")]] * rows, "p_a_better": 0.8}
     table = pd.DataFrame(pairs | {"response_a": _text(scale.length), "response_b": _text(scale.length)[::-1]})
     tokens = 2 * scale.batch * scale.length
-    yield from _fit(of_preference_model(size, shape, params, _trained(lm)), scale)
+    yield from _fit(of_preference_model(size, shape, params, _adapter_of(lm)), scale)
     with _steps(scale) as times:
         train_preference_model(lm, table, params, 0)
     yield _rates(times, scale, tokens, training_flops(shape, tokens, scale.length / 2, 0, whole=False))
@@ -136,7 +136,7 @@ def ppo(scale: Scale, size: str, scorer: str) -> Figures:
     params = _ppo(scale)
     texts = [f"{row} {_text(scale.length // 2)}" for row in range(32)]
     prompts = pd.DataFrame({"prompt_id": texts, "messages": [[user(text)] for text in texts]})
-    need = of_arm(size, shape_of(lm.model.config), params, _trained(lm), prompt_tokens=scale.length // 2)
+    need = of_arm(size, shape_of(lm.model.config), params, _adapter_of(lm), prompt_tokens=scale.length // 2)
     yield from _fit(need, scale)
     base = _random(scorer, scale)
     scores = LanguageModel(with_score_head(base, 0.5, 0), lm.tokenizer)
@@ -227,8 +227,10 @@ def _adapted(size: str, scale: Scale) -> LanguageModel:
     return lm
 
 
-def _trained(lm: LanguageModel) -> int:
-    return sum(each.numel() for each in lm.model.parameters() if each.requires_grad)
+def _adapter_of(lm: LanguageModel) -> OnBackbone:
+    assert lm.adapter is not None
+    weights = sum(each.numel() for each in lm.model.parameters() if each.requires_grad)
+    return OnBackbone(weights, four_bits=lm.adapter.quantisation is not None)
 
 
 def _training(scale: Scale) -> dict[str, Any]:

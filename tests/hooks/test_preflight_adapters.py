@@ -13,6 +13,7 @@ from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import save_language_model
 from cai_kedro.hooks.preflight_adapters import adapter_faults
+from cai_kedro.models import adapters
 from tests.lineages import FILE
 
 VLLM = {"kind": "vllm", "dtype": "bfloat16", "gpu_memory_utilization": 0.5, "max_model_len": 64}
@@ -114,11 +115,16 @@ def test_a_stage_of_self_align_is_told_by_its_own_block(tmp_path: Path) -> None:
     assert fault.startswith("pretrained: self_align.engraving.training.lora.targets names 'c_attn', and no linear")
     (fault,) = stage_faults(tmp_path, VLLM)
     assert fault.startswith("self_align.engraving.training.adapter makes 'self_align_engraved.model' an adapter")
+
+
+def test_qlora_without_its_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda name: None)
+    (fault,) = faults(tmp_path, "qlora", LOCAL)
+    assert fault.startswith("training.adapter is `qlora`, which needs the package 'bitsandbytes': pip install")
     (fault,) = stage_faults(tmp_path, LOCAL, "qlora")
-    assert fault.startswith("self_align.engraving.training.adapter is `qlora`, which is not built yet")
-
-
-def test_qlora_is_told(tmp_path: Path) -> None:
-    (fault,) = faults(tmp_path, "qlora", VLLM, "grpo")
-    assert "qlora" in fault
-    assert "not built yet" in fault
+    assert fault.startswith("self_align.engraving.training.adapter is `qlora`, which needs")
+    monkeypatch.setattr(adapters, "find_spec", lambda name: object())
+    (fault,) = faults(tmp_path, "qlora", LOCAL)
+    assert "q_proj of LlamaForCausalLM reads 32 numbers; expected a multiple of 64" in fault
+    # all that is said of an adapter is said of one on 4 bits
+    assert len(faults(tmp_path, "qlora", VLLM, "grpo")) == 3

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.models import adapters
 from cai_kedro.models.adapters import (
     AdapterParams,
     LoRAParams,
@@ -20,7 +21,7 @@ from cai_kedro.models.adapters import (
     trained,
 )
 from cai_kedro.models.weights import put_weights, trainable, trained_weights
-from tests.adapters import LORA, WHOLE
+from tests.adapters import LORA, QLORA, WHOLE
 
 IDS = torch.arange(2, 30)[None]
 
@@ -153,9 +154,27 @@ def test_layers_that_keep_their_weights_the_other_way_round(tiny_lm: LanguageMod
     assert_close(logits(prepared(lm, WHOLE, 0)), after)
 
 
-def test_qlora_is_refused(tiny_lm: LanguageModel) -> None:
-    with pytest.raises(ValueError, match=r"qlora.*not built yet.*set it to lora"):
-        prepared(tiny_lm, LORA.model_copy(update={"adapter": "qlora"}), 0)
+def test_qlora_without_its_package_is_refused(tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"qlora.*needs the package 'bitsandbytes': pip install.*set it to lora"):
+        prepared(tiny_lm, QLORA, 0)
+
+
+def test_qlora_holds_no_layers_that_keep_their_weights_the_other_way_round(
+    tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda name: object())
+    config = GPT2Config(vocab_size=len(tiny_lm.tokenizer), n_embd=32, n_layer=1, n_head=2, n_positions=64)
+    with pytest.raises(ValueError, match=r"qlora.*GPT2LMHeadModel keeps weights in layers \(Conv1D\).*set it to lora"):
+        prepared(LanguageModel(GPT2LMHeadModel(config), tiny_lm.tokenizer), QLORA, 0)
+
+
+def test_qlora_holds_only_layers_whose_rows_are_whole_blocks(
+    tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "find_spec", lambda name: object())
+    with pytest.raises(ValueError, match=r"q_proj of LlamaForCausalLM reads 32 numbers; expected a multiple of 64"):
+        prepared(tiny_lm, QLORA, 0)
 
 
 def test_a_model_that_came_with_an_adapter_is_not_trained_as_it_is(tiny_lm: LanguageModel, tmp_path: Path) -> None:

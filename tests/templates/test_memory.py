@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_one_sentence(parameters: dict[str, Any], shape: Mo
     assert told[0].startswith("fine-tuning of 8B parameters needs ")
     assert "the memory has 80 GB: take a smaller base model, or a device with more memory" in told[0]
     assert told[1].startswith("ppo of rl_cai of 8B parameters needs ")
-    assert "; with training.adapter=lora it needs " in told[1]
+    assert "; with training.adapter=qlora it needs " in told[1]
     roomy = max(need.memory.peak for need in needs_of(parameters, shape))
     assert list(memory_faults(parameters, shape, lambda device: roomy, nodes)) == []
     assert list(memory_faults(parameters, shape, lambda device: None, nodes)) == []
@@ -77,6 +77,41 @@ def test_an_adapter_alone_has_gradients_and_an_optimiser(parameters: dict[str, A
     model = LlamaForCausalLM(small)
     trunk = [module for module in model.model.modules() if isinstance(module, torch.nn.Linear)]
     assert shape_of(small).adapter_parameters(3) == sum(3 * sum(layer.weight.shape) for layer in trunk)
+
+
+def test_a_backbone_of_4_bits_is_smaller(parameters: dict[str, Any], shape: ModelShape) -> None:
+    # q, k, v, o and three of the MLP, in 32 layers of the config
+    linear = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+    assert shape.linear_parameters == linear
+    lora, qlora = (
+        {
+            need.memory.stage: need.memory
+            for need in needs_of(
+                {**parameters, "training": parameters["training"].model_copy(update={"adapter": a})}, shape
+            )
+        }
+        for a in ("lora", "qlora")
+    )
+    for stage, memory in qlora.items():
+        # half a byte, and a scale of four bytes for 64 weights
+        assert memory.held["weights"] == 4 * (shape.parameters - linear) + linear * 9 // 16
+        assert memory.held["optimiser"] == lora[stage].held["optimiser"]
+        assert memory.peak < lora[stage].peak
+    assert qlora["fine-tuning"].held["weights"] == pytest.approx(8.13 * GIGA, rel=0.01)
+
+
+def test_the_adapter_that_fits_is_named(parameters: dict[str, Any], shape: ModelShape) -> None:
+    def told(room: int, adapter: str) -> str:
+        change = parameters["training"].model_copy(update={"adapter": adapter})
+        (fault,) = memory_faults({**parameters, "training": change}, shape, lambda _: room, {"sl_cai.fine_tune"})
+        return fault.rpartition("; ")[2]
+
+    change = parameters["training"].model_copy(update={"adapter": "lora"})
+    lora = next(needs_of({**parameters, "training": change}, shape)).memory.peak
+    assert told(lora, "none").startswith("with training.adapter=lora it needs ")
+    assert told(lora - 1, "none").startswith("with training.adapter=qlora it needs ")
+    assert told(lora - 1, "lora").startswith("with training.adapter=qlora it needs ")
+    assert "training.adapter" not in told(GIGA, "qlora")
 
 
 def test_smaller_parts_need_less(parameters: dict[str, Any], shape: ModelShape) -> None:

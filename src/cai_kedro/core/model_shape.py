@@ -17,6 +17,13 @@ class ModelShape:
     head_width: int
     vocabulary: int
 
+    @property
+    def linear_parameters(self) -> int:
+        """The weights of the linear layers of the trunk, whose MLP is taken to have three."""
+        queries, keys = self.heads * self.head_width, self.key_heads * self.head_width
+        each = self.width * (2 * queries + 2 * keys + 3 * self.inner)
+        return min(self.layers * each, self.parameters - self.embeddings)
+
     def adapter_parameters(self, rank: int) -> int:
         """Return the weights of an adapter of that rank on all linear layers of the trunk."""
         queries, keys = self.heads * self.head_width, self.key_heads * self.head_width

@@ -1,8 +1,9 @@
 """An adapter on disk: its weights and config as peft names them, and which model it belongs on (`backbone.json`).
 
 Reading merges it into its backbone, which needs no peft and makes it as fast as any other model. A backbone may be an
-adapter itself, on the model that it was trained from. Who reads, checks and digests a backbone is handed in: it may be
-a reference to a model elsewhere.
+adapter itself, on the model that it was trained from. One of 4 bits is named as it is before its weights are rounded:
+who reads the adapter rounds them again, which needs no bitsandbytes. Who reads, checks and digests a backbone is handed
+in: it may be a reference to a model elsewhere.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from transformers import PreTrainedModel
 from cai_kedro.core.finite import check_weights
 from cai_kedro.core.strict_files import json_object
 from cai_kedro.engines.language_model import Adapter, LanguageModel
+from cai_kedro.engines.nf4 import NF4, round_trunk
 from cai_kedro.engines.score_head import scored_trunk
 from cai_kedro.engines.weight_files import check_whole
 
@@ -54,7 +56,8 @@ def save_adapter(lm: LanguageModel, directory: Path, digest: Digest) -> None:
     save_file(named, directory / WEIGHTS, metadata={"format": "pt"})
     _write(directory / CONFIG, _config(lm.model, adapter))
     place = os.path.relpath(adapter.backbone, os.path.abspath(directory))
-    _write(directory / BACKBONE, {"path": place, "sha256": digest(adapter.backbone)})
+    rounded = {"quantisation": adapter.quantisation} if adapter.quantisation else {}
+    _write(directory / BACKBONE, {"path": place, "sha256": digest(adapter.backbone), **rounded})
 
 
 def _config(model: PreTrainedModel, adapter: Adapter) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def _write(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def load_adapter(directory: Path, load: Callable[[Path], LanguageModel], digest: Digest) -> LanguageModel:
-    """Return the backbone with the adapter merged into its weights.
+    """Return the backbone with the adapter merged into its weights, which are rounded first if it was of 4 bits.
 
     Raises `ValueError` for a backbone that is not there or is another model than the one of the training, and for an
     adapter that is damaged, not finite or does not fit.
@@ -96,6 +99,8 @@ def load_adapter(directory: Path, load: Callable[[Path], LanguageModel], digest:
     check_weights(f"the adapter in {directory}", adapter.weights.items(), "make it again")
     if adapter.has_head:
         lm = replace(lm, model=scored_trunk(lm))
+    if adapter.quantisation:
+        round_trunk(lm.model)
     try:
         merge(lm.model, adapter)
     except (AttributeError, KeyError, RuntimeError) as error:
@@ -116,6 +121,7 @@ def check_adapter(directory: Path, check: Callable[[Path], object], digest: Dige
 def adapter_digest(directory: Path, digest: Digest) -> str:
     """Return the sha256 of all that decides what model it is: backbone, weights and their scale."""
     whole = hashlib.sha256(digest(_place(directory)).encode())
+    whole.update(str(json_object(directory / BACKBONE).get("quantisation", "")).encode())
     for name in (CONFIG, WEIGHTS):
         whole.update((directory / name).read_bytes())
     return whole.hexdigest()
@@ -131,7 +137,8 @@ def _read(directory: Path, digest: Digest) -> Adapter:
         if not (directory / name).is_file():
             raise ValueError(f"the adapter in {directory} misses {name}; make it again")
     check_whole(directory / WEIGHTS)
-    place, known = _place(directory), json_object(directory / BACKBONE).get("sha256")
+    backbone = json_object(directory / BACKBONE)
+    place, known, quantisation = _place(directory), backbone.get("sha256"), backbone.get("quantisation")
     if not place.is_dir():
         raise ValueError(
             f"{directory} is an adapter on the model in {place}, which is not there: put it back, or make the adapter "
@@ -142,6 +149,8 @@ def _read(directory: Path, digest: Digest) -> Adapter:
             f"{directory} is an adapter on another model than the one that lies in {place} now (sha256 "
             f"{str(known)[:16]}… in {BACKBONE}, {found[:16]}… there): put that one back, or make the adapter again"
         )
+    if quantisation not in (None, NF4):
+        raise ValueError(f"{directory / BACKBONE} says quantisation={quantisation!r}; expected {NF4!r} or no such line")
     config = json_object(directory / CONFIG)
     try:
         return Adapter(
@@ -151,6 +160,7 @@ def _read(directory: Path, digest: Digest) -> Adapter:
             backbone=place,
             weights={name.removeprefix(_PREFIX): each for name, each in load_file(directory / WEIGHTS).items()},
             has_head=bool(config["modules_to_save"]),
+            quantisation=quantisation,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{directory / CONFIG} is none that this project wrote ({error!r}); make it again") from error

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -18,6 +19,9 @@ class Adapter:
     `backbone` is the directory of the model that these were trained on, None where that was never saved. `weights` are
     on the CPU, by the names that they have in the adapter's file: `….lora_A.weight` (rank, inputs), `….lora_B.weight`
     (outputs, rank) and, of a preference model, its `score.weight`. They are None while they are trained.
+
+    With a `quantisation` the linear layers of the backbone's trunk are rounded to 4 bits (`engines.nf4`): it is these
+    that the adapter was trained on, and is read on.
     """
 
     rank: int
@@ -26,6 +30,7 @@ class Adapter:
     backbone: Path | None
     weights: Mapping[str, Tensor] | None = None
     has_head: bool = False
+    quantisation: Literal["nf4"] | None = None
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,11 @@ def _faults_of(
     if given["adapter"] == "none":
         return
     from cai_kedro.learning.processes import SharedParams  # noqa: PLC0415 - torch
-    from cai_kedro.models.adapters import AdapterParams, qlora_fault  # noqa: PLC0415
+    from cai_kedro.models.adapters import AdapterParams  # noqa: PLC0415
 
     params = (AdapterParams if block in _STAGES else SharedParams).model_validate(given)
     where = block.removeprefix("params:")
     where = f"{where}.training" if block in _STAGES else where
-    if params.adapter == "qlora":
-        yield qlora_fault(where)
-        return
     lineage = Lineage.model_validate(catalog.load("parameters")["lineage"])
     if block in _STAGES:
         models = {start} if (start := lineage.start_of_stage(_STAGES[block])) else set()
@@ -101,13 +98,16 @@ def _skeletons(
 
 
 def _target_faults(params: Any, where: str, skeletons: Iterator[tuple[str, Any]]) -> Iterator[str]:
-    """Tell what is wrong with the targets, for each model."""
-    from cai_kedro.models.adapters import targets_of  # noqa: PLC0415
+    """Tell what is wrong with the targets, for each model, and what 4 bits lack."""
+    from cai_kedro.models.adapters import qlora_faults, targets_of  # noqa: PLC0415
 
-    faults: dict[str, None] = {}
+    faults = dict.fromkeys(qlora_faults(None, where)) if params.adapter == "qlora" else {}
     for model, skeleton in skeletons:
         try:
             targets_of(skeleton, params.lora, where)
+            if params.adapter == "qlora" and not faults:
+                for fault in qlora_faults(skeleton, where):
+                    raise ValueError(fault)
         except ValueError as fault:
             faults[f"{model.removesuffix('.model')}: {fault}"] = None
     yield from faults

@@ -40,6 +40,8 @@ SPEC, MODEL, OTHER, TRAINED, ROWS, RESULT = (
     "rows.parquet",
     "result",
 )
+#: What of an adapter is told.
+ADAPTER = ("rank", "alpha", "targets", "quantisation")
 WEIGHTS, CURVES, SNAPSHOTS = "weights.safetensors", "curves.json", "snapshots"
 
 
@@ -100,11 +102,11 @@ def _work_folder(folder: RunFolder | None) -> Iterator[Path]:
 def _tell(
     work: Path, train: Train, lm: LanguageModel, dataset: Dataset, params: Any, seed: int, folder: RunFolder | None
 ) -> None:
-    with backbone_alone(lm.model):
+    with backbone_alone(lm):
         save_language_model(lm, work / MODEL)
     adapter = None
     if lm.adapter is not None:
-        adapter = {"rank": lm.adapter.rank, "alpha": lm.adapter.alpha, "targets": lm.adapter.targets}
+        adapter = {name: getattr(lm.adapter, name) for name in ADAPTER}
         save_file(trained_weights(lm.model), work / TRAINED)
     parquet.write_table(dataset.data.table, work / ROWS)
     spec = {

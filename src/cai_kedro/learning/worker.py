@@ -67,7 +67,7 @@ def _start(place: Path, adapter: dict[str, Any] | None) -> LanguageModel:
     lm = load_language_model(place / MODEL)
     if adapter is None:
         return lm
-    shape = Adapter(adapter["rank"], adapter["alpha"], tuple(adapter["targets"]), backbone=None)
+    shape = Adapter(**{**adapter, "targets": tuple(adapter["targets"])}, backbone=None)
     return with_adapter(lm, shape, load_file(place / TRAINED))
 
 

@@ -9,6 +9,8 @@ from cai_kedro.core.model_shape import ModelShape
 
 #: Bytes of a number in single precision, and in bfloat16.
 FULL, HALF = 4, 2
+#: Bytes of a weight of 4 bits, with its share of the scale of 64 (`engines.nf4`).
+QUARTER = 0.5 + FULL / 64
 #: Adam keeps two numbers a weight.
 OF_ADAM = 2 * FULL
 #: Logits, their softmax and the gradient of both: what a loss over the vocabulary holds at its peak.
@@ -20,21 +22,34 @@ TILE_COPIES, TILE_COPIES_FUSED = 8, 2
 
 
 @dataclass(frozen=True)
+class OnBackbone:
+    """An adapter of so many weights, which alone has gradients and an optimiser, on a backbone of 4 bits or not."""
+
+    weights: int
+    four_bits: bool = False
+
+
+@dataclass(frozen=True)
 class Compute:
     """How a stage computes: products in bfloat16 or not, whether the layers' activations are computed twice.
 
-    `fused` attention keeps no scores. On a GPU it is fused, on a CPU plain products are faster. `trained` weights have
-    gradients and an optimiser; None for all of them.
+    `fused` attention keeps no scores. On a GPU it is fused, on a CPU plain products are faster. Without an `adapter`
+    all weights are trained.
     """
 
     half: bool
     checkpointing: bool
     fused: bool
-    trained: int | None = None
+    adapter: OnBackbone | None = None
 
     def weights_trained(self, shape: ModelShape) -> int:
         """Return how many weights are trained."""
-        return shape.parameters if self.trained is None else self.trained
+        return shape.parameters if self.adapter is None else self.adapter.weights
+
+    def weights_held(self, shape: ModelShape) -> int:
+        """Return the bytes of the model that is trained."""
+        quarter = shape.linear_parameters if self.adapter is not None and self.adapter.four_bits else 0
+        return FULL * (shape.parameters - quarter) + round(QUARTER * quarter)
 
     @property
     def number(self) -> int:
@@ -87,8 +102,10 @@ def activations(shape: ModelShape, compute: Compute, rows: int, length: int) -> 
 def cast_weights(shape: ModelShape, compute: Compute, head: int = 0) -> int:
     """Return the bytes of the weights that products in bfloat16 keep cast until the gradients are computed.
 
-    `head` are those of an output head that is such a product.
+    `head` are those of an output head that is such a product. Layers of 4 bits keep none.
     """
+    if compute.adapter is not None and compute.adapter.four_bits:
+        return HALF * head if compute.half else 0
     return HALF * (shape.parameters - shape.embeddings + head) if compute.half else 0
 
 
@@ -120,8 +137,8 @@ def training(
     `rows` are sequences on the device at a time; a loss `of_words` has logits, one of scores has none.
     """
     each, trained = FULL * shape.parameters, compute.weights_trained(shape)
-    held = {"weights": each, "optimiser": OF_ADAM * trained}
-    if copies and compute.trained is None:
+    held = {"weights": compute.weights_held(shape), "optimiser": OF_ADAM * trained}
+    if copies and compute.adapter is None:
         held["other weights"] = copies * each
     learning = {
         "gradients": FULL * trained,
@@ -156,8 +173,8 @@ def reinforcement(stage: str, shape: ModelShape, compute: Compute, rollout: Roll
     """
     each, trained = FULL * shape.parameters, compute.weights_trained(shape)
     scorer = {"labeller": compute.number * shape.parameters} if rollout.judged else {"preference model": each}
-    held = {"weights": each, "optimiser": OF_ADAM * trained, **scorer}
-    held |= {"reference": each} if compute.trained is None else {}
+    held = {"weights": compute.weights_held(shape), "optimiser": OF_ADAM * trained, **scorer}
+    held |= {"reference": each} if compute.adapter is None else {}
     held |= {"snapshots": rollout.snapshots * FULL * trained} if rollout.snapshots else {}
     sampling = {
         "KV cache": cache(shape, rollout.sampled_rows * rollout.length, compute.number),

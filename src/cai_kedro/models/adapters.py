@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
@@ -21,7 +22,8 @@ from transformers.pytorch_utils import Conv1D
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.adapter_files import HEAD, merge
 from cai_kedro.engines.language_model import Adapter, LanguageModel
-from cai_kedro.models.weights import put_weights, trained_weights
+from cai_kedro.engines.nf4 import BLOCK, NF4, linear_layers
+from cai_kedro.models.weights import put_layer, put_weights, trained_weights
 
 NAME = "default"  # the name that peft gives an adapter
 
@@ -40,7 +42,10 @@ class LoRAParams(BaseModel):
 
 
 class AdapterParams(BaseModel):
-    """What of a model every training of the run changes: all weights (`none`), or an adapter."""
+    """What of a model every training of the run changes: all weights (`none`), or an adapter.
+
+    `lora` holds the backbone in the precision that it has, `qlora` its linear layers in 4 bits.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,32 +53,57 @@ class AdapterParams(BaseModel):
     lora: LoRAParams
 
 
-def qlora_fault(where: str = "training") -> str:
-    """Return why no adapter is trained on a backbone of 4 bits; `where` is the block of the parameters."""
-    why = "" if torch.cuda.is_available() else ", needs a CUDA GPU, and this machine has none"
-    return f"{where}.adapter is `qlora`, which is not built yet{why}; set it to lora, or to none"
+def qlora_faults(model: PreTrainedModel | None, where: str = "training") -> Iterator[str]:
+    """Tell why no adapter is trained on the model in 4 bits, or on any; `where` is the block of the parameters."""
+    if find_spec("bitsandbytes") is None:
+        yield (
+            f"{where}.adapter is `qlora`, which needs the package 'bitsandbytes': pip install -e '.[gpu]', or "
+            f"bitsandbytes alone; or set it to lora"
+        )
+        return
+    if model is None:
+        return
+    widths = {name: int(model.get_submodule(name).in_features) for name in linear_layers(model)}  # type: ignore[arg-type]
+    odd = next((name for name, width in widths.items() if width % BLOCK), None)
+    if any(isinstance(layer, Conv1D) for layer in model.modules()):
+        yield (
+            f"{where}.adapter is `qlora`, and {type(model).__name__} keeps weights in layers (Conv1D) that are not "
+            f"held in 4 bits; set it to lora"
+        )
+    elif odd is not None:  # on a CPU bitsandbytes would read other weights than it was given
+        yield (
+            f"{where}.adapter is `qlora`, and {odd} of {type(model).__name__} reads {widths[odd]} numbers; expected a "
+            f"multiple of {BLOCK}, which share a scale: set it to lora"
+        )
 
 
 def prepared(lm: LanguageModel, params: AdapterParams, seed: int, where: str = "training") -> LanguageModel:
     """Return the model, in place, as a training is to change it: whole, or with a fresh adapter that changes nothing.
 
     The adapter that it came with is part of the backbone from here on: with the new one off, the model is the one that
-    came, which PPO and DPO hold a policy to. Raises `ValueError` that names the block of the parameters (`where`) if no
-    layer is a target.
+    came, which PPO and DPO hold a policy to; of 4 bits it is the one that came but for the rounding of its weights.
+    Raises `ValueError` that names the block of the parameters (`where`) if no layer is a target, and without what 4
+    bits need.
     """
-    if params.adapter == "qlora":
-        raise ValueError(qlora_fault(where))
     backbone = lm.origin
     if lm.adapter is not None and is_injected(lm.model):
         _unload(lm.model)
+        for name, layer in _whole_layers(lm.model, lm.adapter):
+            put_layer(lm.model, name, layer)
+        lm.model.requires_grad_(True)
         merge(lm.model, lm.adapter)
         backbone = None  # these merged weights lie nowhere
     lm = replace(lm, origin=None, adapter=None)
     if params.adapter == "none":
         return lm
     targets = targets_of(lm.model, params.lora, where)
-    _inject(lm.model, params.lora, targets, derive_seed(seed, "adapter"))
-    return replace(lm, adapter=Adapter(params.lora.rank, params.lora.alpha, targets, backbone))
+    for fault in qlora_faults(lm.model, where) if params.adapter == "qlora" else ():
+        raise ValueError(fault)
+    adapter = Adapter(
+        params.lora.rank, params.lora.alpha, targets, backbone, quantisation=NF4 if params.adapter == "qlora" else None
+    )
+    _inject(lm.model, adapter, derive_seed(seed, "adapter"))
+    return replace(lm, adapter=adapter)
 
 
 def targets_of(model: PreTrainedModel, params: LoRAParams, where: str = "training") -> tuple[str, ...]:
@@ -106,15 +136,20 @@ def _is_called(name: str, target: str) -> bool:
     return name == target or name.endswith(f".{target}")
 
 
-def _inject(model: PreTrainedModel, params: LoRAParams, targets: tuple[str, ...], seed: int) -> None:
+def _inject(model: PreTrainedModel, adapter: Adapter, seed: int) -> None:
+    """Put fresh weights of the adapter on the model, and hold it in 4 bits where the adapter says so, in place."""
     from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415 - two seconds that no other training needs
 
+    if adapter.quantisation:
+        from cai_kedro.models.four_bits import quantise  # noqa: PLC0415 - an extra
+
+        quantise(model)
     config = LoraConfig(
-        r=params.rank,
-        lora_alpha=params.alpha,  # type: ignore[arg-type] # a float will do
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,  # type: ignore[arg-type] # a float will do
         # a pattern is taken as it is; of a list of names peft makes a shorter one
-        target_modules="|".join(re.escape(name) for name in targets),
-        fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in targets),
+        target_modules="|".join(re.escape(name) for name in adapter.targets),
+        fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in adapter.targets),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -125,7 +160,7 @@ def _inject(model: PreTrainedModel, params: LoRAParams, targets: tuple[str, ...]
 
 def with_adapter(lm: LanguageModel, adapter: Adapter, weights: dict[str, Tensor]) -> LanguageModel:
     """Return the model, in place, with an adapter on it and these weights of `trained_weights`, to go on training."""
-    _inject(lm.model, LoRAParams(rank=adapter.rank, alpha=adapter.alpha, targets=None), adapter.targets, 0)
+    _inject(lm.model, adapter, 0)
     for name, each in lm.model.named_parameters():
         each.requires_grad_(name in weights)
     put_weights(lm.model, weights)
@@ -133,21 +168,32 @@ def with_adapter(lm: LanguageModel, adapter: Adapter, weights: dict[str, Tensor]
 
 
 @contextmanager
-def backbone_alone(model: PreTrainedModel) -> Iterator[None]:
-    """Take the layers that hold an adapter out of the model, if there are some, and put them back afterwards."""
-    layers = _adapted(model)
+def backbone_alone(lm: LanguageModel) -> Iterator[None]:
+    """Take the layers that hold an adapter out of the model, if there are some, and put them back afterwards.
+
+    Those of 4 bits are in single precision meanwhile; held in 4 bits again, they are what they were.
+    """
+    model, layers = lm.model, _adapted(lm.model)
     for name, layer in layers:
-        _put(model, name, layer.get_base_layer())
+        put_layer(model, name, layer.get_base_layer())
+    whole = _whole_layers(model, lm.adapter)
+    held = [(name, model.get_submodule(name)) for name, _ in whole]
+    for name, layer in whole:
+        put_layer(model, name, layer)
     try:
         yield
     finally:
-        for name, layer in layers:
-            _put(model, name, layer)
+        for name, layer in (*held, *layers):
+            put_layer(model, name, layer)
 
 
-def _put(model: PreTrainedModel, name: str, layer: nn.Module) -> None:
-    parent, _, own = name.rpartition(".")
-    setattr(model.get_submodule(parent), own, layer)
+def _whole_layers(model: PreTrainedModel, adapter: Adapter | None) -> list[tuple[str, nn.Linear]]:
+    """Return a layer in single precision for each one of 4 bits, none for other adapters."""
+    if adapter is None or not adapter.quantisation:
+        return []
+    from cai_kedro.models.four_bits import whole_layers  # noqa: PLC0415 - an extra
+
+    return whole_layers(model)
 
 
 def is_injected(model: nn.Module) -> bool:
@@ -162,9 +208,8 @@ def _adapted(model: nn.Module) -> list[tuple[str, Any]]:
 def _unload(model: PreTrainedModel) -> None:
     """Put the layers of the backbone back, without the adapter."""
     for name, layer in _adapted(model):
-        _put(model, name, layer.get_base_layer())
+        put_layer(model, name, layer.get_base_layer())
     del model.peft_config
-    model.requires_grad_(True)
 
 
 def check_prepared(lm: LanguageModel) -> None:

@@ -28,3 +28,9 @@ def put_weights(module: nn.Module, weights: dict[str, Tensor]) -> None:
 
 def _frozen(module: nn.Module) -> set[str]:
     return {name for name, weights in module.named_parameters() if not weights.requires_grad}
+
+
+def put_layer(model: nn.Module, name: str, layer: nn.Module) -> None:
+    """Put a layer into the place of that name."""
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, layer)

@@ -1,6 +1,7 @@
 """How much memory each training of a run needs by its parameters, and which of them do not fit their device.
 
-Weights are in single precision. Where an adapter is trained, it alone has gradients and an optimiser.
+Weights are in single precision, but for those of a backbone of 4 bits. Where an adapter is trained, it alone has
+gradients and an optimiser.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,17 @@ from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.rl_params import RolloutParams
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.learning.value_head import LOGIT_BYTES
-from cai_kedro.metrics.memory import FULL, HALF, Compute, Rollout, StageMemory, reinforcement, told, training
+from cai_kedro.metrics.memory import (
+    FULL,
+    HALF,
+    Compute,
+    OnBackbone,
+    Rollout,
+    StageMemory,
+    reinforcement,
+    told,
+    training,
+)
 from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, parameters_of
 
@@ -25,6 +36,9 @@ PROMPT_TOKENS = 256
 
 BILLION = 1e9
 _SMALLER = "take a smaller base model, or a device with more memory"
+
+#: What of a model may be trained in the place of what is asked for, the roomiest first.
+_SMALLER_ADAPTERS = {"none": ("lora", "qlora"), "lora": ("qlora",), "qlora": ()}
 
 #: The nodes that train in SELF-ALIGN.
 _STAGE_NODES = {ENGRAVING: "engraving.engrave", CLONING: "cloning.clone"}
@@ -47,11 +61,11 @@ def needs_of(parameters: Mapping[str, Any], shape: ModelShape, on_request: bool 
     """
     lineage = Lineage.model_validate(parameters["lineage"])
     change = SharedParams.model_validate(_plain(parameters["training"]))
-    trained = None if change.adapter == "none" else shape.adapter_parameters(change.lora.rank)
+    adapter = adapter_of(change, shape)
     if lineage.supervised is not None:
         block = "sl_cai.fine_tuning"
         tuning = TrainingParams.model_validate(_plain(parameters["sl_cai"]["fine_tuning"]))
-        memory = of_fine_tuning("fine-tuning", shape, tuning, trained)
+        memory = of_fine_tuning("fine-tuning", shape, tuning, adapter)
         yield Need(memory, tuning.device, "sl_cai.fine_tune", _lower(block, tuning))
     for stage, policy in lineage.self_aligned.items():
         if "self_align" in parameters and (on_request or policy in lineage.present):
@@ -62,9 +76,9 @@ def needs_of(parameters: Mapping[str, Any], shape: ModelShape, on_request: bool 
         params = parameters_of(arm, shared)
         if arm.has_preference_model:
             own = params.preference
-            memory = of_preference_model(f"the preference model of {name}", shape, own, trained)
+            memory = of_preference_model(f"the preference model of {name}", shape, own, adapter)
             yield Need(memory, own.device, f"{name}.fit_preference_model", _lower("rlhf.preference", own))
-        memory = of_arm(f"{arm.algorithm} of {name}", shape, params.rl, trained, judged=arm.teacher == "judge")
+        memory = of_arm(f"{arm.algorithm} of {name}", shape, params.rl, adapter, judged=arm.teacher == "judge")
         node = f"{name}.{'learn_from_comparisons' if arm.teacher == 'comparisons' else 'reinforce'}"
         yield Need(memory, params.rl.device, node, _lower(f"rlhf.rl.{arm.algorithm}", params.rl))
 
@@ -74,8 +88,8 @@ def _of_stage(stage: str, params: Any, shape: ModelShape) -> Need:
     block = _plain(params)
     change = AdapterParams.model_validate(_plain(block["training"]))
     tuning = TrainingParams.model_validate(_plain(block["fine_tuning"]))
-    trained = None if change.adapter == "none" else shape.adapter_parameters(change.lora.rank)
-    memory = of_fine_tuning(f"{stage} (SELF-ALIGN)", shape, tuning, trained)
+    adapter = adapter_of(change, shape)
+    memory = of_fine_tuning(f"{stage} (SELF-ALIGN)", shape, tuning, adapter)
     return Need(memory, tuning.device, _STAGE_NODES[stage], _lower(f"self_align.{stage}.fine_tuning", tuning))
 
 
@@ -86,26 +100,31 @@ def memory_faults(
     for need in needs_of(parameters, shape, on_request=True):
         there = room(need.device)
         if need.node in nodes and there is not None and need.memory.peak > there:
-            yield fault_of(need, shape, there, _with_adapter(parameters, shape, need.node))
+            yield fault_of(need, shape, there, _with_adapter(parameters, shape, need.node, there))
 
 
-def _with_adapter(parameters: Mapping[str, Any], shape: ModelShape, node: str) -> int | None:
-    """Return the peak of the same training with an adapter, None where it has one."""
+def _with_adapter(parameters: Mapping[str, Any], shape: ModelShape, node: str, there: int) -> tuple[str, int] | None:
+    """Return the adapter by which the same training fits, or the one that needs least, with its peak; None for none."""
     change = SharedParams.model_validate(_plain(parameters["training"]))
-    if change.adapter != "none" or node in _STAGE_NODES.values():  # these have a `training` of their own
+    if node in _STAGE_NODES.values():  # these have a `training` of their own
         return None
-    other = {**parameters, "training": change.model_copy(update={"adapter": "lora"})}
-    return next(need.memory.peak for need in needs_of(other, shape, on_request=True) if need.node == node)
+    found = None
+    for adapter in _SMALLER_ADAPTERS[change.adapter]:
+        other = {**parameters, "training": change.model_copy(update={"adapter": adapter})}
+        found = adapter, next(need.memory.peak for need in needs_of(other, shape, on_request=True) if need.node == node)
+        if found[1] <= there:
+            break
+    return found
 
 
-def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: int | None) -> str:
+def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: tuple[str, int] | None) -> str:
     """Say in one sentence what does not fit, with numbers, and what to set."""
     memory = need.memory
     parts = ", ".join(f"{told(size)} {name}" for name, size in memory.parts.items())
     fixed = sum(size for name, size in memory.parts.items() if name not in ("activations", "logits", "KV cache"))
     what = need.lower if fixed < there else _SMALLER
     if with_adapter is not None:
-        what += f"; with training.adapter=lora it needs {told(with_adapter)}"
+        what += f"; with training.adapter={with_adapter[0]} it needs {told(with_adapter[1])}"
     return (
         f"{memory.stage} of {shape.parameters / BILLION:.2g}B parameters needs {told(memory.peak)} ({parts}), "
         f"{_room(need.device, there)}: {what}"
@@ -129,25 +148,34 @@ def _room(device: str, there: int) -> str:
     return f"{'the memory' if device == 'cpu' else 'the card'} has {told(there)}"
 
 
-def compute_of(params: TrainingParams | AlgorithmParams, checkpointing: bool, trained: int | None) -> Compute:
+def adapter_of(change: AdapterParams, shape: ModelShape) -> OnBackbone | None:
+    """Return the adapter that a training changes, None where it changes all weights."""
+    if change.adapter == "none":
+        return None
+    return OnBackbone(shape.adapter_parameters(change.lora.rank), four_bits=change.adapter == "qlora")
+
+
+def compute_of(params: TrainingParams | AlgorithmParams, checkpointing: bool, adapter: OnBackbone | None) -> Compute:
     """Return how a training computes on its device."""
     on_gpu = params.device != "cpu"
     half = resolve_dtype(params.dtype, params.device) == "bfloat16"
-    return Compute(half=half, checkpointing=checkpointing and on_gpu, fused=on_gpu, trained=trained)
+    return Compute(half=half, checkpointing=checkpointing and on_gpu, fused=on_gpu, adapter=adapter)
 
 
-def of_fine_tuning(stage: str, shape: ModelShape, params: TrainingParams, trained: int | None = None) -> StageMemory:
-    """Return what fine-tuning needs: the model is trained in place; `trained` weights of it, None for all."""
-    compute = compute_of(params, checkpointing=True, trained=trained)
+def of_fine_tuning(
+    stage: str, shape: ModelShape, params: TrainingParams, adapter: OnBackbone | None = None
+) -> StageMemory:
+    """Return what fine-tuning needs: the model is trained in place; without an `adapter` all of it."""
+    compute = compute_of(params, checkpointing=True, adapter=adapter)
     return _training(stage, shape, compute, params, sequences=1, copies=0, of_words=True)
 
 
 def of_preference_model(
-    stage: str, shape: ModelShape, params: TrainingParams, trained: int | None = None
+    stage: str, shape: ModelShape, params: TrainingParams, adapter: OnBackbone | None = None
 ) -> StageMemory:
     """Return what a preference model needs, which reads two sequences a comparison; on a CPU the base stays beside."""
     beside = int(params.device == "cpu")
-    compute = compute_of(params, checkpointing=True, trained=trained)
+    compute = compute_of(params, checkpointing=True, adapter=adapter)
     return _training(stage, shape, compute, params, sequences=2, copies=beside, of_words=False)
 
 
@@ -155,12 +183,12 @@ def of_arm(
     stage: str,
     shape: ModelShape,
     params: AlgorithmParams,
-    trained: int | None = None,
+    adapter: OnBackbone | None = None,
     prompt_tokens: int = PROMPT_TOKENS,
     judged: bool = False,
 ) -> StageMemory:
     """Return what an arm's algorithm needs; `judged`: the labeller is its reward."""
-    compute = compute_of(params, checkpointing=False, trained=trained)
+    compute = compute_of(params, checkpointing=False, adapter=adapter)
     if isinstance(params, DPOParams):
         return _training(stage, shape, compute, params, sequences=2, copies=0, of_words=True)
     assert isinstance(params, RolloutParams)
