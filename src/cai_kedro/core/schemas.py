@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
+from cai_kedro.core.behaviours import BEHAVIOURS
 from cai_kedro.core.conversation import as_messages
 
 
@@ -266,6 +267,36 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "lines": pa.Column(int, pa.Check.ge(1)),
         },
         unique=["line", "source", "question_type", "outcome"],
+    ),
+    # free English (`cai_kedro.free_english`): requests written by hand; severity 0 is harmless
+    "free_english_requests": _table(
+        {
+            "prompt_id": _key(unique=True),
+            "split": _one_of("free_harmful", "free_look_alike", "free_plain"),
+            "harmful": pa.Column(bool),
+            "harm": pa.Column(str, nullable=True),
+            "severity": pa.Column(int, pa.Check.in_range(0, 3)),
+            "topic": pa.Column(str, nullable=True),
+            "style": _key(),
+            "messages": _messages(),
+        },
+        checks=pa.Check(lambda table: table["harmful"] == (table["severity"] > 0), error="harmful has a severity"),
+    ),
+    # and two replies to each: `more` is the one that has more of the aspect
+    "free_english_pairs": _table(
+        {
+            "pair_id": _key(unique=True),
+            "prompt_id": _key(),
+            "first": _text(),
+            "second": _text(),
+            "first_behaviour": _one_of(*BEHAVIOURS),
+            "second_behaviour": _one_of(*BEHAVIOURS),
+            "aspect": _key(),
+            "more": _one_of("first", "second"),
+            "question_less": _text(),
+            "question_more": _text(),
+        },
+        checks=pa.Check(lambda table: table["first"] != table["second"], error="identical replies are not a pair"),
     ),
     # training curves, long
     "curves": _table({"step": pa.Column(int, pa.Check.ge(0)), "metric": _key(), "value": pa.Column(float)}),

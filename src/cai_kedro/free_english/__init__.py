@@ -1,0 +1,1 @@
+"""Free English: requests and pairs of replies that people's hands wrote, to measure with and never to learn from."""
