@@ -130,10 +130,20 @@ def preference_model(scale: Scale, size: str) -> Figures:
     yield _rates(times, scale, tokens, training_flops(shape, tokens, scale.length / 2, 0, whole=False))
 
 
-def ppo(scale: Scale, size: str, scorer: str) -> Figures:
+def ppo_by_vllm(scale: Scale, size: str) -> Figures:
+    """The same five rollouts, drawn by vLLM with the adapter of the moment, where vLLM is installed."""
+    if importlib.util.find_spec("vllm") is None:
+        yield {"skipped": "vLLM is not installed"}
+        return
+    longest = scale.length + scale.written
+    settings = VLLMSettings(kind="vllm", dtype="bfloat16", gpu_memory_utilization=0.4, max_model_len=longest)
+    yield from ppo(scale, size, size, settings)
+
+
+def ppo(scale: Scale, size: str, scorer: str, sampler: VLLMSettings | None = None) -> Figures:
     """Five rollouts of PPO on an adapter, scored by a preference model of random weights."""
     lm = _adapted(size, scale)
-    params = _ppo(scale)
+    params = _ppo(scale).model_copy(update={"sampler": sampler})
     texts = [f"{row} {_text(scale.length // 2)}" for row in range(32)]
     prompts = pd.DataFrame({"prompt_id": texts, "messages": [[user(text)] for text in texts]})
     need = of_arm(size, shape_of(lm.model.config), params, _adapter_of(lm), prompt_tokens=scale.length // 2)
@@ -332,5 +342,6 @@ STEPS: dict[str, Callable[[Scale], Figures]] = {
     "ppo_8b": partial(ppo, size="8b", scorer="1b"),
     "decoding_8b": partial(decoding, size="8b"),
     "vllm_1b": partial(vllm, size="1b"),
+    "ppo_vllm_1b": partial(ppo_by_vllm, size="1b"),
     "micro_world": micro_world,
 }

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from cai_kedro.datasets.engine_kinds import VLLM
 from cai_kedro.engines.base import Completion, PromptTooLongError, Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.loading import load_engine
 from cai_kedro.engines.model_files import load_language_model, save_language_model
+from cai_kedro.engines.model_reference import load_model, save_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.engines.vllm_engine import VLLMEngine, VLLMSettings
+from cai_kedro.models.adapters import prepared, trained
+from tests.adapters import LORA
 from tests.asks import plain
+from tests.models.test_adapters import changed
 
 SETTINGS = VLLMSettings(kind="vllm", dtype="float32", gpu_memory_utilization=0.5, max_model_len=64)
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=40)
@@ -131,6 +136,16 @@ def test_a_prompt_that_is_too_long_is_told_before_anything_is_asked(engine: VLLM
     with pytest.raises(PromptTooLongError):
         engine.generate(plain(["x" * 63]), SAMPLING, [1])
     assert len(asked(engine)) == before
+
+
+def test_an_adapter_is_merged_into_its_backbone(engine: VLLMEngine, tiny_lm: LanguageModel, tmp_path: Path) -> None:
+    save_model(trained(changed(prepared(load_model(tmp_path / "model"), LORA, 0))), tmp_path / "adapter")
+    merged = VLLM(**SETTINGS.model_dump(exclude={"kind"})).load(tmp_path / "adapter")
+    asks = plain(["\n\nHuman: hello\n\nAssistant:", "short"], CHOICES)
+    alone = TransformersEngine(load_model(tmp_path / "adapter"), max_batch_tokens=512, dtype="float32")
+    np.testing.assert_allclose(merged.choice_logprobs(asks), alone.choice_logprobs(asks), atol=1e-4)
+    assert not np.allclose(merged.choice_logprobs(asks), engine.choice_logprobs(asks), atol=1e-2)
+    assert merged.fingerprint != engine.fingerprint
 
 
 def test_the_fingerprint_is_that_of_weights_tokenizer_and_precision(engine: VLLMEngine, tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ from cai_kedro.models import adapters
 from tests.lineages import FILE
 
 VLLM = {"kind": "vllm", "dtype": "bfloat16", "gpu_memory_utilization": 0.5, "max_model_len": 64}
+RAY = {
+    "kind": "ray",
+    "worker": VLLM,
+    "cluster": {"address": "auto", "workers": 1, "cpus": 1, "gpus": 1, "block_prompts": 4},
+    "scratch": "ray",
+}
 LINEAGE = yaml.safe_load(FILE.read_text(encoding="utf-8"))["lineage"]
 BASE_MODEL = yaml.safe_load((FILE.parent / "parameters_base_model.yml").read_text(encoding="utf-8"))["base_model"]
 LOCAL = {"kind": "transformers", "device": "cpu", "dtype": "float32", "max_batch_tokens": 64}
@@ -61,8 +67,8 @@ def _base(tiny_lm: LanguageModel, tmp_path: Path) -> None:
 
 
 def test_nothing_is_wrong_with_whole_models_or_with_adapters_that_can_be_trained(tmp_path: Path) -> None:
-    assert faults(tmp_path, "none", VLLM, "rloo", targets=["nowhere"]) == []
-    assert faults(tmp_path, "lora", LOCAL) == []
+    assert faults(tmp_path, "none", RAY, "rloo", targets=["nowhere"]) == []
+    assert faults(tmp_path, "lora", LOCAL) == faults(tmp_path, "lora", VLLM) == []
     assert faults(tmp_path, "lora", LOCAL, targets=["q_proj"]) == []
 
 
@@ -77,7 +83,7 @@ def test_an_algorithm_that_trains_no_adapter_is_told(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_reads_no_adapter_is_told(tmp_path: Path) -> None:
-    (fault,) = faults(tmp_path, "lora", VLLM)
+    (fault,) = faults(tmp_path, "lora", RAY)
     assert fault.startswith("training.adapter makes 'rl_cai.policy.model' an adapter, which its engine does not read")
 
 
@@ -110,10 +116,10 @@ def stage_faults(tmp_path: Path, engine: dict[str, Any], adapter: str = "lora", 
 
 def test_a_stage_of_self_align_is_told_by_its_own_block(tmp_path: Path) -> None:
     assert stage_faults(tmp_path, LOCAL, targets=["q_proj", "o_proj"]) == []
-    assert stage_faults(tmp_path, VLLM, "none", targets=["nowhere"]) == []
+    assert stage_faults(tmp_path, RAY, "none", targets=["nowhere"]) == []
     (fault,) = stage_faults(tmp_path, LOCAL, targets=["c_attn"])
     assert fault.startswith("pretrained: self_align.engraving.training.lora.targets names 'c_attn', and no linear")
-    (fault,) = stage_faults(tmp_path, VLLM)
+    (fault,) = stage_faults(tmp_path, RAY)
     assert fault.startswith("self_align.engraving.training.adapter makes 'self_align_engraved.model' an adapter")
 
 
@@ -127,4 +133,4 @@ def test_qlora_without_its_package_is_told(tmp_path: Path, monkeypatch: pytest.M
     (fault,) = faults(tmp_path, "qlora", LOCAL)
     assert "q_proj of LlamaForCausalLM reads 32 numbers; expected a multiple of 64" in fault
     # all that is said of an adapter is said of one on 4 bits
-    assert len(faults(tmp_path, "qlora", VLLM, "grpo")) == 3
+    assert len(faults(tmp_path, "qlora", RAY, "grpo")) == 3

@@ -13,6 +13,7 @@ from kedro.io import DatasetError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cai_kedro.datasets.entry_faults import entry_faults
+from cai_kedro.engines.adapter_files import is_adapter
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.loading import EngineSettings, LocalSettings
 from cai_kedro.engines.model_reference import load_model, reference_to, unloaded_model
@@ -70,15 +71,19 @@ class Transformers(EngineKind):
 class VLLM(EngineKind):
     """In this process, on vLLM: the fields of `engines.vllm_engine.VLLMSettings`. Not run on a GPU yet."""
 
+    reads_adapters = True
     package = "a model on vLLM needs the package {name!r}: pip install -e '.[gpu]'"
 
     def __init__(self, **settings: Any) -> None:
         self._settings = VLLMSettings(kind="vllm", **settings)
 
     def load(self, directory: Path) -> TextEngine:
-        """Return the engine."""
+        """Return the engine; an adapter is merged into its backbone, in a temporary folder."""
         reference = reference_to(directory)
-        return VLLMEngine(reference.whole_directory(), self._settings, reference.layout)
+        place = reference.directory()
+        if is_adapter(place):
+            return VLLMEngine.merged(load_model(directory), self._settings)
+        return VLLMEngine(place, self._settings, reference.layout)
 
     def described(self) -> dict[str, Any]:
         """Return all settings."""

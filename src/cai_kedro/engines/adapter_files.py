@@ -51,13 +51,19 @@ def save_adapter(lm: LanguageModel, directory: Path, digest: Digest) -> None:
             f"train from it"
         )
     check_weights(f"the adapter for {directory}", adapter.weights.items(), "make it again with a lower learning rate")
-    directory.mkdir(parents=True, exist_ok=True)
-    named = {f"{_PREFIX}{name}": weights.contiguous() for name, weights in adapter.weights.items()}
-    save_file(named, directory / WEIGHTS, metadata={"format": "pt"})
-    _write(directory / CONFIG, _config(lm.model, adapter))
+    write_weights(lm.model, adapter, directory)
     place = os.path.relpath(adapter.backbone, os.path.abspath(directory))
     rounded = {"quantisation": adapter.quantisation} if adapter.quantisation else {}
     _write(directory / BACKBONE, {"path": place, "sha256": digest(adapter.backbone), **rounded})
+
+
+def write_weights(model: PreTrainedModel, adapter: Adapter, directory: Path) -> None:
+    """Write the two files that peft and vLLM read of an adapter on a model: its weights and its config."""
+    assert adapter.weights is not None
+    directory.mkdir(parents=True, exist_ok=True)
+    named = {f"{_PREFIX}{name}": weights.contiguous() for name, weights in adapter.weights.items()}
+    save_file(named, directory / WEIGHTS, metadata={"format": "pt"})
+    _write(directory / CONFIG, _config(model, adapter))
 
 
 def _config(model: PreTrainedModel, adapter: Adapter) -> dict[str, Any]:

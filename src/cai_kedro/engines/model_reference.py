@@ -60,8 +60,8 @@ class ModelReference(BaseModel):
         directory = self.directory()
         if is_adapter(directory):
             raise ValueError(
-                f"{directory} is an adapter on another model, which only the engine `transformers` reads; take that "
-                f"engine, or give the whole model that `kedro export` writes"
+                f"{directory} is an adapter on another model, which an engine on a cluster does not read; take the "
+                f"engine `transformers` or `vllm`, or give the whole model that `kedro export` writes"
             )
         return directory
 

@@ -4,11 +4,14 @@ Not run on a GPU yet: written against the code of vLLM 0.32, and tested with a s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from cai_kedro.core.asks import Ask, n_choices
@@ -16,6 +19,8 @@ from cai_kedro.core.layouts.base import Layout, LayoutChoice
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.eos import end_id
 from cai_kedro.engines.fingerprint import directory_fingerprint
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.model_files import save_language_model
 from cai_kedro.engines.prompt_ids import PromptIds
 
 
@@ -43,6 +48,7 @@ class VLLMEngine:
 
         self._vllm = vllm
         self._directory = directory
+        self._scratch: TemporaryDirectory[str] | None = None
         self._dtype = settings.dtype
         self._prompts = PromptIds.of(directory, layout)
         self._prompts.limit = settings.max_model_len
@@ -56,6 +62,15 @@ class VLLMEngine:
             max_model_len=settings.max_model_len,
         )
         self.tokens_written = 0
+
+    @classmethod
+    def merged(cls, lm: LanguageModel, settings: VLLMSettings) -> "VLLMEngine":
+        """Load a model whose adapter is merged into its weights: through files, which stay as long as the engine."""
+        scratch = TemporaryDirectory()
+        save_language_model(replace(lm, model=lm.model.to(getattr(torch, settings.dtype))), Path(scratch.name))
+        engine = cls(Path(scratch.name), settings)
+        engine._scratch = scratch
+        return engine
 
     @cached_property
     def fingerprint(self) -> str:

@@ -30,6 +30,7 @@ from cai_kedro.hooks.preflight_memory import memory_faults_of
 from cai_kedro.hooks.preflight_people import comparison_faults
 from cai_kedro.hooks.preflight_processes import process_faults_of
 from cai_kedro.hooks.preflight_referee import referee_faults
+from cai_kedro.hooks.preflight_samplers import sampler_faults_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Preflight:
                 *_base_model_faults(pipeline, catalog, project),
                 *memory_faults_of(pipeline, catalog, project),
                 *process_faults_of(pipeline, catalog),
+                *sampler_faults_of(pipeline, catalog),
                 *server_faults(pipeline, catalog),
                 *adapter_faults(pipeline, catalog, project),
                 *referee_faults(pipeline, catalog),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.vllm_engine import VLLMSettings
 from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.training_arguments import CheckpointParams, Device, DType
 
@@ -63,7 +64,8 @@ class AlgorithmParams(BaseModel, ABC):
     """The parameters of one algorithm, and how to train by it.
 
     `max_new_tokens`, `temperature` and `max_batch_tokens` say how replies are drawn: those that are learnt from, and
-    those of the snapshots that are looked at afterwards. A snapshot is taken every `snapshot_every` steps.
+    those of the snapshots that are looked at afterwards. The policy draws them itself, or a `sampler` does, which is
+    vLLM on the same GPU. A snapshot is taken every `snapshot_every` steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +85,7 @@ class AlgorithmParams(BaseModel, ABC):
     max_new_tokens: int = Field(ge=1)
     temperature: float = Field(gt=0)
     max_batch_tokens: int = Field(ge=1)
+    sampler: VLLMSettings | None = None
     snapshot_every: int = Field(ge=1)
 
     @abstractmethod

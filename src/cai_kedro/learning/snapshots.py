@@ -18,6 +18,7 @@ from cai_kedro.learning.rl_params import AlgorithmParams
 from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, encode_prompts, longest_prompt
 from cai_kedro.learning.training_arguments import chunk_tokens
 from cai_kedro.learning.value_head import reply_logprobs
+from cai_kedro.learning.vllm_replies import reply_reader
 
 _COLUMNS = ["step", "prompt_id", "response", "tokens", "ended", "pm_score", "kl"]
 
@@ -41,16 +42,18 @@ def snapshot_signals(
     models = [start, *([preference_model] if preference_model else [])]
     check_same_tokenizer(start, models[-1])
     longest = longest_prompt(params.max_new_tokens, *(lm.model for lm in models))
+    if params.sampler is not None:
+        longest = min(longest, params.sampler.max_model_len - params.max_new_tokens)
     encoded = encode_prompts(prompts, start, longest)
     device = torch.device(params.device)
     for lm in models:
         lm.model.to(device)  # type: ignore[arg-type]
-    reader = ReplyReader(start)
     tables = []
-    for step in (0, *snapshots):
-        policy = snapshots[step] if step else start
-        policy.model.to(device)  # type: ignore[arg-type]
-        tables.append(_signals(step, policy, start, preference_model, encoded, reader, params, seed))
+    with reply_reader(start, params) as reader:
+        for step in (0, *snapshots):
+            policy = snapshots[step] if step else start
+            policy.model.to(device)  # type: ignore[arg-type]
+            tables.append(_signals(step, policy, start, preference_model, encoded, reader, params, seed))
     return check_table("signals", pd.concat(tables, ignore_index=True))
 
 

@@ -153,7 +153,8 @@ class Rollout:
     """What RL samples and learns from: `rows` replies of `reply` tokens, `length` with their prompts, at a time.
 
     `sampled_rows` are sampled at a time; there are at most `logit_bytes` of logits; `snapshots` sets of weights lie on
-    the same device. `judged`: the labeller scores replies, in the place of a preference model.
+    the same device. `judged`: the labeller scores replies, in the place of a preference model. `by_vllm`: replies are
+    sampled from weights of their own in bfloat16, with at least a cache for these rows.
     """
 
     rows: int
@@ -163,6 +164,7 @@ class Rollout:
     logit_bytes: int
     snapshots: int
     judged: bool = False
+    by_vllm: bool = False
 
 
 def reinforcement(stage: str, shape: ModelShape, compute: Compute, rollout: Rollout) -> StageMemory:
@@ -180,6 +182,8 @@ def reinforcement(stage: str, shape: ModelShape, compute: Compute, rollout: Roll
         "KV cache": cache(shape, rollout.sampled_rows * rollout.length, compute.number),
         "logits": LOGIT_COPIES * FULL * rollout.sampled_rows * shape.vocabulary,
     }
+    if rollout.by_vllm:
+        sampling["weights of vLLM"] = HALF * shape.parameters
     learning = {
         "gradients": FULL * trained,
         "activations": activations(shape, compute, rollout.rows, rollout.length)

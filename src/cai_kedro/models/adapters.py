@@ -88,7 +88,7 @@ def prepared(lm: LanguageModel, params: AdapterParams, seed: int, where: str = "
     backbone = lm.origin
     if lm.adapter is not None and is_injected(lm.model):
         _unload(lm.model)
-        for name, layer in _whole_layers(lm.model, lm.adapter):
+        for name, layer in _whole_layers(lm.model):
             put_layer(lm.model, name, layer)
         lm.model.requires_grad_(True)
         merge(lm.model, lm.adapter)
@@ -176,7 +176,7 @@ def backbone_alone(lm: LanguageModel) -> Iterator[None]:
     model, layers = lm.model, _adapted(lm.model)
     for name, layer in layers:
         put_layer(model, name, layer.get_base_layer())
-    whole = _whole_layers(model, lm.adapter)
+    whole = _whole_layers(model)
     held = [(name, model.get_submodule(name)) for name, _ in whole]
     for name, layer in whole:
         put_layer(model, name, layer)
@@ -187,13 +187,9 @@ def backbone_alone(lm: LanguageModel) -> Iterator[None]:
             put_layer(model, name, layer)
 
 
-def _whole_layers(model: PreTrainedModel, adapter: Adapter | None) -> list[tuple[str, nn.Linear]]:
-    """Return a layer in single precision for each one of 4 bits, none for other adapters."""
-    if adapter is None or not adapter.quantisation:
-        return []
-    from cai_kedro.models.four_bits import whole_layers  # noqa: PLC0415 - an extra
-
-    return whole_layers(model)
+def _whole_layers(model: PreTrainedModel) -> list[tuple[str, nn.Linear]]:
+    """Return a layer in single precision for each one that is held in 4 bits (`models.four_bits`)."""
+    return [(name, module.whole()) for name, module in model.named_modules() if hasattr(module, "whole")]
 
 
 def is_injected(model: nn.Module) -> bool:

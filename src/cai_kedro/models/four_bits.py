@@ -57,8 +57,3 @@ def quantise(model: PreTrainedModel) -> None:
         layer = model.get_submodule(name)
         assert isinstance(layer, nn.Linear)
         put_layer(model, name, FourBitLinear.of(layer))
-
-
-def whole_layers(model: PreTrainedModel) -> list[tuple[str, nn.Linear]]:
-    """Return a layer in single precision for each one that is held in 4 bits, by its name; the model stays as it is."""
-    return [(name, module.whole()) for name, module in model.named_modules() if isinstance(module, FourBitLinear)]

@@ -201,6 +201,7 @@ def of_arm(
         logit_bytes=LOGIT_BYTES,
         snapshots=(params.rollouts - 1) // params.snapshot_every if params.device == "cpu" else 0,
         judged=judged,
+        by_vllm=params.sampler is not None,
     )
     return reinforcement(stage, shape, compute, rollout)
 

@@ -60,4 +60,6 @@ def train(
         raise ValueError(f"{params.algorithm} trains no adapter; take ppo or dpo, or set training.adapter to none")
     if processes.processes > 1 and not params.shares_batches:
         raise ValueError(f"{params.algorithm} trains on one process; set training.processes to 1, or take ppo or dpo")
+    if processes.processes > 1 and params.sampler is not None:
+        raise ValueError("vLLM samples in one process; set training.processes to 1, or the algorithm's sampler to null")
     return params.train(start, data, seed, processes)

@@ -38,6 +38,8 @@ def prompts_and_scorer(
         check_same_tokenizer(policy, pm)
         read_by.append(pm)
     longest = longest_prompt(params.max_new_tokens, *(lm.model for lm in read_by))
+    if params.sampler is not None:
+        longest = min(longest, params.sampler.max_model_len - params.max_new_tokens)
     encoded = encode_prompts(prompts, policy, longest)
     if params.prompts_per_rollout > len(encoded):
         raise ValueError(

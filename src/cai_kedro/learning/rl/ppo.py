@@ -46,6 +46,7 @@ from cai_kedro.learning.rollouts import EncodedPrompts, Episodes, drawn_prompts,
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for, chunk_tokens, device_flags
 from cai_kedro.learning.value_head import ActorCritic, reply_logprobs
+from cai_kedro.learning.vllm_replies import reply_reader
 from cai_kedro.models.adapters import as_it_came, copy_with, trained
 from cai_kedro.models.weights import trainable, trained_weights
 from datasets import Dataset
@@ -146,7 +147,8 @@ def _learn(
         scratch = loans.enter_context(on_loan(policy.model, attention_for(params.device)))
         if reference is not policy.model:
             loans.enter_context(on_loan(reference, attention_for(params.device)))
-        trainer = PPOTrainer(policy, reference, score, prompts, params, seed, scratch)
+        reader = loans.enter_context(reply_reader(policy, params))
+        trainer = PPOTrainer(policy, reference, score, prompts, params, seed, scratch, reader)
         trainer.train_in(folder, params.rollouts * params.steps_per_rollout)
     curves = pd.DataFrame(trainer.memory.curve_rows, columns=["step", "metric", "value"])
     return Outcome(check_table("curves", curves), trainer.snapshots)
@@ -179,6 +181,7 @@ class PPOTrainer(ResumableTraining):
         params: PPOParams,
         seed: int,
         scratch: str,
+        reader: ReplyReader,
     ) -> None:
         flags = device_flags(params.device, params.dtype, seed) | {"activation_checkpointing": False}
         args = TrainingArguments(
@@ -205,7 +208,7 @@ class PPOTrainer(ResumableTraining):
         super().__init__(model=model, args=args, optimizers=(optimizer, scheduler))
         self.actor_critic = model
         self.tokenizer = policy.tokenizer
-        self.reader = ReplyReader(policy)
+        self.reader = reader
         self.reference = reference.to(args.device)  # type: ignore[arg-type]
         self.score, self.prompts, self.params = score, prompts, params
         self.run_seed = seed

@@ -22,6 +22,7 @@ from trl.trainer.utils import RepeatSampler
 
 from cai_kedro.core.finite import check_scores, check_weights
 from cai_kedro.core.schemas import check_table
+from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.checkpoints import RunFolder
 from cai_kedro.learning.progress import ProgressCallback
@@ -33,6 +34,7 @@ from cai_kedro.learning.rl_params import RLResult
 from cai_kedro.learning.rollouts import EncodedPrompts
 from cai_kedro.learning.trainer_run import on_loan
 from cai_kedro.learning.training_arguments import attention_for, device_flags
+from cai_kedro.learning.vllm_replies import reply_reader
 from cai_kedro.models.adapters import copy_with, trained
 from cai_kedro.models.weights import trained_weights
 from datasets import Dataset
@@ -84,6 +86,18 @@ class _Resumable(ResumableTraining):
     """What stands before both trainers of TRL. A checkpoint lies at the end of a rollout, where curves have a line."""
 
     rewards: _Rewards
+    reader: ReplyReader
+    params: TRLParams
+    run_seed: int
+
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *more: Any, **named: Any) -> Any:
+        """Return the ids of the replies, as TRL draws them or as the sampler does; of GRPO with no probabilities."""
+        if self.params.sampler is None:
+            return super()._generate_single_turn(prompt_ids, *more, **named)
+        step = self.state.global_step
+        seeds = [derive_seed(self.run_seed, "rollout", step, row) for row in range(len(prompt_ids))]
+        written = self.reader.sample(self.model, prompt_ids, seeds, self.params).written
+        return (written, None) if self.params.algorithm == "grpo" else written
 
     def _get_train_sampler(self, dataset: Any = None) -> _ByPass:
         drawn: Any = super()._get_train_sampler(dataset)
@@ -143,7 +157,7 @@ def train_with_trl(
     tokenizer = _prompt_tokenizer(policy)
     prompts = _read_alike(prompts, tokenizer)
     named = policy.model.config._name_or_path
-    with on_loan(policy.model, attention_for(params.device)) as scratch:
+    with on_loan(policy.model, attention_for(params.device)) as scratch, reply_reader(policy, params) as reader:
         # TRL loads the reference of the KL penalty from where the policy says it came from
         start = Path(scratch) / "start"
         policy.model.save_pretrained(start)
@@ -165,6 +179,7 @@ def train_with_trl(
                 callbacks=[ProgressCallback(trainer_class.training_name)],
             )
             trainer.rewards = rewards
+            trainer.reader, trainer.params, trainer.run_seed = reader, params, seed
             trainer.remove_callback(PrinterCallback)
             trainer.add_callback(_Snapshots(trainer, params))
             trainer.train_in(folder, params.rollouts * params.steps_per_rollout)
