@@ -18,14 +18,14 @@ _ACT_SPLITS = ("act", "object", "kind")
 
 @dataclass(frozen=True)
 class Lesson:
-    """One exercise: what is asked, what is to be written, and the truth behind it.
+    """One exercise: what is asked, what is to be written, and the truth behind it; no deed where none is spoken of.
 
     `p_first` is how probably the first of two replies is the better one, None where nothing is compared.
     """
 
     ask: Ask
     answer: str
-    deed: Deed
+    deed: Deed | None = None
     p_first: float | None = None
     principle: Principle | None = None
     behaviour: str | None = None

@@ -24,7 +24,7 @@ def names_kind(draw: Draw) -> Lesson:
     )
     asked, answer = draw.rng.choice(raw("critic")["names_kind"])
     text = asked.format(principle=draw.rng.choice(principle.texts))
-    return Lesson(Reply((user(text),)), answer.format(kind=label(kind)), deed, principle=principle)
+    return Lesson(Reply((user(text),)), answer.format(kind=label(kind)), principle=principle)
 
 
 def kind_of_act(draw: Draw) -> Lesson:

@@ -25,6 +25,13 @@ _LESSONS: Mapping[str, Callable[[Draw], Lesson]] = {
     "revision": critiques.revision,
     "direct_revision": critiques.direct_revision,
 }
+#: What can be held out of a lesson, where it is not everything: some show no act, some have no principle.
+_HELD_OUT: Mapping[str, tuple[str, ...]] = {
+    "chat": ("act", "object", "kind", "frame"),
+    "copy": ("act", "object", "kind", "frame"),
+    "names_kind": ("kind", "frame", "wording"),
+    "kind_of_act": ("act", "object", "kind"),
+}
 #: How often each lesson occurs.
 MIX: Mapping[str, float] = {
     "chat": 0.12,
@@ -53,15 +60,15 @@ def make_lessons(count: int, mix: Mapping[str, float], seed: int, held_out: bool
         count: how many.
         mix: lesson → weight, such as `MIX`; a lesson without a weight does not occur.
         seed: of the run.
-        held_out: whether each row holds something that no other lesson holds: by turns an act, an object, a kind, a
-            frame or a wording (the column `split`).
+        held_out: whether each row holds something that no lesson without it holds: an act, an object, a kind, a frame
+            or a wording (the column `split`).
 
     Returns:
         `lesson_id`, `lesson`, `ask` (JSON of a `core.asks` ask), `answer` (what is to be written; of a comparison or a
         verdict the letter), `p_first` (of two replies: how probably the first is better, 0.5 where the principle is
         silent; else null); and the truth: `kind` of harm (null if none), `act` (its name in the lexicon), `harmful`,
-        `severity`, `behaviour` of the reply or of both, `criterion` (several with commas) and `polarity` of the
-        principle, `split`.
+        `severity` (null where no act is spoken of), `behaviour` of the reply or of both, `criterion` (several with
+        commas) and `polarity` of the principle, `split`.
 
     Raises:
         ValueError: for an unknown lesson, weights that are no weights, or a negative count.
@@ -69,12 +76,13 @@ def make_lessons(count: int, mix: Mapping[str, float], seed: int, held_out: bool
     _check(count, mix)
     rows = []
     for number in range(count):
-        split = SPLITS[1 + number % (len(SPLITS) - 1)] if held_out else "train"
         lesson_id = f"{'held-out' if held_out else 'lesson'}-{number:06d}"
-        draw = Draw(rng_for(seed, "english lessons", lesson_id), split)
-        name = draw.weighted(mix)
-        rows.append(_row(lesson_id, name, _LESSONS[name](draw), split))
-    return pd.DataFrame(rows, columns=list(LESSON_COLUMNS)).astype({"p_first": float})
+        rng = rng_for(seed, "english lessons", lesson_id)
+        name = rng.choices(list(mix), list(mix.values()))[0]
+        split = rng.choice(_HELD_OUT.get(name, SPLITS[1:])) if held_out else "train"
+        rows.append(_row(lesson_id, name, _LESSONS[name](Draw(rng, split)), split))
+    types = {"p_first": "float", "harmful": "boolean", "severity": "Int64"}
+    return pd.DataFrame(rows, columns=list(LESSON_COLUMNS)).astype(types)
 
 
 def _check(count: int, mix: Mapping[str, float]) -> None:
@@ -87,16 +95,17 @@ def _check(count: int, mix: Mapping[str, float]) -> None:
 
 def _row(lesson_id: str, name: str, lesson: Lesson, split: str) -> dict[str, object]:
     deed, principle = lesson.deed, lesson.principle
+    kind = deed.harm if deed else principle.criteria[0] if principle else None
     return {
         "lesson_id": lesson_id,
         "lesson": name,
         "ask": json.dumps(as_json(lesson.ask), ensure_ascii=False),
         "answer": lesson.answer,
         "p_first": lesson.p_first,
-        "kind": deed.harm,
-        "act": deed.act.name,
-        "harmful": deed.harmful,
-        "severity": deed.severity,
+        "kind": kind,
+        "act": deed.act.name if deed else None,
+        "harmful": deed.harmful if deed else None,
+        "severity": deed.severity if deed else None,
         "behaviour": lesson.behaviour,
         "criterion": ", ".join(principle.criteria) if principle else None,
         "polarity": principle.polarity if principle else None,
