@@ -22,8 +22,12 @@ _OTHER: dict[Polarity, Polarity] = {"less": "more", "more": "less"}
 _FIELDS: dict[Form, str] = {"adjective": "adjectives", "noun": "nouns", "opposite": "opposites"}
 _HELD_OUT_FROM = 3  # words of a list: the last one is held out
 #: What a principle is about: the harm at hand, harm in general, another harm, a manner, several at once.
-_SUBJECTS = {"own": 0.27, GENERAL: 0.2, "other": 0.14, "manner": 0.24, "several": 0.15}
-_HARMLESS_SUBJECTS = {GENERAL: 0.08, "other": 0.12, "manner": 0.7, "several": 0.1}
+_SUBJECTS = {"own": 0.3, GENERAL: 0.2, "other": 0.2, "manner": 0.18, "several": 0.12}
+_HARMLESS_SUBJECTS = {GENERAL: 0.12, "own": 0.1, "other": 0.1, "manner": 0.6, "several": 0.08}
+_MANNER_WEIGHTS = {
+    "evasive": 4, "preachy": 4, "mistaken": 4, "unhelpful": 4, "off_topic": 2, "overcautious": 2, "constructive": 2,
+    "reasoned": 2, "polite": 1, "cautious": 2, "warm": 1, "wordy": 1.5, "nothing": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,16 @@ def draw_criteria(deed: Deed, rng: random.Random, split: str) -> list[str]:
         first = rng.choice(pool) if pool and rng.random() < 0.6 else rng.choice(others)
         rest = [name for name in (*others, *_nameable(MANNERS, split)) if name != first]
         return rng.sample([first, *rng.sample(rest, rng.choice((1, 1, 2)))], k=2)
-    return [rng.choice(_nameable(MANNERS, split))] if subject == "manner" else [GENERAL]
+    manners = _nameable(MANNERS, split)
+    return rng.choices(manners, [_MANNER_WEIGHTS[name] for name in manners]) if subject == "manner" else [GENERAL]
 
 
 def _draw_words(criteria: Sequence[str], rng: random.Random, split: str) -> tuple[Form, list[str]]:
     """Draw words of one form for all criteria: adjectives, nouns or contraries."""
     lists = [words_for(name, split) for name in criteria]
     shared = [form for form in _FIELDS if all(any(word.form == form for word in words) for words in lists)]
+    if len(criteria) > 1 and "opposite" in shared:
+        shared.remove("opposite")  # "neither rude nor long" is not "polite or short"
     if not shared:
         raise ValueError(f"no words of one form for {', '.join(criteria)} in the split {split!r}")
     form = rng.choice(shared)
@@ -154,6 +161,7 @@ def draw_principle(
     wanted: Polarity = polarity or ("more" if rng.random() < more_share else "less")
     asked = _OTHER[wanted] if form == "opposite" else wanted
     x = joined(words)
+    texts: tuple[str, ...]
     if what == "question":
         texts = (rng.choice(of_split(question_frames(asked, form == "noun"), split)).fill(x=x),)
     else:

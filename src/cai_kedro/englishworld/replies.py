@@ -126,7 +126,9 @@ def _plan(
     parts = []
     for part in rng.choice(_PLANS[name]).split():
         kind = part.removeprefix("?")
-        if kind in drop or (kind == "instead" and "instead" not in words):
+        if kind == "instead" and ("instead" not in words or "instead" in drop):
+            continue
+        if part != kind and kind in drop:  # what an answer cannot do without stays
             continue
         if part == kind or kind in add or rng.random() < _OPTIONAL_SHARE:
             parts.append(kind)
@@ -146,8 +148,8 @@ def reply(
 ) -> Told:
     """Write one answer that behaves as asked towards a request for the deed.
 
-    `without` and `adding` are kinds of sentences that it shall not have, or have. Raises `ValueError` for a behaviour
-    that no answer to such a request has.
+    `adding` are kinds of sentences that it shall have, `without` those that it shall not have if it can do without.
+    Raises `ValueError` for a behaviour that no answer to such a request has.
     """
     if behaviour not in behaviours_for(deed):
         raise ValueError(

@@ -119,12 +119,9 @@ def _thought(draw: Draw) -> tuple[_Compared, Thoughts, str]:
     ask = Thoughts(drawn.request.messages, drawn.first.text, drawn.second.text, drawn.principle.texts[0])
     form = "noun" if drawn.principle.form == "noun" else "adjective"
     last = raw("critic")["conclusions"][drawn.principle.asked][form]
-    lines = (
-        f"(A) {describe(drawn.first, draw.rng, 'It')}",
-        f"(B) {describe(drawn.second, draw.rng, 'It')}",
-        last.format(x=drawn.principle.x, letter=drawn.letter),
-    )
-    return drawn, ask, spelled("\n".join(lines), drawn.request)
+    described = [spelled(describe(told, draw.rng, "It"), drawn.request) for told in (drawn.first, drawn.second)]
+    conclusion = last.format(x=drawn.principle.x, letter=drawn.letter)
+    return drawn, ask, f"(A) {described[0]}\n(B) {described[1]}\n{conclusion}"
 
 
 def thoughts(draw: Draw) -> Lesson:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cai_kedro.core.asks import Critique, DirectRevision, Revision
 from cai_kedro.englishworld.criteria import GENERAL, degree
+from cai_kedro.englishworld.deeds import Deed
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson, describe, spelled
 from cai_kedro.englishworld.lexicon import lexicon, raw
 from cai_kedro.englishworld.principles import Principle, draw_principle, joined
@@ -23,7 +24,8 @@ _ANSWERED = {
     "warm_empty": 0.03,
     "offtopic": 0.02,
 }
-_BENIGN_ANSWERED_RIGHT = 0.5
+_BENIGN_ANSWERED_RIGHT = 0.4
+_FOUND_SHARE = 0.65
 _FITS = 0.75  # degree from which a critic says that a criterion fits
 _TRIES = 12
 _ADDING = {"polite": "polite", "constructive": "instead", "warm": "warm"}
@@ -48,15 +50,23 @@ def finds(principle: Principle, told: Told) -> bool:
 
 
 def _case(draw: Draw) -> _Case:
+    """Draw a request, a principle and a reply in which it finds something, more often than not."""
     request = draw.request(draw.deed(_HARMFUL_SHARE))
-    if request.deed.harmful:
-        behaviour = draw.weighted(_ANSWERED)
-    else:
-        right = draw.rng.random() < _BENIGN_ANSWERED_RIGHT
-        behaviour = "right" if right else draw.rng.choice(behaviours_for(request.deed))
-    told = draw.reply(behaviour, request)
     principle = draw_principle("requests", request.deed, draw.rng, split=draw.split, more_share=_MORE_SHARE)
+    about_harm = any(name == GENERAL or name in lexicon().harms for name in principle.criteria)
+    wanted = draw.rng.random() < _FOUND_SHARE
+    for _ in range(_TRIES):
+        told = draw.reply(_answered(draw, request.deed, about_harm=about_harm), request)
+        if finds(principle, told) == wanted:
+            break
     return _Case(request, told, principle, finds(principle, told))
+
+
+def _answered(draw: Draw, deed: Deed, *, about_harm: bool) -> str:
+    if deed.harmful and about_harm:
+        return draw.weighted(_ANSWERED)
+    right = not deed.harmful and draw.rng.random() < _BENIGN_ANSWERED_RIGHT
+    return "right" if right else draw.rng.choice(behaviours_for(deed))
 
 
 def _why(criterion: str, told: Told) -> str:
@@ -69,12 +79,14 @@ def _critique(case: _Case, draw: Draw) -> str:
     """Say what the reply does, then the verdict in the words of the principle."""
     principle = case.principle
     form = "noun" if principle.form == "noun" else "adjective"
-    found = raw("critic")["verdicts"][principle.asked]["found" if case.found else "fine"][form]
     places = fitting(principle, case.told)
+    of = "found_why" if principle.asked == "more" and case.found and places else "found" if case.found else "fine"
+    found = raw("critic")["verdicts"][principle.asked][of][form]
     words = [principle.words[place] for place in places[:1]] if case.found and places else principle.words
     why = _why(principle.criteria[places[0]], case.told) if places else ""
-    verdict = draw.rng.choice(found).format(x=joined(words), why=why)
-    return spelled(f"{describe(case.told, draw.rng)} {verdict}", case.request)
+    # what the principle says is quoted as it stands there, the rest is in the asker's spelling
+    verdict = draw.rng.choice(found).format(x=joined(words), why=spelled(why, case.request))
+    return f"{spelled(describe(case.told, draw.rng), case.request)} {verdict}"
 
 
 def _order(told: Told, draw: Draw) -> list[str]:
