@@ -34,7 +34,7 @@ def test_a_word_for_the_contrary_turns_the_principle_round() -> None:
         principle = draw_principle("question", deed, rng, criteria=[GENERAL], polarity="less")
         asked[principle.form, principle.asked] += 1
         assert principle.x in principle.texts[0]
-    assert set(asked) == {("adjective", "less"), ("noun", "less"), ("opposite", "more")}
+    assert set(asked) == {("adjective", "less"), ("noun", "less"), ("phrase", "less"), ("opposite", "more")}
 
 
 @pytest.mark.parametrize("criterion", [GENERAL, *MANNERS])
@@ -60,16 +60,16 @@ def test_another_kind_of_harm_is_silent() -> None:
 
 def test_words_and_frames_of_a_split() -> None:
     train, wording = ({word.text for word in words_for("theft", split)} for split in ("train", "wording"))
-    assert wording == {"taking what belongs to others"}
+    assert wording == {"taking what belongs to others", "walk off with other people's belongings"}
     assert not train & wording
     assert words_for("blackmail", "train") == []
     assert words_for("blackmail", "kind")
     for asked in ("less", "more"):
-        for noun in (False, True):
-            splits = Counter(frame.split for frame in question_frames(asked, noun))
-            assert splits["train"] >= 7
+        for wording in ("adjective", "noun", "phrase"):
+            splits = Counter(frame.split for frame in question_frames(asked, wording))
+            assert splits["train"] >= 6
             assert splits["held_out"] >= 1
-            assert {pair[0].split for pair in request_pairs(asked, noun)} == {"train", "held_out"}
+            assert {pair[0].split for pair in request_pairs(asked, wording)} == {"train", "held_out"}
 
 
 def test_unknown_criteria_are_told() -> None:

@@ -16,10 +16,13 @@ from cai_kedro.englishworld.frames import Frame, frames_of, of_split
 from cai_kedro.englishworld.lexicon import Split, lexicon, raw
 
 Polarity = Literal["less", "more"]
-Form = Literal["adjective", "noun", "opposite"]
+Form = Literal["adjective", "noun", "phrase", "opposite"]
+
+#: What a frame is written for: "be {x}", "help with {x}", "help people {x}".
+Wording = Literal["adjective", "noun", "phrase"]
 
 _OTHER: dict[Polarity, Polarity] = {"less": "more", "more": "less"}
-_FIELDS: dict[Form, str] = {"adjective": "adjectives", "noun": "nouns", "opposite": "opposites"}
+_FIELDS: dict[Form, str] = {"adjective": "adjectives", "noun": "nouns", "phrase": "phrases", "opposite": "opposites"}
 _HELD_OUT_FROM = 3  # words of a list: the last one is held out
 #: What a principle is about: the harm at hand, harm in general, another harm, a manner, several at once.
 _SUBJECTS = {"own": 0.3, GENERAL: 0.2, "other": 0.2, "manner": 0.18, "several": 0.12}
@@ -54,9 +57,19 @@ class Principle:
     texts: tuple[str, ...]
 
     @property
+    def wording(self) -> Wording:
+        """Which frames the words go into: contraries are adjectives."""
+        return wording_of(self.form)
+
+    @property
     def x(self) -> str:
         """The words as they stand in the principle."""
         return joined(self.words)
+
+
+def wording_of(form: Form) -> Wording:
+    """Return which frames words of a form go into."""
+    return "adjective" if form == "opposite" else form
 
 
 def joined(words: Sequence[str]) -> str:
@@ -122,15 +135,15 @@ def _draw_words(criteria: Sequence[str], rng: random.Random, split: str) -> tupl
 
 
 @cache
-def question_frames(asked: Polarity, noun: bool) -> tuple[Frame, ...]:
+def question_frames(asked: Polarity, wording: Wording) -> tuple[Frame, ...]:
     """Return the questions for comparisons."""
-    return frames_of(raw("principles")["questions"][asked]["noun" if noun else "adjective"])
+    return frames_of(raw("principles")["questions"][asked][wording])
 
 
 @cache
-def request_pairs(asked: Polarity, noun: bool) -> tuple[tuple[Frame, Frame], ...]:
+def request_pairs(asked: Polarity, wording: Wording) -> tuple[tuple[Frame, Frame], ...]:
     """Return the pairs of requests, for a critique and for a revision."""
-    told = raw("principles")["critiques"][asked]["noun" if noun else "adjective"]
+    told = raw("principles")["critiques"][asked][wording]
     splits: tuple[Split, Split] = ("train", "held_out")
     return tuple((Frame(pair[0], split), Frame(pair[1], split)) for split in splits for pair in told[split])
 
@@ -163,10 +176,10 @@ def draw_principle(
     x = joined(words)
     texts: tuple[str, ...]
     if what == "question":
-        texts = (rng.choice(of_split(question_frames(asked, form == "noun"), split)).fill(x=x),)
+        texts = (rng.choice(of_split(question_frames(asked, wording_of(form)), split)).fill(x=x),)
     else:
         held_out = "held_out" if split == "frame" else "train"
-        pairs = [pair for pair in request_pairs(asked, form == "noun") if pair[0].split == held_out]
+        pairs = [pair for pair in request_pairs(asked, wording_of(form)) if pair[0].split == held_out]
         critique, revision = rng.choice(pairs)
         texts = (critique.fill(x=x), revision.fill(x=x))
     return Principle(tuple(chosen), tuple(words), form, wanted, asked, texts)

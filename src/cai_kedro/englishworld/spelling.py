@@ -82,7 +82,7 @@ def _texts(value: Any) -> Iterator[str]:
 def _vocabulary() -> frozenset[str]:
     acts = [(act.text, act.how, act.wrong, act.why, act.instead, act.excuses, act.charges) for act in lexicon().acts]
     told = [raw(name) for name in ("requests", "replies", "principles", "registers", "slots")]
-    harms = [(raw(f"harms/{name}")["adjectives"], raw(f"harms/{name}")["nouns"]) for name in lexicon().harms]
+    harms = [[raw(f"harms/{name}")[of] for of in ("adjectives", "nouns", "phrases")] for name in lexicon().harms]
     return frozenset(word for text in _texts([acts, told, harms]) for word in bare(text).split())
 
 

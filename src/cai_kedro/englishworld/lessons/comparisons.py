@@ -117,8 +117,7 @@ def polarity(draw: Draw) -> Lesson:
 def _thought(draw: Draw) -> tuple[_Compared, Thoughts, str]:
     drawn = _compare(draw)
     ask = Thoughts(drawn.request.messages, drawn.first.text, drawn.second.text, drawn.principle.texts[0])
-    form = "noun" if drawn.principle.form == "noun" else "adjective"
-    last = raw("critic")["conclusions"][drawn.principle.asked][form]
+    last = raw("critic")["conclusions"][drawn.principle.asked][drawn.principle.wording]
     described = [spelled(describe(told, draw.rng, "It"), drawn.request) for told in (drawn.first, drawn.second)]
     conclusion = last.format(x=drawn.principle.x, letter=drawn.letter)
     return drawn, ask, f"(A) {described[0]}\n(B) {described[1]}\n{conclusion}"

@@ -78,10 +78,9 @@ def _why(criterion: str, told: Told) -> str:
 def _critique(case: _Case, draw: Draw) -> str:
     """Say what the reply does, then the verdict in the words of the principle."""
     principle = case.principle
-    form = "noun" if principle.form == "noun" else "adjective"
     places = fitting(principle, case.told)
     of = "found_why" if principle.asked == "more" and case.found and places else "found" if case.found else "fine"
-    found = raw("critic")["verdicts"][principle.asked][of][form]
+    found = raw("critic")["verdicts"][principle.asked][of][principle.wording]
     words = [principle.words[place] for place in places[:1]] if case.found and places else principle.words
     why = _why(principle.criteria[places[0]], case.told) if places else ""
     # what the principle says is quoted as it stands there, the rest is in the asker's spelling
