@@ -52,12 +52,12 @@ def test_a_training_and_an_engine_that_cannot_fit_are_told(parameters: dict[str,
     layers = math.ceil(there / (4 * 200e6))  # a layer has more than 200 million weights
     training, engine = faults(parameters, model(tmp_path, layers), LOCAL)
     assert training.startswith("ppo of rl_cai of ")
-    assert "; with training.adapter=lora it needs " in training
+    assert "; with training.adapter=qlora it needs " in training
     assert engine.startswith("an engine on ")
     assert " for its weights in float32, the memory has " in engine
     assert engine.endswith(": set engine_dtype to bfloat16, or take a smaller base model, or a device with more memory")
     (alone,) = faults(parameters, tmp_path, VLLM)
-    assert alone == training, "vLLM plans its memory by itself"
+    assert alone == training, "there is no card here whose share could be too small"
 
 
 def test_what_fits_or_tells_no_sizes_is_not_refused(parameters: dict[str, Any], tmp_path: Path) -> None:

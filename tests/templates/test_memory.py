@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from cai_kedro.core.model_shape import ModelShape
 from cai_kedro.engines.model_shape import shape_of
-from cai_kedro.templates.memory import memory_faults, needs_of
+from cai_kedro.templates.memory import engine_memory, memory_faults, needs_of, vllm_fault
 from tests.project_copy import PROJECT
 
 GIGA = 10**9
@@ -119,6 +119,31 @@ def test_smaller_parts_need_less(parameters: dict[str, Any], shape: ModelShape) 
     for need, less in zip(needs_of(parameters, shape), needs_of(parameters, smaller), strict=True):
         assert less.memory.parts["activations"] < need.memory.parts["activations"]
         assert less.memory.parts["weights"] == need.memory.parts["weights"]
+
+
+def test_engines_hold_a_cache_of_their_largest_batch(shape: ModelShape) -> None:
+    local = {"kind": "transformers", "device": "cpu", "dtype": "bfloat16", "max_batch_tokens": 32768}
+    memory = engine_memory(local, shape)
+    assert memory is not None
+    assert memory.held == {"weights": 2 * shape.parameters}
+    # keys and values of 8 heads of 128 numbers in 32 layers
+    assert memory.parts["KV cache"] == 2 * 32 * 8 * 128 * 32768 * 2
+    assert memory.parts["logits"] == 3 * 4 * (32768 // 256) * 128256
+    single = engine_memory({**local, "dtype": "float32"}, shape)
+    assert single is not None
+    assert single.parts["KV cache"] == 2 * memory.parts["KV cache"]
+    assert engine_memory({"kind": "server", "model": "m"}, shape) is None
+
+
+def test_what_vllm_s_share_does_not_hold_is_told(shape: ModelShape) -> None:
+    vllm = {"kind": "vllm", "dtype": "bfloat16", "gpu_memory_utilization": 0.5, "max_model_len": 4096}
+    memory = engine_memory(vllm, shape)
+    assert memory is not None
+    assert vllm_fault(vllm, shape, 2 * memory.peak) is vllm_fault(vllm, shape, None) is None
+    fault = vllm_fault(vllm, shape, 2 * memory.peak - 2)
+    assert fault is not None
+    assert fault.startswith("vLLM on 8B parameters needs 16.6 GB (16.1 GB weights, 0.537 GB KV cache, ")
+    assert "max_model_len=4096, and its share of 0.5 of the card is 16.6 GB: raise gpu_memory_utilization" in fault
 
 
 def test_the_arithmetic_is_near_a_real_peak() -> None:

@@ -36,7 +36,7 @@ def _faults(
     from cai_kedro.engines.machine import memory_of  # noqa: PLC0415 - with torch and transformers
     from cai_kedro.engines.model_reference import ModelReference  # noqa: PLC0415
     from cai_kedro.engines.model_shape import shape_of  # noqa: PLC0415
-    from cai_kedro.templates.memory import engine_fault, memory_faults  # noqa: PLC0415
+    from cai_kedro.templates.memory import engine_fault, memory_faults, vllm_fault  # noqa: PLC0415
 
     fields = ("path",) if given["source"] == "path" else ("repo", "revision")
     try:
@@ -50,3 +50,5 @@ def _faults(
     for device, dtype in sorted(local):
         if fault := engine_fault(shape, device, dtype, memory_of(device)):
             yield fault
+    vllm = [vllm_fault(each, shape, memory_of("cuda")) for each in engines if each.get("kind") == "vllm"]
+    yield from sorted({fault for fault in vllm if fault})

@@ -193,6 +193,15 @@ def reinforcement(stage: str, shape: ModelShape, compute: Compute, rollout: Roll
     return StageMemory(stage, held, sampling, learning)
 
 
+def answering(stage: str, shape: ModelShape, number: int, *, tokens: int, rows: int) -> StageMemory:
+    """Return what an engine needs: weights of so many bytes a number, and a batch of `tokens`, in so many rows."""
+    sampling = {
+        "KV cache": cache(shape, tokens, number),
+        "logits": LOGIT_COPIES * FULL * rows * shape.vocabulary,
+    }
+    return StageMemory(stage, {"weights": number * shape.parameters}, sampling, {})
+
+
 def told(size: float) -> str:
     """Write bytes for people: `131 GB`."""
     return f"{size / 1e9:.3g} GB"

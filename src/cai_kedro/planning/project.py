@@ -53,6 +53,15 @@ def asked_by(lineage: Lineage) -> dict[str, str]:
     return {"base": base, **roles, "revised": revised}
 
 
+def engines_of(catalog: DataCatalog, lineage: Lineage) -> list[dict[str, Any]]:
+    """Return the settings of those whom a trial asks, each once."""
+    found: list[dict[str, Any]] = []
+    for name in asked_by(lineage).values():
+        settings = dict(catalog.config_resolver.resolve_pattern(name)["engine"])
+        found += [] if settings in found else [settings]
+    return found
+
+
 def models_of(catalog: DataCatalog, parameters: Mapping[str, Any], lineage: Lineage) -> Models:
     """Load the engines as the catalog configures them; the pretrained one stands in for a model not made yet.
 

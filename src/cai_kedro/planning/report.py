@@ -12,11 +12,11 @@ from cai_kedro.engines.machine import memory_of
 from cai_kedro.engines.model_shape import shape_of
 from cai_kedro.metrics.workload import Cost, Prices, Sizes, load_of, model_bytes, total_of
 from cai_kedro.planning.inputs import Material, Settings, configured_sizes, sizes_of_paper
-from cai_kedro.planning.project import models_of
+from cai_kedro.planning.project import engines_of, models_of
 from cai_kedro.planning.training_trial import training_costs
 from cai_kedro.planning.trial import Trial
 from cai_kedro.reporting.plan import render_memory, render_plan
-from cai_kedro.templates.memory import BILLION, memory_faults, needs_of
+from cai_kedro.templates.memory import BILLION, engine_memory, memory_faults, needs_of
 
 
 def report(
@@ -33,8 +33,9 @@ def report(
     lm = models.load()
     shape = shape_of(lm.model.config)
     needs = list(needs_of(parameters, shape))
-    yield f"Memory of each training at its peak, {shape.parameters / BILLION:.3g}B parameters\n"
-    yield render_memory([need.memory for need in needs])
+    engines = [engine_memory(engine, shape) for engine in engines_of(catalog, settings.lineage)]
+    yield f"Memory of each training and engine at its peak, {shape.parameters / BILLION:.3g}B parameters\n"
+    yield render_memory([*(need.memory for need in needs), *(each for each in engines if each)])
     if faults := list(memory_faults(parameters, shape, memory_of, {need.node for need in needs})):
         raise ValueError("; ".join(faults))
     trial = Trial(settings, material, models.engines, lm.tokenizer, options["prompts"], options["repeats"])

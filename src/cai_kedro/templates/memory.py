@@ -24,6 +24,7 @@ from cai_kedro.metrics.memory import (
     OnBackbone,
     Rollout,
     StageMemory,
+    answering,
     reinforcement,
     told,
     training,
@@ -128,6 +129,38 @@ def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: tuple[str,
     return (
         f"{memory.stage} of {shape.parameters / BILLION:.2g}B parameters needs {told(memory.peak)} ({parts}), "
         f"{_room(need.device, there)}: {what}"
+    )
+
+
+def engine_memory(engine: Mapping[str, Any], shape: ModelShape) -> StageMemory | None:
+    """Return what an engine of these settings needs for a model of this shape, None where it lies elsewhere.
+
+    Of transformers for the largest batch, of prompts with answers of `PROMPT_TOKENS`; it halves one that does not fit.
+    Of vLLM for the longest prompt: it takes its share of the card whatever it needs.
+    """
+    if engine["kind"] == "transformers":
+        number = HALF if resolve_dtype(engine["dtype"], engine["device"]) == "bfloat16" else FULL
+        tokens = int(engine["max_batch_tokens"])
+        rows = max(1, tokens // PROMPT_TOKENS)
+        return answering(f"an engine (transformers, {engine['device']})", shape, number, tokens=tokens, rows=rows)
+    if engine["kind"] == "vllm":
+        number = HALF if engine["dtype"] == "bfloat16" else FULL
+        return answering("an engine (vllm), at least", shape, number, tokens=int(engine["max_model_len"]), rows=1)
+    return None
+
+
+def vllm_fault(engine: Mapping[str, Any], shape: ModelShape, there: int | None) -> str | None:
+    """Say in one sentence that vLLM's share of the card does not hold the weights and one prompt of `max_model_len`."""
+    memory = engine_memory(engine, shape)
+    assert memory is not None
+    share = engine["gpu_memory_utilization"]
+    if there is None or memory.peak <= share * there:
+        return None
+    parts = ", ".join(f"{told(size)} {name}" for name, size in memory.parts.items())
+    return (
+        f"vLLM on {shape.parameters / BILLION:.2g}B parameters needs {told(memory.peak)} ({parts}) for a prompt of "
+        f"max_model_len={engine['max_model_len']}, and its share of {share:g} of the card is {told(share * there)}: "
+        f"raise gpu_memory_utilization, lower max_model_len, or {_SMALLER}"
     )
 
 
