@@ -7,6 +7,13 @@ copy without the results of the pipeline, `kedro run`, SIGKILL, `kedro run` agai
 moment, the others right before or right after a file gets its name. Afterwards every table must have the sha256 of the
 uninterrupted run, and no shard that was finished before the kill may have been made again. Prints one line a kill and
 exits with 1 if one went wrong.
+
+    python benchmarks/kill_and_resume.py --trainings --kills 10
+
+kills each kind of training of a tiny model at random moments: in steps, and around each write, flush and rename of a
+checkpoint; of PPO on two processes one of them in a random step. Started again, it must end in the weights, snapshots
+and curves of a training that nobody killed, bit for bit, and do again no more than an interval between checkpoints.
+Prints a table.
 """
 
 import argparse
@@ -153,7 +160,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="of every pipeline")
     parser.add_argument("--pipelines", nargs="+", default=list(TABLES), choices=list(TABLES))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trainings", action="store_true", help="kill trainings, and no pipelines")
     arguments = parser.parse_args()
+    if arguments.trainings:
+        from benchmarks.kill_trainings import kill_all  # noqa: PLC0415 - with torch, in the place of a project
+
+        return kill_all(arguments.kills, arguments.seed)
     rng, wrong = random.Random(arguments.seed), 0
     with tempfile.TemporaryDirectory() as folder:
         reference = copy_project(Path(folder) / "reference")

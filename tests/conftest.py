@@ -37,8 +37,8 @@ def _byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-@pytest.fixture(scope="session")
-def _tiny_lm() -> LanguageModel:
+def tiny_model() -> LanguageModel:
+    """Return a tiny random Llama with a byte-level tokenizer."""
     torch.manual_seed(0)
     tokenizer = _byte_tokenizer()
     config = LlamaConfig(
@@ -56,6 +56,11 @@ def _tiny_lm() -> LanguageModel:
         initializer_range=0.3,  # far from uniform, so that likelihoods differ and tests can fail
     )
     return LanguageModel(model=LlamaForCausalLM(config).eval(), tokenizer=tokenizer)
+
+
+@pytest.fixture(scope="session")
+def _tiny_lm() -> LanguageModel:
+    return tiny_model()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from cai_kedro.core import durable
+from cai_kedro.core.lineage import CLONING, ENGRAVING
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.learning import checkpoint_writer, checkpoints, resumable
@@ -31,16 +32,20 @@ from cai_kedro.learning.rl import dpo_trainer as _  # noqa: F401  (imported befo
 from cai_kedro.learning.rl import trl_trainers as __  # noqa: F401
 from cai_kedro.learning.sft import SFTParams, fine_tune
 from cai_kedro.microworld import pretraining
+from cai_kedro.models.adapters import AdapterParams, LoRAParams
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams, provide_pretrained
+from cai_kedro.pipelines.self_align.training import StageTrainingParams, train_stage
 from tests.learning.rl.test_dpo import comparisons
 from tests.learning.rl.test_dpo import settings as dpo_settings
 from tests.learning.rl.test_ppo import prompt_table, settings_of
 from tests.microworld.test_training import TINY
 
 BY_ROLLOUT = ("ppo", "rloo", "grpo")
+TRAININGS = ("sft", "preference model", "regression", "dpo", *BY_ROLLOUT, "pretraining", ENGRAVING, CLONING)
 LAST_STEP = dict.fromkeys(BY_ROLLOUT, 12)  # of the others 9
 #: Parts between checkpoints: a rollout's, a step's, or those between two lines of the curves.
 INTERVAL = dict.fromkeys(BY_ROLLOUT, 4) | {"pretraining": 1}
+_ADAPTER = AdapterParams(adapter="lora", lora=LoRAParams(rank=4, alpha=16, targets=None))
 PARAMS: dict[str, Any] = {
     "device": "cpu",
     "dtype": "float32",
@@ -65,6 +70,15 @@ class Ended:
     moments: int
     steps: int
     log: str
+
+
+def differences(ended: Ended | int, wanted: Ended) -> list[str]:
+    """Tell what of a training differs from another one, bit by bit."""
+    if not isinstance(ended, Ended):
+        return ["it was killed"]
+    differing = [name for name, weight in wanted.weights.items() if not torch.equal(ended.weights[name], weight)]
+    differing += [] if list(ended.weights) == list(wanted.weights) else ["the names of the weights"]
+    return differing + ([] if ended.curves == wanted.curves else ["the curves"])
 
 
 def save_starts(tiny_lm: LanguageModel, directory: Path) -> None:
@@ -94,6 +108,11 @@ def train_once(name: str, starts: Path, where: dict[str, Any] | None) -> tuple[d
     if name == "sft":
         lm, curves = fine_tune(base, rows, SFTParams(**PARAMS, checkpoints=where), seed=1)
         return lm.model.state_dict(), curves
+    if name in (ENGRAVING, CLONING):
+        stage = StageTrainingParams(rows=None, training=_ADAPTER, fine_tuning=SFTParams(**PARAMS, checkpoints=where))
+        lm, curves = train_stage(base, rows, stage, 1, name)
+        assert lm.adapter is not None
+        return dict(lm.adapter.weights or {}), curves
     if name == "preference model":
         lm, curves = train_preference_model(
             base, table, PreferenceParams(**PARAMS, head_std=0.1, checkpoints=where), seed=1

@@ -1,7 +1,6 @@
 """A training that was killed at any moment, or met a full disk, ends in the same weights, bit for bit."""
 
 import functools
-import os
 import random
 from pathlib import Path
 
@@ -10,12 +9,19 @@ import pytest
 import torch
 
 from cai_kedro.engines.language_model import LanguageModel
-from tests.learning.kill_trainings import INTERVAL, LAST_STEP, Ended, run_training, save_starts, train_once
+from tests.learning.kill_trainings import (
+    INTERVAL,
+    LAST_STEP,
+    TRAININGS,
+    Ended,
+    differences,
+    run_training,
+    save_starts,
+    train_once,
+)
 
-TRAININGS = ("sft", "preference model", "regression", "dpo", "ppo", "rloo", "grpo", "pretraining")
-#: The long form: CAI_KEDRO_KILLS=10 pytest tests/learning/test_resumable.py
-KILLS = int(os.environ.get("CAI_KEDRO_KILLS", "2"))
-SEED = int(os.environ.get("CAI_KEDRO_KILL_SEED", "0"))
+#: The long form, and the seed of its moments, are benchmarks/kill_and_resume.py --trainings.
+KILLS, SEED = 2, 0
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +44,7 @@ def with_checkpoints(name: str, starts: Path, told: Path, folder: Path, **how: i
 
 
 def assert_same(ended: Ended | int, wanted: Ended) -> None:
-    assert isinstance(ended, Ended)
-    assert list(ended.weights) == list(wanted.weights)
-    for name, weight in wanted.weights.items():
-        assert torch.equal(ended.weights[name], weight), name
-    assert ended.curves == wanted.curves
+    assert differences(ended, wanted) == []
 
 
 @pytest.mark.parametrize("name", TRAININGS)

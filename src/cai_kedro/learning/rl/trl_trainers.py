@@ -92,11 +92,13 @@ class _Resumable(ResumableTraining):
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *more: Any, **named: Any) -> Any:
         """Return the ids of the replies, as TRL draws them or as the sampler does; of GRPO with no probabilities."""
+        own: Any = super()
         if self.params.sampler is None:
-            return super()._generate_single_turn(prompt_ids, *more, **named)
+            return own._generate_single_turn(prompt_ids, *more, **named)
+        policy: Any = self.model
         step = self.state.global_step
         seeds = [derive_seed(self.run_seed, "rollout", step, row) for row in range(len(prompt_ids))]
-        written = self.reader.sample(self.model, prompt_ids, seeds, self.params).written
+        written = self.reader.sample(policy, prompt_ids, seeds, self.params).written
         return (written, None) if self.params.algorithm == "grpo" else written
 
     def _get_train_sampler(self, dataset: Any = None) -> _ByPass:
