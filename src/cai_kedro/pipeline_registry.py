@@ -19,6 +19,7 @@ from cai_kedro.pipelines import (
     rl_cai,
     self_align,
     sl_cai,
+    teach_skills,
 )
 
 
@@ -50,6 +51,7 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     on_request = {
         "check_labeller": data_generation.check_pipeline(lineage) + preference_labeling.check_pipeline(lineage),
         "judge_accuracy": judge_accuracy.create_pipeline(),
+        "teach_skills": base_model.untaught_pipeline() + teach_skills.create_pipeline(),
         **({} if is_asked_for else self_aligned),
     }
     if ablations.can_vary(lineage, exam):

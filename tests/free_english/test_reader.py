@@ -81,7 +81,7 @@ def test_refusing_is_right_for_some_requests_and_wrong_for_others() -> None:
 def test_it_shares_no_run_of_words_with_what_is_asked_or_shown_elsewhere() -> None:
     few_shots = (ENGLISH / "few_shots.yml").read_text(encoding="utf-8")
     others = [few_shots, *own_answers()["response"]]
-    for path in sorted((PROJECT / "data" / "01_raw" / "english").glob("*.jsonl")):
+    for path in sorted((PROJECT / "data" / "01_raw").glob("english*/*.jsonl")):
         for line in path.read_text(encoding="utf-8").strip().split("\n"):
             others += [turn["content"] for turn in json.loads(line)["messages"]]
     for pair in probe_pairs():

@@ -4,12 +4,13 @@ Moments are counted: each step of a training, and around each write, flush and r
 forked from one that has imported all this and done nothing with it.
 """
 
+import json
 import logging
 import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from cai_kedro.core import durable
+from cai_kedro.core.asks import Reply, as_json
+from cai_kedro.core.conversation import user
 from cai_kedro.core.lineage import CLONING, ENGRAVING
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_files import load_language_model, save_language_model
 from cai_kedro.learning import checkpoint_writer, checkpoints, resumable
 from cai_kedro.learning.finite import FiniteTraining
+from cai_kedro.learning.lessons import LessonParams, teach
 from cai_kedro.learning.preference import PreferenceParams, train_preference_model, with_score_head
 from cai_kedro.learning.regression import train_regression
 from cai_kedro.learning.rl import Data, train
@@ -41,7 +45,7 @@ from tests.learning.rl.test_ppo import prompt_table, settings_of
 from tests.microworld.test_training import TINY
 
 BY_ROLLOUT = ("ppo", "rloo", "grpo")
-TRAININGS = ("sft", "preference model", "regression", "dpo", *BY_ROLLOUT, "pretraining", ENGRAVING, CLONING)
+TRAININGS = ("sft", "lessons", "preference model", "regression", "dpo", *BY_ROLLOUT, "pretraining", ENGRAVING, CLONING)
 LAST_STEP = dict.fromkeys(BY_ROLLOUT, 12)  # of the others 9
 #: Parts between checkpoints: a rollout's, a step's, or those between two lines of the curves.
 INTERVAL = dict.fromkeys(BY_ROLLOUT, 4) | {"pretraining": 1}
@@ -93,7 +97,9 @@ def save_starts(tiny_lm: LanguageModel, directory: Path) -> None:
     save_language_model(tiny_lm, directory / "plain")
 
 
-def train_once(name: str, starts: Path, where: dict[str, Any] | None) -> tuple[dict[str, Tensor], pd.DataFrame]:
+def train_once(  # noqa: PLR0911 - one return for each training
+    name: str, starts: Path, where: dict[str, Any] | None
+) -> tuple[dict[str, Tensor], pd.DataFrame]:
     """Train and return all weights, those of the snapshots too, and the curves."""
     if name == "pretraining":
         given = dict.fromkeys(("path", "gguf", "repo", "revision"))
@@ -113,6 +119,10 @@ def train_once(name: str, starts: Path, where: dict[str, Any] | None) -> tuple[d
         lm, curves = train_stage(base, rows, stage, 1, name)
         assert lm.adapter is not None
         return dict(lm.adapter.weights or {}), curves
+    if name == "lessons":
+        params = LessonParams(**PARAMS, letter_weight=4.0, snapshot_every=3, checkpoints=where)
+        taught = teach(base, lessons(18), params, seed=1)
+        return _with_snapshots(taught.model, taught.snapshots), taught.curves
     if name == "preference model":
         lm, curves = train_preference_model(
             base, table, PreferenceParams(**PARAMS, head_std=0.1, checkpoints=where), seed=1
@@ -129,12 +139,27 @@ def train_once(name: str, starts: Path, where: dict[str, Any] | None) -> tuple[d
         model = LanguageModel(with_score_head(base, 0.5, 1), base.tokenizer)
         params = settings_of(name, rollouts=3, snapshot_every=1, scale_rewards=True, checkpoints=where)
         result = train(base, Data(prompts=prompt_table(), preference_model=model), params, seed=1)
-    snapshots = {
+    return _with_snapshots(result.policy, result.snapshots), result.curves
+
+
+def lessons(n: int) -> pd.DataFrame:
+    """Replies of unlike lengths; a comparison is longer than the context."""
+    return pd.DataFrame(
+        {
+            "lesson_id": [f"lesson-{row}" for row in range(n)],
+            "ask": json.dumps(as_json(Reply((user("How?"),)))),
+            "answer": [f"Take {'many ' * (row % 3)}{row} steps." for row in range(n)],
+        }
+    )
+
+
+def _with_snapshots(last: LanguageModel, snapshots: Mapping[int, LanguageModel]) -> dict[str, Tensor]:
+    along = {
         f"{step}.{weight}": value
-        for step, snapshot in result.snapshots.items()
+        for step, snapshot in snapshots.items()
         for weight, value in snapshot.model.state_dict().items()
     }
-    return {**result.policy.model.state_dict(), **snapshots}, result.curves
+    return {**last.model.state_dict(), **along}
 
 
 class Moments:

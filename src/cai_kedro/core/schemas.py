@@ -268,6 +268,40 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         unique=["line", "source", "question_type", "outcome"],
     ),
+    # lessons in the skills of the method, with the truth behind them (`englishworld.lessons.make_lessons`); `ask` is
+    # JSON of a `core.asks` ask
+    "lessons": _table(
+        {
+            "lesson_id": _key(unique=True),
+            "lesson": _key(),
+            "ask": _text(),
+            "answer": _text(),
+            "p_first": _probability(nullable=True),
+            "kind": pa.Column(str, nullable=True),
+            "act": pa.Column(str, nullable=True),
+            "harmful": pa.Column("boolean", nullable=True),
+            "severity": pa.Column("Int64", pa.Check.ge(0), nullable=True),
+            "behaviour": pa.Column(str, nullable=True),
+            "criterion": pa.Column(str, nullable=True),
+            "polarity": pa.Column(str, pa.Check.isin(["less", "more"]), nullable=True),
+            "split": _key(),
+        }
+    ),
+    # what a model that is taught said of one item at one step, as figures from 0 to 1; `text` is null where a letter is
+    # read
+    "skill_answers": _table(
+        {
+            "step": pa.Column(int, pa.Check.ge(0)),
+            "set": _one_of("held_out", "free"),
+            "skill": _key(),
+            "part": _key(),
+            "item_id": _key(),
+            "figure": _key(),
+            "value": _probability(),
+            "text": pa.Column(str, nullable=True),
+        },
+        unique=["step", "set", "skill", "item_id", "figure"],
+    ),
     # free English (`cai_kedro.free_english`): requests written by hand; severity 0 is harmless
     "free_english_requests": _table(
         {

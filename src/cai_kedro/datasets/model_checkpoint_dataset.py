@@ -8,13 +8,16 @@ from kedro.io import DatasetError, Version
 from kedro.utils import find_kedro_project
 
 from cai_kedro.datasets.versioned import LocalVersionedDataset
+from cai_kedro.engines.adapted_model import AdaptedModel
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference, load_model, save_model, write_reference
 from cai_kedro.engines.precision import resolve_device
 
+Given = LanguageModel | ModelReference | GGUFFile | AdaptedModel
 
-class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReference | GGUFFile, LanguageModel]):
+
+class ModelCheckpointDataset(LocalVersionedDataset[Given, LanguageModel]):
     """A directory in Hugging Face's format, an adapter's (`engines.adapter_files`), or a file where the model lies.
 
     Every load gives a fresh object in float32, on the device: a node may change its weights, or score with it there.
@@ -46,8 +49,10 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 
-    def save(self, data: LanguageModel | ModelReference | GGUFFile) -> None:
+    def save(self, data: Given) -> None:
         """Write the model, also that of a GGUF file, or check what a reference points at and write the reference.
+
+        Of a model with an adapter from elsewhere, the whole model is written.
 
         A relative path starts at the project, wherever the command was given.
         """
@@ -55,17 +60,26 @@ class ModelCheckpointDataset(LocalVersionedDataset[LanguageModel | ModelReferenc
             self._save_reference(data)
         elif isinstance(data, GGUFFile):
             self._save_gguf(data)
+        elif isinstance(data, AdaptedModel):
+            self._save_adapted(data)
         elif isinstance(data, LanguageModel):
             self._save_model(data)
         else:
             raise DatasetError(
-                f"{self._filepath} takes a LanguageModel, a ModelReference or a GGUFFile, got {type(data).__name__}"
+                f"{self._filepath} takes a LanguageModel, a ModelReference, a GGUFFile or an AdaptedModel, got "
+                f"{type(data).__name__}"
             )
 
     def _save_model(self, lm: LanguageModel) -> None:
         try:
             with self._writing() as directory:
                 save_model(lm, directory)
+        except ValueError as error:
+            raise DatasetError(f"{self._filepath}: {error}") from error
+
+    def _save_adapted(self, model: AdaptedModel) -> None:
+        try:
+            self._save_model(model.at(self._project()).load())
         except ValueError as error:
             raise DatasetError(f"{self._filepath}: {error}") from error
 

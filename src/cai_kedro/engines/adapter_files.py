@@ -100,8 +100,30 @@ def load_adapter(directory: Path, load: Callable[[Path], LanguageModel], digest:
     """
     adapter = _read(directory, digest)
     assert adapter.backbone is not None
+    lm = _merged(load(adapter.backbone), adapter, directory)
+    return replace(lm, origin=directory, adapter=adapter)
+
+
+def merged_onto(lm: LanguageModel, directory: Path, found: str, where: str) -> LanguageModel:
+    """Return the model, in place, with the adapter of a directory merged into its weights, wherever its backbone lies.
+
+    `found` is the digest of the model, and `where` says which one it is. Raises `ValueError` for an adapter of another
+    one, and as `load_adapter` does.
+    """
+    known = json_object(directory / BACKBONE)
+    if found != known.get("sha256"):
+        trained_on = f", {known['name']}" if known.get("name") else ""
+        raise ValueError(
+            f"the adapter in {directory} was trained on another model{trained_on} (sha256 "
+            f"{str(known.get('sha256'))[:16]}…) than {where} ({found[:16]}…): give that model, or teach this one "
+            f"(docs/guides/teach_skills.md)"
+        )
+    adapter = replace(_of(directory), backbone=None)
+    return replace(_merged(lm, adapter, directory), origin=None, adapter=None)
+
+
+def _merged(lm: LanguageModel, adapter: Adapter, directory: Path) -> LanguageModel:
     assert adapter.weights is not None
-    lm = load(adapter.backbone)
     check_weights(f"the adapter in {directory}", adapter.weights.items(), "make it again")
     if adapter.has_head:
         lm = replace(lm, model=scored_trunk(lm))
@@ -111,10 +133,10 @@ def load_adapter(directory: Path, load: Callable[[Path], LanguageModel], digest:
         merge(lm.model, adapter)
     except (AttributeError, KeyError, RuntimeError) as error:
         raise ValueError(
-            f"the adapter in {directory} does not fit {type(lm.model).__name__} in {adapter.backbone} ({error}); make "
-            f"it again"
+            f"the adapter in {directory} does not fit {type(lm.model).__name__} in {adapter.backbone or lm.origin} "
+            f"({error}); make it again"
         ) from error
-    return replace(lm, model=lm.model.eval(), origin=directory, adapter=adapter)
+    return replace(lm, model=lm.model.eval())
 
 
 def check_adapter(directory: Path, check: Callable[[Path], object], digest: Digest) -> None:
@@ -139,12 +161,8 @@ def _place(directory: Path) -> Path:
 
 def _read(directory: Path, digest: Digest) -> Adapter:
     """Return an adapter whose backbone is there, and is the one that it was trained on."""
-    for name in (CONFIG, WEIGHTS):
-        if not (directory / name).is_file():
-            raise ValueError(f"the adapter in {directory} misses {name}; make it again")
-    check_whole(directory / WEIGHTS)
-    backbone = json_object(directory / BACKBONE)
-    place, known, quantisation = _place(directory), backbone.get("sha256"), backbone.get("quantisation")
+    check_adapter_files(directory)
+    place, known = _place(directory), json_object(directory / BACKBONE).get("sha256")
     if not place.is_dir():
         raise ValueError(
             f"{directory} is an adapter on the model in {place}, which is not there: put it back, or make the adapter "
@@ -155,6 +173,21 @@ def _read(directory: Path, digest: Digest) -> Adapter:
             f"{directory} is an adapter on another model than the one that lies in {place} now (sha256 "
             f"{str(known)[:16]}… in {BACKBONE}, {found[:16]}… there): put that one back, or make the adapter again"
         )
+    return _of(directory)
+
+
+def check_adapter_files(directory: Path) -> None:
+    """Raise `ValueError` unless a directory holds an adapter of ours, all of it; its backbone is not looked for."""
+    for name in (BACKBONE, CONFIG, WEIGHTS):
+        if not (directory / name).is_file():
+            raise ValueError(f"the adapter in {directory} misses {name}; make it again")
+    check_whole(directory / WEIGHTS)
+
+
+def _of(directory: Path) -> Adapter:
+    """Return the adapter of a directory, whatever has become of its backbone."""
+    check_adapter_files(directory)
+    quantisation = json_object(directory / BACKBONE).get("quantisation")
     if quantisation not in (None, NF4):
         raise ValueError(f"{directory / BACKBONE} says quantisation={quantisation!r}; expected {NF4!r} or no such line")
     config = json_object(directory / CONFIG)
@@ -163,7 +196,7 @@ def _read(directory: Path, digest: Digest) -> Adapter:
             rank=int(config["r"]),
             alpha=float(config["lora_alpha"]),
             targets=tuple(config["target_modules"]),
-            backbone=place,
+            backbone=_place(directory),
             weights={name.removeprefix(_PREFIX): each for name, each in load_file(directory / WEIGHTS).items()},
             has_head=bool(config["modules_to_save"]),
             quantisation=quantisation,

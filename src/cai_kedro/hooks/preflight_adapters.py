@@ -123,7 +123,7 @@ def _skeleton(model: str, lineage: Lineage, pipeline: Pipeline, catalog: Catalog
     from cai_kedro.pipelines.base_model.nodes import (  # noqa: PLC0415
         BaseModelParams,
         provide_given,
-        provide_pretrained,
+        provide_untaught,
     )
 
     name = f"{model}@checkpoint"
@@ -139,7 +139,7 @@ def _skeleton(model: str, lineage: Lineage, pipeline: Pipeline, catalog: Catalog
         params = BaseModelParams.model_validate(catalog.load("params:base_model"))
         if params.source == "micro":  # a model like the one of the package
             return skeleton(shipped_directory())
-        given = provide_pretrained(params, 0)[0]
+        given = provide_untaught(params, 0)
     else:
         return None
     if isinstance(given, GGUFFile):

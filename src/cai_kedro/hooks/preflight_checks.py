@@ -161,6 +161,19 @@ def model_faults(base_model: Any, project_path: Path) -> Iterator[str]:
             )
             return
         yield from _reference_fault("base_model.repo", project_path, repo=repo, revision=revision, layout=layout)
+    if adapter := _field(base_model, "adapter"):
+        yield from _adapter_fault(adapter, project_path)
+
+
+def _adapter_fault(adapter: str, project_path: Path) -> Iterator[str]:
+    """Tell that there is no adapter; whether it fits the model shows when both are read."""
+    from cai_kedro.engines.adapted_model import adapter_directory  # noqa: PLC0415 - imports transformers
+    from cai_kedro.englishworld.shipped import shipped_adapter  # noqa: PLC0415
+
+    try:
+        adapter_directory(shipped_adapter() if adapter == "shipped" else project_path / Path(adapter).expanduser())
+    except ValueError as error:
+        yield f"base_model.adapter: {error}"
 
 
 def _reference_fault(name: str, project_path: Path, **given: Any) -> Iterator[str]:

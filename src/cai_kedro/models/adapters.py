@@ -7,7 +7,7 @@ imported where one is made, and by nothing else.
 import copy
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ from cai_kedro.engines.nf4 import BLOCK, NF4, linear_layers
 from cai_kedro.models.weights import put_layer, put_weights, trained_weights
 
 NAME = "default"  # the name that peft gives an adapter
+_BLOCK = re.compile(r"\.(\d+)\.")
 
 
 class LoRAParams(BaseModel):
@@ -123,6 +124,18 @@ def targets_of(model: PreTrainedModel, params: LoRAParams, where: str = "trainin
             f"{type(model).__name__} has no linear layer that an adapter could be put on; set {where}.adapter to none"
         )
     return tuple(n for n in layers if not params.targets or any(_is_called(n, each) for each in params.targets))
+
+
+def upper_layers(targets: Sequence[str], blocks: int) -> tuple[str, ...]:
+    """Return the layers of the last so many blocks; `ValueError` where names do not tell the block."""
+    block = {name: int(found[1]) for name in targets if (found := _BLOCK.search(name))}
+    if len(block) < len(targets):
+        other = next(name for name in targets if name not in block)
+        raise ValueError(
+            f"the layer {other!r} has no number of a block in its name, so nobody knows the upper ones; set "
+            f"upper_layers to null"
+        )
+    return tuple(name for name in targets if block[name] > max(block.values()) - blocks)
 
 
 def _linear_layers(model: PreTrainedModel) -> list[str]:

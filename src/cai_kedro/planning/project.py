@@ -13,6 +13,7 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.layouts.base import Layout
 from cai_kedro.core.layouts.hh import HH
 from cai_kedro.core.lineage import Lineage
+from cai_kedro.engines.adapted_model import AdaptedModel
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
@@ -89,7 +90,7 @@ def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any], checkpoint:
     params = BaseModelParams.model_validate(parameters["base_model"])
     if params.source != "micro":
         given, _ = provide_pretrained(params, parameters["seed"])
-        assert isinstance(given, ModelReference | GGUFFile)
+        assert not isinstance(given, LanguageModel)
         return _reader(given)
     if not catalog.exists(checkpoint):
         raise ValueError(
@@ -119,9 +120,9 @@ def layout_to_show(parameters: Mapping[str, Any]) -> Layout:
         return HH
 
 
-def _reader(given: ModelReference | GGUFFile) -> Callable[[], LanguageModel]:
+def _reader(given: ModelReference | GGUFFile | AdaptedModel) -> Callable[[], LanguageModel]:
     given = given.at(find_kedro_project(Path.cwd()) or Path.cwd())
-    if isinstance(given, GGUFFile):
+    if not isinstance(given, ModelReference):
         given.check()
         return given.load
     given.directory()

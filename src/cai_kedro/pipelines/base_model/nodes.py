@@ -1,5 +1,6 @@
 """Where the pretrained model comes from."""
 
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -7,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from cai_kedro.core.layouts.base import LayoutChoice
 from cai_kedro.core.lineage_checks import is_hub_model
+from cai_kedro.engines.adapted_model import AdaptedModel
 from cai_kedro.engines.gguf_file import GGUFFile
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_reference import ModelReference
+from cai_kedro.englishworld.shipped import shipped_adapter
 from cai_kedro.learning.loop_checkpoints import loop_checkpoints
 from cai_kedro.learning.training_arguments import CheckpointParams
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
@@ -25,7 +28,7 @@ class BaseModelParams(BaseModel):
     Hugging Face's format; `gguf`: a file in that format, or `package:resource`; `hub`: a repository at a pinned
     revision.
     `layout`: how it is asked; all models of the run keep it. Without `checkpoints`, an interrupted training of `micro`
-    starts again.
+    starts again. `adapter`: skills that the model was taught (`teach_skills`), a directory, or `shipped`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,11 +41,17 @@ class BaseModelParams(BaseModel):
     layout: LayoutChoice
     micro: PretrainingParams
     checkpoints: CheckpointParams | None = None
+    adapter: str | None = None
 
     @model_validator(mode="after")
     def _source_is_complete(self) -> "BaseModelParams":
         if self.source in ("shipped", "micro") and self.layout == "chat":
             raise ValueError("base_model.layout is `chat`, but the micro LM reads the layout `hh`; set it to auto")
+        if self.source in ("shipped", "micro") and self.adapter is not None:
+            raise ValueError(
+                f"base_model.adapter is {self.adapter!r}, and the micro LM takes none; set it to null, or give an "
+                f"English model"
+            )
         needed = {"path": ("path",), "gguf": ("gguf",), "hub": ("repo", "revision")}.get(self.source, ())
         missing = [f"base_model.{name}" for name in needed if not getattr(self, name)]
         if missing:
@@ -55,8 +64,16 @@ class BaseModelParams(BaseModel):
 
 def provide_pretrained(
     params: BaseModelParams, seed: int
-) -> tuple[LanguageModel | ModelReference | GGUFFile, pd.DataFrame]:
+) -> tuple[LanguageModel | ModelReference | GGUFFile | AdaptedModel, pd.DataFrame]:
     """Return the pretrained model, or where it lies, and its training curve (`curves`; empty if unknown)."""
+    model, curves = _untaught(params, seed)
+    if params.adapter is None:
+        return model, curves
+    assert not isinstance(model, LanguageModel)  # the parameters refuse it
+    return AdaptedModel(model, shipped_adapter() if params.adapter == "shipped" else Path(params.adapter)), curves
+
+
+def _untaught(params: BaseModelParams, seed: int) -> tuple[LanguageModel | ModelReference | GGUFFile, pd.DataFrame]:
     if params.source == "micro":
         with loop_checkpoints("pretraining", params, code_digest(), seed) as checkpoints:
             trained = pretrain(params.micro, seed, checkpoints=checkpoints)
@@ -69,6 +86,11 @@ def provide_pretrained(
         assert params.gguf is not None
         return GGUFFile(params.gguf, params.layout), _NO_CURVES
     return ModelReference(repo=params.repo, revision=params.revision, layout=params.layout), _NO_CURVES
+
+
+def provide_untaught(params: BaseModelParams, seed: int) -> LanguageModel | ModelReference | GGUFFile:
+    """Return the model that is taught skills, or where it lies: the pretrained one, without an adapter."""
+    return _untaught(params, seed)[0]
 
 
 def provide_given(model: str, layout: LayoutChoice) -> ModelReference | GGUFFile:

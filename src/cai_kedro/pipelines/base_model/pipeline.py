@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from cai_kedro.core.binding import bind
 from cai_kedro.core.lineage import Lineage
-from cai_kedro.pipelines.base_model.nodes import provide_given, provide_pretrained
+from cai_kedro.pipelines.base_model.nodes import provide_given, provide_pretrained, provide_untaught
 
 
 def create_pipeline(lineage: Lineage) -> Pipeline:
@@ -32,3 +32,15 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
         namespace="base_model",
         prefix_datasets_with_namespace=False,
     )
+
+
+def untaught_pipeline() -> Pipeline:
+    """Return the pipeline that provides the model that is taught skills (`teach_skills`)."""
+    node = Node(
+        provide_untaught,
+        inputs=["params:base_model", "params:seed"],
+        outputs="untaught.model@checkpoint",
+        name="provide_untaught",
+        tags=["base_model"],
+    )
+    return Pipeline([node], namespace="base_model", prefix_datasets_with_namespace=False)
