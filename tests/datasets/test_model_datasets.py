@@ -172,7 +172,9 @@ def test_another_architecture_is_refused(tmp_path: Path, tiny_lm: LanguageModel)
 
 
 def test_only_models_are_saved(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="takes a LanguageModel, a ModelReference or a GGUFFile, got dict"):
+    with pytest.raises(
+        DatasetError, match="takes a LanguageModel, a ModelReference, a GGUFFile or an AdaptedModel, got dict"
+    ):
         ModelCheckpointDataset(filepath=tmp_path / "m").save({})  # type: ignore[arg-type]
 
 
