@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from cai_kedro.engines.loading import TransformersSettings, VLLMSettings
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.engines.ray_blocks import BlockWorker
-from cai_kedro.engines.ray_settings import ClusterSettings
+from cai_kedro.engines.ray_settings import Cluster, ClusterSettings
 from cai_kedro.engines.ray_source import BlockSource
 
 PROBE_SECONDS = 5.0
@@ -24,7 +24,7 @@ class ClusterError(RuntimeError):
     """What a cluster did not do, and what to do about it."""
 
 
-def connect(cluster: ClusterSettings) -> None:
+def connect(cluster: Cluster) -> None:
     """Join the running cluster; raises `ClusterError` if there is none, or none of its machines can hold a worker."""
     if not ray.is_initialized():
         try:

@@ -1,7 +1,8 @@
-"""A training on several processes of this machine, which nobody has to start by hand (`training.processes`).
+"""A training on several processes, which nobody has to start by hand (`training.processes`).
 
-Each process is `python -m cai_kedro.learning.worker SPEC` with the variables by which torch.distributed finds the
-others, as torchrun sets them. All that a training is told lies in a work folder; what it gives comes back through it.
+On this machine each is `python -m cai_kedro.learning.worker SPEC` with the variables by which torch.distributed finds
+the others, as torchrun sets them; on a cluster Ray Train does that (`training.cluster`). All that a training is told
+lies in a work folder; what it gives comes back through it.
 """
 
 import json
@@ -70,11 +71,11 @@ def train_on(
         each.model.to(torch.device("cpu"))  # type: ignore[arg-type]
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the processes need the room
-    with _work_folder(folder) as work:
+    with _work_folder(folder, processes) as work:
         _tell(work, train, lm, dataset, params, seed, folder)
         for number, each in enumerate(others):
             save_language_model(each, work / f"{OTHER}{number}")
-        run_children(work / SPEC, processes, params.device)
+        _run(work / SPEC, processes, params.device)
         outcome = _read(work / RESULT)
         put_weights(lm.model, load_file(work / RESULT / WEIGHTS))
     for each, device in zip((lm, *others), devices, strict=True):
@@ -83,11 +84,23 @@ def train_on(
     return outcome
 
 
+def _run(spec: Path, processes: Processes, device: str) -> None:
+    if processes.cluster is None:
+        run_children(spec, processes, device)
+        return
+    from cai_kedro.learning.on_cluster import run_on_cluster  # noqa: PLC0415 - an extra that not every run needs
+
+    run_on_cluster(spec, processes, device)
+
+
 @contextmanager
-def _work_folder(folder: RunFolder | None) -> Iterator[Path]:
+def _work_folder(folder: RunFolder | None, processes: Processes) -> Iterator[Path]:
     """Lend a folder beside the checkpoints, where a model has room; what a killed run left there is removed."""
     if folder is None:
-        with tempfile.TemporaryDirectory() as scratch:
+        shared = None if processes.cluster is None else Path(processes.cluster.scratch)
+        if shared is not None:
+            shared.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=shared) as scratch:
             yield Path(scratch)
         return
     work = folder.path / "work"

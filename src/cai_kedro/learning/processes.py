@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from cai_kedro.engines.ray_settings import TrainingCluster
 from cai_kedro.learning.training_arguments import TrainingParams
 from cai_kedro.models.adapters import AdapterParams
 
@@ -15,13 +16,14 @@ class Processes(BaseModel):
 
     Every process reads its share of each batch, so `batch_size` stays the whole one. `sharding: none` has the whole
     model in each of them (DDP); `fsdp` shares weights, gradients and optimiser out over GPUs, and writes no
-    checkpoints.
+    checkpoints. They are processes of this machine, or on a `cluster` of Ray; a single one is this very process.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     processes: int = Field(ge=1)
     sharding: Literal["none", "fsdp"]
+    cluster: TrainingCluster | None = None
 
     def faults(self, params: Any, block: str) -> Iterator[str]:
         """Tell what keeps a training from running so; `block` is where its parameters stand.
@@ -54,12 +56,19 @@ class Processes(BaseModel):
         )
 
     def device_faults(self, device: str) -> Iterator[str]:
-        """Tell what the machine lacks."""
+        """Tell what the machine lacks; what a cluster has is asked when the training begins."""
         if self.sharding == "fsdp" and (device == "cpu" or self.processes == 1):
             yield (
                 f"training.sharding is fsdp, which shares a model out over several GPUs, and the device is {device} "
                 f"with {self.processes} processes; set it to none, or change these"
             )
+        elif self.cluster is not None and self.processes > 1 and (device == "cpu") != (self.cluster.gpus == 0):
+            yield (
+                f"training.cluster gives a process {self.cluster.gpus:g} GPUs, and the device is {device}: change one "
+                f"of them"
+            )
+        elif self.cluster is not None:
+            return
         elif device == "cuda" and self.processes > 1 and self.processes > torch.cuda.device_count():
             yield (
                 f"training.processes is {self.processes}, one a GPU, and this machine has {torch.cuda.device_count()}: "
@@ -77,4 +86,4 @@ class SharedParams(AdapterParams, Processes):
     @property
     def shared(self) -> Processes:
         """On how many processes they run."""
-        return Processes(processes=self.processes, sharding=self.sharding)
+        return Processes(processes=self.processes, sharding=self.sharding, cluster=self.cluster)

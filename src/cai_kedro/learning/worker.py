@@ -28,13 +28,9 @@ from datasets import Dataset
 def main(spec: Path) -> None:
     """Train as the file says; the first process writes the result. A fault of the training is written as a sentence."""
     end_with_parent()
-    # the others would say the same
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO if ranks.is_first() else logging.WARNING,
-        format="%(levelname)s %(message)s",
-    )
-    disable_progress_bar()
+    log_to_stdout()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(ranks.rank())
     try:
         work(spec)
     except ValueError as fault:
@@ -42,11 +38,20 @@ def main(spec: Path) -> None:
         sys.exit(1)
 
 
+def log_to_stdout() -> None:
+    """Have the first process tell what it does, the others only what is wrong: they would say the same."""
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO if ranks.is_first() else logging.WARNING,
+        format="%(levelname)s %(message)s",
+        force=True,
+    )
+    disable_progress_bar()
+
+
 def work(spec: Path) -> None:
     """Train as the file says, and write the result beside it."""
     told: dict[str, Any] = json.loads(spec.read_text(encoding="utf-8"))
-    if torch.cuda.is_available():
-        torch.cuda.set_device(ranks.rank())
     params_class = _named(*told["parameters"][:2])
     params = params_class.model_validate(told["parameters"][2])
     lm = _start(spec.parent, told["adapter"])
