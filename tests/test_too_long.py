@@ -12,6 +12,7 @@ import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 
+from cai_kedro.core.asks import Reply
 from cai_kedro.core.conversation import user
 from cai_kedro.core.judging import Judgement
 from cai_kedro.core.question_types import QuestionType, QuestionTypes
@@ -23,6 +24,7 @@ from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.learning.sft import SFTParams, fine_tune
 from cai_kedro.metrics.estimate import proportion
+from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.pipelines.ablations.effects import AblationParams
 from cai_kedro.pipelines.ablations.labels import score_cases_of
 from cai_kedro.pipelines.ablations.revisions import rate_principles
@@ -48,6 +50,8 @@ from cai_kedro.pipelines.self_align.self_instruct.lists import (
     plan_topic_lists,
 )
 from cai_kedro.pipelines.self_align.training import StageTrainingParams
+from cai_kedro.pipelines.teach_skills.params import TeachingParams
+from cai_kedro.pipelines.teach_skills.training import teach_model
 from cai_kedro.templates.human_feedback import plan_human_pairs_by
 from cai_kedro.templates.pairs import PairSampling, plan_pairs_by
 from cai_kedro.templates.responses import AnswerParams, plan_responses_by
@@ -58,6 +62,7 @@ from cai_kedro.templates.rlhf.preference import fit_preference_model, measure_pr
 from cai_kedro.templates.rlhf.snapshots import measure_snapshots
 from tests.adapters import WHOLE
 from tests.datasets.test_referees import engine_referee
+from tests.learning.test_lessons import params_of, table_of
 from tests.pipelines.builders import (
     AXES,
     SAMPLING,
@@ -84,8 +89,9 @@ MANY_TOKENS = "Why? " * 220
 SHARDS = ShardParams(prompts=100, max_quarantined=1.0)
 #: Nodes that take a model and ask it nothing.
 ASK_NOTHING = {"admit_referee_of.<locals>.admit_referee", "keep_snapshot"}
-#: Nodes that ask a probe set of the package, and none of the prompts of a run (tests/judging/test_trial.py).
-ASK_A_PROBE_SET = {"check_critic", "check_labeller"}
+#: Nodes that ask a probe set of the package, lessons or free English, and none of the prompts of a run
+#: (tests/judging/test_trial.py, tests/pipelines/test_teach_skills.py).
+ASK_A_PROBE_SET = {"ask_skills", "check_critic", "check_labeller"}
 ARM = ArmParams(name="rl_cai", algorithm="ppo", differences={})
 RLHF = RLHFParams.model_validate(SHARED)
 ABLATIONS = AblationParams(prompts=9, cot_pairs=9, harmless_from=3, min_rating_gap=1, batch_size=4, n_bootstrap=100)
@@ -231,6 +237,17 @@ def stage_trained(world: World, train: Callable[..., object], params: StageTrain
     return numbered(N - 1)
 
 
+def taught(world: World) -> Iterable[str]:
+    lessons = table_of(*((Reply(tuple(messages)), "Yes.") for messages in world.prompts["messages"]))
+    training = TeachingParams(
+        training=AdapterParams(adapter=WHOLE.adapter, lora=WHOLE.lora),
+        upper_layers=None,
+        fine_tuning=params_of(max_length=world.lm.model.config.max_position_embeddings),
+    )
+    teach_model(world.lm, lessons, training, 0)
+    return numbered(N - 1)
+
+
 def lists_of(examples: int) -> ListParams:
     return ListParams(lists=9, examples=examples, sampling=SAMPLING)
 
@@ -271,6 +288,7 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
     "plan_self_alignment": lambda w: plan_self_alignment(asked(w), RULES, w.engine, rule_params(), 0, SHARDS),
     "plan_verbose_answers": lambda w: plan_verbose_answers(asked(w), w.engine, CLONING, 0, SHARDS),
     "engrave": lambda w: stage_trained(w, engrave, ENGRAVING),
+    "teach_model": taught,
     "clone": lambda w: stage_trained(w, clone, CLONING),
     "plan_of.<locals>.plan_revisions": revise,
     "plan_labels": lambda w: plan_labels(
