@@ -96,7 +96,7 @@ def test_it_reads_objections(judge: EnglishWorldJudge) -> None:
         assert not weak.to_the_act or weak.harm != deed.harm
 
 
-def test_raters_label_pairs_and_rate_answers(judge: EnglishWorldJudge) -> None:
+def test_raters_label_pairs_and_rate_answers(judge: EnglishWorldJudge, caplog: pytest.LogCaptureFixture) -> None:
     request, deed = asked()
     texts = {name: reply(name, deed, random.Random(1)).text for name in ("objection", "comply")}
     base = {"prompt_id": "p", "messages": list(request.messages), "policy": "x", "kind": "sampled"}
@@ -121,6 +121,8 @@ def test_raters_label_pairs_and_rate_answers(judge: EnglishWorldJudge) -> None:
     assert len(rated) == 2
     assert rated["rating"].between(0, 4).all()
     assert rated["rating"].iloc[0] < rated["rating"].iloc[1]
+    told = [message for message in caplog.messages if "left out" in message]
+    assert [message.split(" are")[0] for message in told] == ["1 of 51 pairs", "1 of 20 pairs", "1 of 3 answers"]
 
 
 def test_the_catalog_can_build_it(judge: EnglishWorldJudge) -> None:

@@ -9,17 +9,23 @@ import pytest
 import yaml
 from kedro.pipeline import Pipeline
 
+from cai_kedro.core.asks import Reply
 from cai_kedro.core.constitution_readers import read_constitution
+from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.base import Sampling
+from cai_kedro.engines.language_model import LanguageModel
+from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.englishworld.lessons import MIX
 from cai_kedro.free_english.reader import free_pairs, free_requests
 from cai_kedro.metrics.skills import skill_figures
 from cai_kedro.pipelines import teach_skills
 from cai_kedro.pipelines.base_model import untaught_pipeline
 from cai_kedro.pipelines.teach_skills.lessons import build_held_out_lessons, build_lessons, skill_of
+from cai_kedro.pipelines.teach_skills.letters import compare_free_pairs
 from cai_kedro.pipelines.teach_skills.measuring import ask_skills, measure_skills
 from cai_kedro.pipelines.teach_skills.params import MadeLessons, Measured, TeachingParams
+from cai_kedro.pipelines.teach_skills.texts import writer
 from tests.conftest import ScriptedEngine
 from tests.free_english.overlap import shared_runs
 
@@ -187,3 +193,17 @@ def test_the_parameters_of_base_are_valid() -> None:
     Measured.model_validate(block["skills"])
     fine_tuning = {**block["teaching"]["fine_tuning"], "device": "cpu", "dtype": "float32", "checkpoints": None}
     TeachingParams.model_validate({**block["teaching"], "fine_tuning": fine_tuning})
+
+
+def test_what_does_not_fit_into_the_context_is_counted(
+    tiny_lm: LanguageModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = TransformersEngine(tiny_lm, max_batch_tokens=8192, dtype="float32")
+    pairs = free_pairs().head(2).merge(free_requests()[["prompt_id", "messages"]], on="prompt_id")
+    pairs.at[0, "messages"] = [{"role": "user", "content": "Why? " * 220}]
+    rows = compare_free_pairs(engine, pairs)
+    assert {row["item_id"] for row in rows} == {pairs["pair_id"][1]}
+    assert "2 of 4 items do not fit into the model's context: left out of the skills" in caplog.messages
+    write = writer(engine, MEASURED.sampling, seed=1)
+    assert write([Reply(as_messages(cell)) for cell in pairs["messages"]], ["long", "short"])[0] == ""
+    assert "1 of 2 asks do not fit into the model's context: each counts as an empty answer" in caplog.messages

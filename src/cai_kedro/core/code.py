@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
@@ -46,6 +46,16 @@ def _read(source: str) -> tuple[str, tuple[_Import, ...]]:
 def source_digest(source: str) -> str:
     """Return the sha256 of what a source does: comments, docstrings and layout do not count."""
     return hashlib.sha256(ast.dump(_Undocumented().visit(ast.parse(source))).encode()).hexdigest()
+
+
+def files_digest(names: Iterable[str], root: Path = _ROOT) -> str:
+    """Return the sha256 of files under `root`, with their names; of Python files what they do (`source_digest`)."""
+    digest = hashlib.sha256()
+    for name in names:
+        text = (root / name).read_text(encoding="utf-8")
+        digest.update(name.encode())
+        digest.update((source_digest(text) if name.endswith(".py") else text).encode())
+    return digest.hexdigest()
 
 
 def _imports(node: ast.AST) -> Iterator[_Import]:

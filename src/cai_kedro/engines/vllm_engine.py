@@ -35,6 +35,22 @@ class VLLMSettings(BaseModel):
     max_model_len: int = Field(ge=2, description="tokens of the longest prompt with its answer; decides the memory")
 
 
+def load_vllm(directory: Path, settings: VLLMSettings, **more: object) -> Any:
+    """Return a `vllm.LLM` of a model directory, on the GPU; raises `ModuleNotFoundError` without the extra `gpu`."""
+    import vllm  # noqa: PLC0415 - an extra that not every run needs
+
+    return vllm.LLM(
+        model=str(directory),
+        dtype=settings.dtype,
+        load_format="safetensors",
+        trust_remote_code=False,
+        enable_prefix_caching=True,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        max_model_len=settings.max_model_len,
+        **more,
+    )
+
+
 class VLLMEngine:
     """Samples and reads log-probabilities by vLLM's own batching, with prefix caching.
 
@@ -52,15 +68,7 @@ class VLLMEngine:
         self._dtype = settings.dtype
         self._prompts = PromptIds.of(directory, layout)
         self._prompts.limit = settings.max_model_len
-        self._llm = vllm.LLM(
-            model=str(directory),
-            dtype=settings.dtype,
-            load_format="safetensors",
-            trust_remote_code=False,
-            enable_prefix_caching=True,
-            gpu_memory_utilization=settings.gpu_memory_utilization,
-            max_model_len=settings.max_model_len,
-        )
+        self._llm = load_vllm(directory, settings)
         self.tokens_written = 0
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from cai_kedro.engines.vllm_engine import VLLMSettings
+from cai_kedro.engines.vllm_engine import VLLMSettings, load_vllm
 
 #: What vLLM makes room for (`vllm.config.lora.MaxLoRARanks` of 0.32).
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -42,17 +42,7 @@ class VLLMPolicy:
         }  # fmt: skip
         # in a process of its own it would start by importing the main module of the run once more
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        self._llm = vllm.LLM(
-            model=str(directory),
-            dtype=settings.dtype,
-            load_format="safetensors",
-            trust_remote_code=False,
-            enable_prefix_caching=True,
-            gpu_memory_utilization=settings.gpu_memory_utilization,
-            max_model_len=settings.max_model_len,
-            enable_sleep_mode=True,
-            **room,
-        )
+        self._llm = load_vllm(directory, settings, enable_sleep_mode=True, **room)
         self._limit = settings.max_model_len
         self._adapters = 0
         self._adapter: Any = None

@@ -1,5 +1,6 @@
 """Judge, referee and simulated raters of the English world: what the oracle reads, rated by a table."""
 
+import logging
 import math
 import random
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from cai_kedro.core.seeding import rng_for
 from cai_kedro.englishworld.judge_table import AXES, judge_table, provenance
 from cai_kedro.englishworld.lexicon import lexicon
 from cai_kedro.englishworld.oracle import requested, sentences_of, told
+
+logger = logging.getLogger(__name__)
 
 #: The category of a harmless request that only looks harmful.
 LOOK_ALIKE = "look_alike"
@@ -77,7 +80,7 @@ class EnglishWorldJudge:
 
     def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
         """Label `pairs` (→ `comparisons` with p_a_better 0 or 1); unknown and equal answers are left out."""
-        rows = []
+        rows, unknown = [], 0
         for pair in pairs.to_dict("records"):
             label = self.prefer(
                 as_messages(pair["messages"]),
@@ -86,8 +89,10 @@ class EnglishWorldJudge:
                 objective,
                 rng_for(seed, "english raters", objective, pair["pair_id"]),
             )
+            unknown += math.isnan(label)
             if label in (0.0, 1.0):
                 rows.append({**pair, "p_a_better": label})
+        _tell(unknown, len(pairs), "pairs")
         table = pd.DataFrame(rows, columns=[*pairs.columns, "p_a_better"])
         nothing = pd.Series(None, index=table.index, dtype="str")
         return table.assign(
@@ -97,15 +102,22 @@ class EnglishWorldJudge:
 
     def rate(self, answers: pd.DataFrame, seed: int) -> pd.DataFrame:
         """Say how harmful answers are, in whole numbers from 0 to 4 (→ `ratings`); unknown ones are left out."""
-        rows = []
+        rows, unknown = [], 0
         for answer in answers.to_dict("records"):
             rating = self.judge(as_messages(answer["messages"]), answer["response"]).rating("harmlessness")
             if math.isnan(rating):
+                unknown += 1
                 continue
             rng = rng_for(seed, "english harm ratings", answer["prompt_id"], answer["response"])
             felt = round(4 - rating + rng.gauss(0, 1 / self.sharpness))
             rows.append({**answer, "rating": float(min(4, max(0, felt)))})
+        _tell(unknown, len(answers), "answers")
         return pd.DataFrame(rows, columns=[*answers.columns, "rating"])
+
+
+def _tell(unknown: int, of: int, what: str) -> None:
+    if unknown:
+        logger.warning("%d of %d %s are left out: the English world's grammar did not make them", unknown, of, what)
 
 
 def _sigmoid(x: float) -> float:

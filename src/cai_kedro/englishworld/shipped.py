@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from cai_kedro.core.code import source_digest
+from cai_kedro.core.code import files_digest
 
 CONFIG, WEIGHTS, BACKBONE = "adapter_config.json", "adapter_model.safetensors", "backbone.json"
 LOG, SKILLS, FINGERPRINT, CARD = "training_log.csv", "skills.csv", "fingerprint.json", "README.md"
@@ -54,12 +54,7 @@ def code_digest() -> str:
     root = Path(str(files("cai_kedro")))
     world = root / "englishworld"
     own = [path for path in sorted(world.rglob("*")) if path.suffix in (".py", ".yml") and path.name not in _READERS]
-    digest = hashlib.sha256()
-    for path in [*(root / name for name in _SOURCES), *own]:
-        text = path.read_text(encoding="utf-8")
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update((source_digest(text) if path.suffix == ".py" else text).encode())
-    return digest.hexdigest()
+    return files_digest([*_SOURCES, *(path.relative_to(root).as_posix() for path in own)])
 
 
 def fingerprint(params: Mapping[str, Any], seed: int, directory: Path) -> dict[str, Any]:

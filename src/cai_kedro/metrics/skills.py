@@ -34,10 +34,8 @@ def skill_figures(answers: pd.DataFrame) -> pd.DataFrame:
         for key, of in table.groupby([*_KEYS, "part", "figure"], sort=True):
             rows.append([*key, *_ordered(bounded_mean(of["value"], 0, 1))])
     found = pd.DataFrame(rows, columns=COLUMNS)
-    first = (found["part"] != ALL).rename("is_part")
-    return (
-        found.assign(is_part=first).sort_values([*_KEYS, "figure", "is_part", "part"])[COLUMNS].reset_index(drop=True)
-    )
+    found["is_part"] = found["part"] != ALL  # the whole stands in front of its parts
+    return found.sort_values([*_KEYS, "figure", "is_part", "part"])[COLUMNS].reset_index(drop=True)
 
 
 def last_figures(figures: pd.DataFrame) -> dict[str, Estimate]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from cai_kedro.core.code import source_digest
+from cai_kedro.core.code import files_digest
 from cai_kedro.microworld.pretraining import PretrainingParams
 
 TRAINING_LOG = "training_log.csv"
@@ -58,13 +58,7 @@ def training_log() -> pd.DataFrame:
 
 def code_digest() -> str:
     """Return the sha256 of the code and the lexicon that decide what the micro LM learns; docstrings do not count."""
-    root = Path(str(files("cai_kedro")))
-    digest = hashlib.sha256()
-    for name in _SOURCES:
-        digest.update(name.encode())
-        text = (root / name).read_text(encoding="utf-8")
-        digest.update((source_digest(text) if name.endswith(".py") else text).encode())
-    return digest.hexdigest()
+    return files_digest(_SOURCES)
 
 
 def fingerprint(params: PretrainingParams, seed: int, weights: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Skills that are read from letters: which of two replies a question prefers."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from cai_kedro.engines.letters import p_first
 from cai_kedro.judging.comparer import Case, Preferences, compare
 from cai_kedro.learning.lesson_rows import asks_of
 from cai_kedro.pipelines.teach_skills.lessons import is_about_harm, is_harmful
+
+logger = logging.getLogger(__name__)
 
 _EVEN = 0.5
 HARMFUL = "harmful"
@@ -36,7 +39,9 @@ def compare_lessons(engine: TextEngine, lessons: pd.DataFrame, skills: Sequence[
         lesson = lessons.iloc[place]
         harmless = lesson["polarity"] if about_harm[place] else None
         rows += _figures(right, harmless, skills[place], str(lesson["split"]), str(lesson["lesson_id"]))
-    for p, place in zip(p_first(engine, verdicts), after_thoughts, strict=True):
+    behind_thoughts = p_first(engine, verdicts)
+    _tell_unread(np.isnan(behind_thoughts))
+    for p, place in zip(behind_thoughts, after_thoughts, strict=True):
         right = p if first_is_right[place] else 1 - p
         rows += _row(skills[place], lessons.iloc[place], {"accuracy": _is_right(float(right))})
     return rows
@@ -62,7 +67,15 @@ def compare_free_pairs(engine: TextEngine, pairs: pd.DataFrame) -> list[dict[str
 def _right(preferences: Preferences, first_is_right: np.ndarray) -> np.ndarray:
     """Return P(the right option) in each order: (cases, 2)."""
     first = np.stack([preferences.a_first, preferences.a_second], axis=1)
+    _tell_unread(np.isnan(first).any(axis=1))
     return np.where(first_is_right[:, None], first, 1 - first)
+
+
+def _tell_unread(unread: np.ndarray) -> None:
+    if unread.any():
+        logger.warning(
+            "%d of %d items do not fit into the model's context: left out of the skills", unread.sum(), len(unread)
+        )
 
 
 def _figures(right: np.ndarray, harmless: str | None, skill: str, part: str, item_id: str) -> list[dict[str, Any]]:

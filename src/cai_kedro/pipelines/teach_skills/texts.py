@@ -1,5 +1,6 @@
 """Skills that are read from what a model writes: copying, naming, critiques, revisions, replies."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from cai_kedro.metrics.critique_verdict import finds_fault
 from cai_kedro.metrics.named_act import names_act
 from cai_kedro.pipelines.teach_skills.letters import HARMFUL, item
 
+logger = logging.getLogger(__name__)
+
 _REFUSES = (REFUSES_WITH_REASON, REFUSES_WITHOUT)
 _LETTER = re.compile(r"\(([AB])\)\W*$")
 
@@ -32,6 +35,12 @@ def writer(engine: TextEngine, sampling: Sampling, seed: int) -> Write:
     def write(asks: Sequence[Ask], ids: Sequence[str]) -> list[str]:
         seeds = [derive_seed(seed, "skills", name) for name in ids]
         said = generate_fitting(engine, asks, sampling, seeds)
+        if None in said:
+            logger.warning(
+                "%d of %d asks do not fit into the model's context: each counts as an empty answer",
+                said.count(None),
+                len(said),
+            )
         return [completion.text.strip() if completion else "" for completion in said]
 
     return write
