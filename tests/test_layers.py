@@ -30,6 +30,7 @@ BESIDE = {"hh_rlhf", "rl_cai_cot"}
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
     bootstrap_project(PROJECT)
+    KedroSession.create(PROJECT, env="base").load_context()  # the pipelines are those of the last context
     return pipelines["__default__"]
 
 

@@ -251,15 +251,14 @@ def _runs(project: Path) -> list:
 
 
 @pytest.fixture(scope="module")
-def trained_again(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_again(catalog: CatalogProtocol, finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which every training pipeline ran once more, the oracle out of reach.
 
     Only the simulation of people is left out: its comparisons are read from the tables of the first run. Shards are not
-    copied, so everything is made again.
+    copied, so everything is made again. The names of its nodes are those of the last context, that of `catalog`.
     """
     project = tmp_path_factory.mktemp("again") / "project"
     shutil.copytree(finished_run, project, ignore=shutil.ignore_patterns("shards"))
-    bootstrap_project(project)
     done = kedro_run(project, "--env=smoke", f"--nodes={','.join(_training_nodes())}", code=NO_ORACLE)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return project

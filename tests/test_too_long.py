@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from cai_kedro.core.asks import Reply
@@ -343,6 +344,7 @@ def _asks_a_model(name: str) -> bool:
 
 def test_every_node_that_takes_a_model_is_walked_below() -> None:
     bootstrap_project(PROJECT)
+    KedroSession.create(PROJECT, env="base").load_context()  # the pipelines are those of the last context
     nodes = [node for pipeline in pipelines.values() for node in pipeline.nodes]
     functions = {
         inspect.unwrap(node.func).__qualname__ for node in nodes if any(_asks_a_model(name) for name in node.inputs)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
 
@@ -217,6 +218,7 @@ def test_all_effects_come_into_one_table_and_into_metrics() -> None:
 
 def test_ablations_read_a_finished_run_and_are_no_part_of_it() -> None:
     bootstrap_project(PROJECT)
+    KedroSession.create(PROJECT, env="base").load_context()  # the pipelines are those of the last context
     pipelines = register_pipelines()
     default, ablations = pipelines["__default__"], pipelines["ablations"]
     given = {name for name in ablations.inputs() if not name.startswith("params:")}
