@@ -15,12 +15,16 @@ from cai_kedro.core.axes import Axes, Axis
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams
+from cai_kedro.pipelines.teach_skills.lessons import build_held_out_lessons, skill_of
 from cai_kedro.planning.inputs import Material, Settings, configured_sizes, settings_of
 from cai_kedro.planning.meter import Meter, noted
 from cai_kedro.planning.preview import previews
 from cai_kedro.planning.project import asked_by, material_of, models_of
+from cai_kedro.planning.self_align import SelfAlignTrial, self_align_material, self_align_settings
+from cai_kedro.planning.teaching import TeachingTrial, teaching_material, teaching_settings
 from cai_kedro.planning.trial import Trial
 from tests.asks import plain
+from tests.conftest import ScriptedEngine
 from tests.lineages import LINEAGE
 from tests.project_copy import PROJECT, copy_project, kedro
 
@@ -131,6 +135,64 @@ def test_every_stage_is_tried(project: tuple[Settings, Material], tiny_lm: Langu
     assert len(pairs) == 3
 
 
+def test_every_stage_of_self_align_is_tried(metadata: ProjectMetadata, tiny_lm: LanguageModel) -> None:
+    """The engine writes one good question a list; thoughts are well-formed, so a question is two calls."""
+    context = KedroSession.create(PROJECT, env="base").load_context()
+    settings = self_align_settings(context.params, LINEAGE)
+    few = settings.question_lists.model_copy(update={"lists": 3})
+    settings = replace(settings, question_lists=few, topics=settings.topics.model_copy(update={"keep": 2}))
+    material = self_align_material(context.catalog)
+    thoughts = "I follow rule 1 (harmless)."
+    engine = ScriptedEngine(
+        lambda prompt, seed: thoughts if prompt.endswith("(thoughts):") else f"Is it {seed} or {seed + 1}?"
+    )
+    trial = SelfAlignTrial(settings, material, engine, tiny_lm.tokenizer, prompts=4, repeats=2)
+    costs, units = trial.costs(lambda text: None), trial.units()
+    assert set(units) == {*costs, "engraving", "cloning"}
+    topics = sum(len(one.examples) + 2 for one in material.question_types.types)
+    assert units["topic_lists"] == len(material.question_types.types) * settings.topic_lists.lists
+    assert units["question_lists"] == topics * 3
+    # each list gave one question of its own, and nothing limits how many are answered
+    assert units["answers_under_rules"] == units["verbose_answers"] == units["question_lists"] + units["task_lists"]
+    assert units["engraving"] == settings.engraving.fine_tuning.epochs * units["answers_under_rules"]
+    assert costs["answers_under_rules"].calls == 2
+    assert costs["verbose_answers"].calls == costs["task_lists"].calls == 1
+    assert costs["answers_under_rules"].prompt_tokens > 2 * costs["verbose_answers"].prompt_tokens  # with the rules
+    assert {cost.seconds["n"] for cost in costs.values()} == {2}
+    limited = settings.self_alignment.model_copy(update={"questions": 5})
+    trial.settings = replace(settings, self_alignment=limited)
+    assert (trial.units()["answers_under_rules"], trial.units()["verbose_answers"]) == (5, units["verbose_answers"])
+    trial.settings = replace(settings, trained=frozenset())
+    assert set(trial.units()) == {"topic_lists", "question_lists", "task_lists"}
+
+
+def test_lists_without_a_question_give_no_answers(metadata: ProjectMetadata, tiny_lm: LanguageModel) -> None:
+    context = KedroSession.create(PROJECT, env="base").load_context()
+    settings, material = self_align_settings(context.params, LINEAGE), self_align_material(context.catalog)
+    silent = ScriptedEngine(lambda prompt, seed: "No.")  # too short for a question
+    trial = SelfAlignTrial(settings, material, silent, tiny_lm.tokenizer, prompts=3, repeats=2)
+    trial.costs(lambda text: None)
+    assert trial.units()["answers_under_rules"] == 0 < trial.units()["question_lists"]
+
+
+def test_teaching_is_tried(metadata: ProjectMetadata, tiny_lm: LanguageModel) -> None:
+    context = KedroSession.create(PROJECT, env="base").load_context()
+    settings, material = teaching_settings(context.params), teaching_material(context.catalog)
+    engine = ScriptedEngine(lambda prompt, seed: "I won't, because it hurts people.")
+    trial = TeachingTrial(settings, material, engine, tiny_lm.tokenizer, prompts=4, repeats=2)
+    costs, units = trial.costs(lambda text: None), trial.units()
+    # 24,000 lessons in batches of 16 are 1,500 steps: two looks between the first and the last one, at 500 and 1,000
+    assert settings.looks == (2, 2)
+    assert units["teaching"] == 24_000
+    skills = skill_of(build_held_out_lessons(settings.skills.model_copy(update={"held_out": 1}), 0)).nunique()
+    assert units["held_out_lessons"] == skills * 2 * (100 + 25)
+    assert units["free_english"] == 2 * (len(material.requests) + len(material.pairs)) + 2 * (40 + 40)
+    assert set(costs) == {"held_out_lessons", "free_english"}
+    assert costs["free_english"].calls > 1  # a pair is asked about twice in both orders
+    small = replace(settings, lessons=settings.lessons.model_copy(update={"count": 17}))
+    assert small.looks == (2, 0)
+
+
 def test_previews_show_every_principle(project: tuple[Settings, Material]) -> None:
     settings, material = project
     shown = dict(previews(settings, material))
@@ -163,6 +225,10 @@ def test_the_dry_run_needs_no_model(metadata: ProjectMetadata) -> None:
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
+        (
+            ["--pipelines=ablations"],
+            "'ablations' is not planned; give one or more of __default__, self_align",
+        ),
         (["--price-prompt=1"], "give both --price-prompt and --price-written"),
         (["--params=rlhf.rl.ppo.kl_coeff=1"], "'kl_coeff' is not among the parameters of ppo, rlhf.rl.ppo ("),
     ],
@@ -180,6 +246,19 @@ def test_without_a_pretrained_model(metadata: ProjectMetadata) -> None:
     parameters["base_model"] = given.model_copy(update={"source": "micro"})
     with pytest.raises(ValueError, match="no such model was trained yet; make it first with `kedro run --pipelines=b"):
         models_of(DataCatalog({}), parameters, LINEAGE)
+
+
+@pytest.mark.slow
+def test_the_command_for_self_align_and_teaching(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    asked = "--pipelines=self_align,teach_skills"
+    done = kedro(project, "estimate", "--env=smoke", "--prompts=4", "--repeats=2", asked)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "\nengraving (SELF-ALIGN) " in done.stdout  # its memory, though no policy of it is enabled
+    assert "This run" not in done.stdout
+    for stage in ("question_lists", "answers_under_rules", "cloning", "teaching", "free_english"):
+        assert done.stdout.count(f"\n{stage} ") == 1 + (stage == "cloning")
+    assert [path.name for path in (project / "data").iterdir()] == ["01_raw"]
 
 
 @pytest.mark.slow

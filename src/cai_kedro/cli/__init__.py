@@ -18,6 +18,7 @@ from cai_kedro.cli.study import study
 from cai_kedro.hooks import RUN_STATUS
 from cai_kedro.hooks.ending import orderly
 from cai_kedro.hooks.terminal import prepare_terminal
+from cai_kedro.planning.planned import PLANNED
 
 
 @click.group(context_settings=CONTEXT_SETTINGS, name=__file__)
@@ -55,10 +56,26 @@ for command in (run, study, export, chat):
     cli.add_command(command)
 
 
+def _planned(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    unknown = [name for name in names if name not in PLANNED]
+    if unknown or not names:
+        wrong = unknown[0] if unknown else value
+        raise click.BadParameter(f"{wrong!r} is not planned; give one or more of {', '.join(PLANNED)}")
+    return names
+
+
 @cli.command()
 @env_option
 @click.option("--params", default="", callback=_split_params, help="Parameters, as `kedro run` takes them.")
 @click.option("--dry-run", is_flag=True, help="Show one prompt of each kind and principle, and stop; needs no model.")
+@click.option(
+    "--pipelines",
+    default=PLANNED[0],
+    show_default=True,
+    callback=_planned,
+    help=f"What is planned, separated by commas: {', '.join(PLANNED)}.",
+)
 @click.option("--prompts", default=16, show_default=True, type=click.IntRange(2), help="Prompts a stage to time.")
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(2), help="How often.")
 @click.option("--without-training", is_flag=True, help="Time only what asks an engine.")
@@ -69,6 +86,8 @@ for command in (run, study, export, chat):
 @click.pass_obj
 def estimate(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
     """Time a few rows of every stage; print calls, tokens, hours, disk and money of this run and of the paper's.
+
+    --pipelines names what `kedro run --pipelines` would run. Of SELF-ALIGN and teaching there is no plan of a paper's.
 
     Nothing is stored. Every stage is timed on the engine that it is configured with; a model that was not made yet is
     replaced by the pretrained one.

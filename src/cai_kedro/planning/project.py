@@ -86,6 +86,18 @@ def models_of(catalog: DataCatalog, parameters: Mapping[str, Any], lineage: Line
     return Models({who: loaded[engine] for who, engine in asked.items()}, tuple(stand_ins), load)
 
 
+def untaught_of(
+    catalog: DataCatalog, parameters: Mapping[str, Any], lineage: Lineage
+) -> tuple[TextEngine, Callable[[], LanguageModel]]:
+    """Return the engine of the model that is taught skills, as the catalog configures it, and how to get a fresh one.
+
+    It is the pretrained one without an adapter. Raises `ValueError` as `models_of` does.
+    """
+    params = BaseModelParams.model_validate(parameters["base_model"]).model_copy(update={"adapter": None})
+    load = _pretrained(catalog, {**parameters, "base_model": params}, f"{lineage.model_of(lineage.base)}@checkpoint")
+    return _engine(catalog, "untaught.model@engine", load), load
+
+
 def _pretrained(catalog: DataCatalog, parameters: Mapping[str, Any], checkpoint: str) -> Callable[[], LanguageModel]:
     params = BaseModelParams.model_validate(parameters["base_model"])
     if params.source != "micro":

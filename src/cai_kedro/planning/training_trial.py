@@ -52,10 +52,14 @@ def training_costs(
         seconds["rl"] = _episodes(judged, data, len(pairs), fresh, settings.seed, repeats)
     if direct is not None:
         seconds["direct_preference"] = [_direct(direct, pairs, fresh, settings.seed) for _ in range(repeats)]
-    return {
-        stage: Cost(calls=0, prompt_tokens=0, shared_tokens=0, written_tokens=0, seconds=mean(found), stored_bytes=0)
-        for stage, found in seconds.items()
-    }
+    return {stage: cost_of_training(found) for stage, found in seconds.items()}
+
+
+def cost_of_training(seconds: Sequence[float]) -> Cost:
+    """Return the cost of a row that is learnt from: time alone, from the seconds of a row in some trials."""
+    return Cost(
+        calls=0, prompt_tokens=0, shared_tokens=0, written_tokens=0, seconds=mean(list(seconds)), stored_bytes=0
+    )
 
 
 def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], LanguageModel]) -> float:
@@ -67,13 +71,13 @@ def _fine_tuning(settings: Settings, pairs: pd.DataFrame, load: Callable[[], Lan
         table = table.drop(columns=["response_b", "kind"]).assign(source="revision", step=1)
         fine_tune(load(), table, params, settings.seed)
 
-    return _seconds_a_row(train, size)
+    return seconds_a_row(train, size)
 
 
 def _preference(arm: ArmSettings, pairs: pd.DataFrame, load: Callable[[], LanguageModel], seed: int) -> float:
     size = min(arm.preference.batch_size, len(pairs))
     params = arm.preference.model_copy(update={"batch_size": size, "epochs": 1, "checkpoints": None})
-    return _seconds_a_row(lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, seed), size)
+    return seconds_a_row(lambda rows: train_preference_model(load(), comparisons_of(pairs, rows), params, seed), size)
 
 
 class _Unread:
@@ -100,7 +104,7 @@ def _episodes(
 def _direct(arm: ArmSettings, pairs: pd.DataFrame, load: Callable[[], LanguageModel], seed: int) -> float:
     """Return the seconds of a comparison that a policy reads itself."""
     params = arm.rl.small(len(pairs))
-    return _seconds_a_row(
+    return seconds_a_row(
         lambda rows: train(load(), Data(comparisons=comparisons_of(pairs, rows)), params, seed), params.rows_a_step
     )
 
@@ -124,7 +128,8 @@ def _repeated(pairs: pd.DataFrame, rows: int) -> pd.DataFrame:
     return table.assign(pair_id=[f"trial-{row}" for row in range(rows)])
 
 
-def _seconds_a_row(train: Callable[[int], object], batch: int) -> float:
+def seconds_a_row(train: Callable[[int], object], batch: int) -> float:
+    """Return the seconds of a row of a training, of which `train` does so many rows."""
     times = []
     for batches in (_SMALL, _LARGE):
         began = time.perf_counter()

@@ -1,6 +1,5 @@
 """A few rows of every stage that asks an engine, timed."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.conversation import as_messages, render
 from cai_kedro.engines.base import TextEngine
-from cai_kedro.metrics.estimate import mean
 from cai_kedro.metrics.workload import Cost
 from cai_kedro.pipelines.data_generation.red_team import generate_red_team_prompts
 from cai_kedro.pipelines.data_generation.revision import critique_and_revise, revise_directly
@@ -17,24 +15,14 @@ from cai_kedro.pipelines.evaluation.answers import answer
 from cai_kedro.pipelines.preference_labeling.cot_labels import label_pairs_with_cot
 from cai_kedro.pipelines.preference_labeling.labels import label_pairs
 from cai_kedro.planning.inputs import Material, Settings
-from cai_kedro.planning.meter import Meter, noted
+from cai_kedro.planning.meter import Meter
+from cai_kedro.planning.timing import EMPTY, Sample, cost_of, some_of, timed
 from cai_kedro.templates.pairs import PairParams, sample_pairs
 from cai_kedro.templates.responses import ResponseParams, sample_responses
 from cai_kedro.templates.rlhf.judged import labeller_reward, reference_params
 from cai_kedro.templates.rlhf.parameters import ArmSettings
 
 _ROUNDS = 2  # later rounds read as much as the second one
-_EMPTY = "…"  # in the place of an answer that came out empty
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One trial of a stage: how many rows it made, how long it took, what its engine was asked."""
-
-    rows: int
-    seconds: float
-    meter: Meter
-    beside: int  # bytes of the texts that stand in the table beside what was written
 
 
 @dataclass(frozen=True)
@@ -57,11 +45,11 @@ class Trial:
             made, pairs = self._once(repeat)
             for stage, sample in made.items():
                 samples.setdefault(stage, []).append(sample)
-        return {stage: _cost(of_stage, self.tokenizer) for stage, of_stage in samples.items()}, pairs
+        return {stage: cost_of(of_stage, self.tokenizer) for stage, of_stage in samples.items()}, pairs
 
     def _once(self, repeat: int) -> tuple[dict[str, Sample], pd.DataFrame]:
         settings, seed = self.settings, self.settings.seed + repeat
-        red_team, helpful = (_slice(t, self.prompts, repeat) for t in (self.material.red_team, self.material.helpful))
+        red_team, helpful = (some_of(t, self.prompts, repeat) for t in (self.material.red_team, self.material.helpful))
         made = {
             "human_helpful_pairs": self._pairs("human_helpful_pairs", helpful, "base", seed),
             "human_red_team_pairs": self._pairs("human_red_team_pairs", red_team, "base", seed),
@@ -88,18 +76,18 @@ class Trial:
         meter = Meter(self.engines[policy])
         rows = len(prompts) * params.pairs_per_prompt
         beside = _asked_bytes(prompts) * params.pairs_per_prompt
-        return _timed(rows, meter, lambda: sample_pairs(prompts, meter, params, seed), beside)
+        return timed(rows, meter, lambda: sample_pairs(prompts, meter, params, seed), beside)
 
     def _responses(self, params: ResponseParams, prompts: pd.DataFrame, seed: int) -> Sample:
         meter = Meter(self.engines["assistant"])
         every = params.model_copy(update={"prompts": None})
-        return _timed(len(prompts) * params.samples, meter, lambda: sample_responses(prompts, meter, every, seed))
+        return timed(len(prompts) * params.samples, meter, lambda: sample_responses(prompts, meter, every, seed))
 
     def _lists(self, seed: int) -> Sample:
         meter = Meter(self.engines["red_teamer"])
         params = self.settings.red_team.model_copy(update={"lists": self.prompts})
         given = self.material
-        return _timed(
+        return timed(
             self.prompts,
             meter,
             lambda: generate_red_team_prompts(
@@ -116,10 +104,10 @@ class Trial:
                 "prompt_id": prompts["prompt_id"],
                 "sample": 0,
                 "policy": self.settings.lineage.name_of("assistant"),
-                "response": [text or _EMPTY for text in answers[:: self.settings.initial_responses.samples]],
+                "response": [text or EMPTY for text in answers[:: self.settings.initial_responses.samples]],
             }
         )
-        return _timed(
+        return timed(
             len(drafts) * params.rounds,
             meter,
             lambda: revise(prompts, drafts, self.material.constitution, meter, params, seed),
@@ -131,7 +119,7 @@ class Trial:
         def label() -> object:
             return label_pairs(pairs, given, meter, self.settings.labels, seed)
 
-        return _timed(len(pairs), meter, label, _pair_bytes(pairs))
+        return timed(len(pairs), meter, label, _pair_bytes(pairs))
 
     def _cot_labels(self, pairs: pd.DataFrame, seed: int) -> Sample:
         params = self.settings.cot_labels
@@ -140,11 +128,11 @@ class Trial:
         def label() -> object:
             return label_pairs_with_cot(pairs, given, meter, params, seed)
 
-        return _timed(len(pairs), meter, label, _pair_bytes(pairs))
+        return timed(len(pairs), meter, label, _pair_bytes(pairs))
 
     def _references(self, arm: ArmSettings, prompts: pd.DataFrame, seed: int) -> Sample:
         meter, params = Meter(self.engines["revised"]), reference_params("trial", arm.rl)
-        return _timed(len(prompts), meter, lambda: sample_responses(prompts, meter, params, seed))
+        return timed(len(prompts), meter, lambda: sample_responses(prompts, meter, params, seed))
 
     def _judged_replies(self, arm: ArmSettings, pairs: pd.DataFrame, seed: int) -> Sample:
         """Have the labeller reward the first answer of each pair, with the second one as the reference."""
@@ -155,22 +143,15 @@ class Trial:
             principle_id=self.material.constitution.preference_principles[0].id,
         )
         reward = labeller_reward(questions, self.material.constitution, meter, arm.judge, seed)
-        return _timed(len(pairs), meter, lambda: reward.score(list(pairs["prompt_id"]), list(pairs["response_a"])))
+        return timed(len(pairs), meter, lambda: reward.score(list(pairs["prompt_id"]), list(pairs["response_a"])))
 
     def _eval_responses(self, repeat: int, seed: int) -> Sample:
         given = self.material
         asked = given.asked(self.settings.evaluation, self.settings.seed)
-        prompts = _slice(asked.sample(frac=1, random_state=0), self.prompts, repeat)
+        prompts = some_of(asked.sample(frac=1, random_state=0), self.prompts, repeat)
         meter = Meter(self.engines["revised"])
         sampling = self.settings.evaluation.sampling
-        return _timed(len(prompts), meter, lambda: answer("trial", prompts, meter, sampling, seed))
-
-
-def _slice(prompts: pd.DataFrame, n: int, repeat: int) -> pd.DataFrame:
-    """Return up to n prompts, other ones for each repeat as long as there are any."""
-    n = min(n, len(prompts))
-    places = [(repeat * n + place) % len(prompts) for place in range(n)]
-    return prompts.iloc[places].reset_index(drop=True)
+        return timed(len(prompts), meter, lambda: answer("trial", prompts, meter, sampling, seed))
 
 
 def pairs_of(prompts: pd.DataFrame, answers: list[str]) -> pd.DataFrame:
@@ -181,17 +162,11 @@ def pairs_of(prompts: pd.DataFrame, answers: list[str]) -> pd.DataFrame:
             "pair_id": [f"{prompt_id}.trial" for prompt_id in prompts["prompt_id"]],
             "prompt_id": prompts["prompt_id"],
             "messages": prompts["messages"],
-            "response_a": [text or _EMPTY for text in answers[::each]],
-            "response_b": [text or _EMPTY for text in answers[1::each]],
+            "response_a": [text or EMPTY for text in answers[::each]],
+            "response_b": [text or EMPTY for text in answers[1::each]],
             "kind": "sampled",
         }
     )
-
-
-def _timed(rows: int, meter: Meter, work: Callable[[], object], beside: int = 0) -> Sample:
-    began = time.perf_counter()
-    work()
-    return Sample(rows, time.perf_counter() - began, meter, beside)
 
 
 def _asked_bytes(table: pd.DataFrame) -> int:
@@ -201,16 +176,3 @@ def _asked_bytes(table: pd.DataFrame) -> int:
 def _pair_bytes(pairs: pd.DataFrame) -> int:
     answers = [*pairs["response_a"], *pairs["response_b"]]
     return _asked_bytes(pairs) + sum(len(answer.encode()) for answer in answers)
-
-
-def _cost(samples: list[Sample], tokenizer: PreTrainedTokenizerBase) -> Cost:
-    counted = [noted(sample.meter, tokenizer) for sample in samples]
-    rows = sum(sample.rows for sample in samples)
-    return Cost(
-        calls=sum(count.calls for count in counted) / rows,
-        prompt_tokens=sum(count.prompt_tokens for count in counted) / rows,
-        shared_tokens=sum(count.shared_tokens for count in counted) / rows,
-        written_tokens=sum(count.written_tokens for count in counted) / rows,
-        seconds=mean([sample.seconds / sample.rows for sample in samples]),
-        stored_bytes=(sum(count.written_bytes for count in counted) + sum(s.beside for s in samples)) / rows,
-    )

@@ -33,7 +33,7 @@ def ask_skills(
 
     Step 0 is the untaught model. At the first and the last step all items are asked, between them fewer.
     """
-    pairs = pairs.merge(requests[["prompt_id", "messages", "harm", "harmful"]], on="prompt_id", validate="one_to_one")
+    pairs = with_messages(pairs, requests)
     tables = []
     for step in (0, *snapshots):
         engine = snapshots[step] if step else untaught
@@ -42,8 +42,8 @@ def ask_skills(
         of_free = params.free if whole else params.free_along
         some_requests, some_pairs = (choose(table, of_free, seed, "skills") for table in (requests, pairs))
         rows = {
-            "held_out": _of_lessons(engine, held_out, params, seed),
-            "free": _of_free_english(engine, some_requests, some_pairs, constitution, params, seed),
+            "held_out": ask_lessons(engine, held_out, params, seed),
+            "free": ask_free_english(engine, some_requests, some_pairs, constitution, params, seed),
         }
         tables += [pd.DataFrame(of).assign(step=step, set=name) for name, of in rows.items()]
         logger.info("skills at step %d: %s", step, _told(tables[-2:]))
@@ -57,13 +57,19 @@ def _some_lessons(lessons: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_lessons(engine: TextEngine, lessons: pd.DataFrame, params: Measured, seed: int) -> list[dict[str, object]]:
+def with_messages(pairs: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
+    """Put the request beside each pair of replies: its `messages`, `harm` and `harmful`."""
+    return pairs.merge(requests[["prompt_id", "messages", "harm", "harmful"]], on="prompt_id", validate="one_to_one")
+
+
+def ask_lessons(engine: TextEngine, lessons: pd.DataFrame, params: Measured, seed: int) -> list[dict[str, object]]:
+    """Ask held-out lessons, each for the skill that it measures."""
     skills = list(skill_of(lessons))
     write = writer(engine, params.sampling, seed)
     return [*compare_lessons(engine, lessons, skills), *write_lessons(write, lessons, skills)]
 
 
-def _of_free_english(
+def ask_free_english(
     engine: TextEngine,
     requests: pd.DataFrame,
     pairs: pd.DataFrame,
@@ -71,6 +77,7 @@ def _of_free_english(
     params: Measured,
     seed: int,
 ) -> list[dict[str, object]]:
+    """Ask all items of free English, in its own words (`free_english_requests`, pairs `with_messages`)."""
     write = writer(engine, params.sampling, seed)
     return [
         *compare_free_pairs(engine, pairs),
