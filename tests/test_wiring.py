@@ -35,7 +35,7 @@ ORDER = [
     "evaluation",
     "reporting",
 ]
-ON_REQUEST = ["check_labeller", "judge_accuracy", "teach_skills", "self_align", "ablations"]
+ON_REQUEST = ["check_labeller", "judge_accuracy", "teach_skills", "self_align", "leave_one_rule_out", "ablations"]
 
 
 @functools.cache

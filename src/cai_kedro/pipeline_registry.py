@@ -21,6 +21,7 @@ from cai_kedro.pipelines import (
     sl_cai,
     teach_skills,
 )
+from cai_kedro.pipelines.self_align import leave_one_out
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -34,7 +35,7 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     SELF-ALIGN is part of the method where the lineage has a policy of it, and else runs on request.
 
     What is evaluated and reported follows from what the pipelines before make, and from who decides in the `exam`. The
-    ablations are there where all that they vary is there.
+    ablations, and leaving out one rule of SELF-ALIGN at a time, are there where all that they vary is there.
     """
     pipelines = {
         "base_model": base_model.create_pipeline(lineage),
@@ -54,6 +55,8 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
         "teach_skills": base_model.untaught_pipeline() + teach_skills.create_pipeline(),
         **({} if is_asked_for else self_aligned),
     }
+    if leave_one_out.can_leave_out(lineage, exam):
+        on_request["leave_one_rule_out"] = leave_one_out.create_pipeline(lineage)
     if ablations.can_vary(lineage, exam):
         on_request["ablations"] = ablations.create_pipeline(pipelines)
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}

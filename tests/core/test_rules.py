@@ -8,7 +8,7 @@ from kedro.io import DatasetError
 
 from cai_kedro.core.asks import Rule
 from cai_kedro.core.layouts.hh import worked_text
-from cai_kedro.core.rules import NoRuleError, UnknownRuleError, named_rules
+from cai_kedro.core.rules import NoRuleError, RuleEntry, RuleExample, RuleSet, UnknownRuleError, named_rules
 from cai_kedro.core.rules_reader import read_rules
 from cai_kedro.datasets.rules_dataset import RulesDataset
 
@@ -136,3 +136,24 @@ def test_a_folder_without_rules_and_without_examples(tmp_path: Path) -> None:
         RulesDataset(filepath=tmp_path).load()
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(GOOD_RULES))
     assert RulesDataset(filepath=tmp_path).load().examples == ()
+
+
+def test_without_a_rule_the_others_move_up_in_the_examples_too() -> None:
+    names = ("harmless", "brief", "helpful")
+    told = (
+        "It harms. I follow rule 1 (harmless).",
+        "Rules 2 (brief) and 3 (helpful) apply; see point 3.",
+        "I follow Rule 3 (Helpful).",
+    )
+    given = RuleSet(
+        rules=tuple(RuleEntry(name=name, text=f"Be {name}.") for name in names),
+        examples=tuple(RuleExample(question=f"{n}?", thoughts=text, answer="Yes.") for n, text in enumerate(told)),
+    )
+    fewer = given.without("harmless")
+    assert [entry.name for entry in fewer.rules] == ["brief", "helpful"]
+    assert [example.thoughts for example in fewer.examples] == [
+        "Rules 1 (brief) and 2 (helpful) apply; see point 3.",
+        "I follow Rule 2 (Helpful).",
+    ]
+    assert fewer.worked(2, fewer.asked(None)), "they hold under the rules that are left"
+    assert [example.thoughts for example in given.without("brief").examples] == [told[0], "I follow Rule 2 (Helpful)."]

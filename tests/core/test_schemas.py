@@ -24,7 +24,14 @@ ASKED = {
     "question_type": "harm",
     "topic": None,
 }
-
+RULED = {
+    **ASKED,
+    "thoughts": "I follow rule 1 (kind).",
+    "rules": ["kind"],
+    "response": "no",
+    "ended": True,
+    "fault": None,
+}
 GOOD: dict[str, dict[str, Any]] = {
     "prompts": {"prompt_id": "p1", "messages": MESSAGES, "source": "given", "split": "train"},
     "responses": {**ANSWER, "policy": "sl_cai", "response": "yes"},
@@ -38,14 +45,8 @@ GOOD: dict[str, dict[str, Any]] = {
         "step": 1,
     },
     "self_align_questions": ASKED,
-    "answers": {
-        **ASKED,
-        "thoughts": "I follow rule 1 (kind).",
-        "rules": ["kind"],
-        "response": "no",
-        "ended": True,
-        "fault": None,
-    },
+    "answers": RULED,
+    "left_out_answers": {"left_out": "honest", **RULED},
     "pairs": PAIR,
     "comparisons": {
         **PAIR,
@@ -203,6 +204,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("answers", "rules", "kind", "a list of names"),
     ("answers", "rules", [1], "a list of names"),
     ("answers", "response", " ", "not empty"),
+    ("left_out_answers", "left_out", "", "not empty"),
     ("curves", "metric", "", "not empty"),
     ("lessons", "polarity", "worse", "isin"),
     ("lessons", "answer", " ", "not empty"),

@@ -73,6 +73,28 @@ class RuleSet(_Frozen):
                 raise ValueError(f"there is no rule {name!r}, only {', '.join(by_name)}; correct the name")
         return tuple(by_name[name] for name in (by_name if names is None else names))
 
+    def without(self, name: str) -> "RuleSet":
+        """Return all but one rule: those behind it move up, in the thoughts of the examples, too.
+
+        Examples whose thoughts name it are left out, as they do not hold any more.
+        """
+        kept = tuple(entry for entry in self.rules if entry.name != name)
+        every = [entry.rule for entry in self.rules]
+        places = {entry.name: place for place, entry in enumerate(kept, start=1)}
+
+        def renumbered(thoughts: str) -> str:
+            def moved(mention: re.Match[str]) -> str:
+                return f"{places[every[int(mention[1]) - 1].name]} ({mention[2]})"
+
+            return _MENTIONS.sub(lambda mentions: _ONE.sub(moved, mentions[0]), thoughts)
+
+        examples = tuple(
+            example.model_copy(update={"thoughts": renumbered(example.thoughts)})
+            for example in self.examples
+            if name not in named_rules(example.thoughts, every)
+        )
+        return RuleSet(rules=kept, examples=examples)
+
     def worked(self, n: int, rules: Sequence[Rule]) -> tuple[Worked, ...]:
         """Return the first `n` worked examples whose thoughts hold under these rules.
 

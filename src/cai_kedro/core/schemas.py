@@ -72,6 +72,14 @@ _ASKED = {
     "question_type": pa.Column(str, nullable=True),
     "topic": pa.Column(str, nullable=True),
 }
+_ANSWER = {
+    **_ASKED,
+    "thoughts": _text(nullable=True),
+    "rules": pa.Column(object, pa.Check(lambda c: c.map(_is_names).astype(bool), error="a list of names")),
+    "response": _text(nullable=True),
+    "ended": pa.Column(bool),
+    "fault": pa.Column(str, nullable=True),
+}
 _PAIR = {
     "pair_id": _key(unique=True),
     "prompt_id": _key(),
@@ -128,16 +136,9 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "self_align_questions": _table(dict(_ASKED)),
     # and what was answered: thoughts and the rules that they name (none in stage 4), whether the answer ended by
     # itself, and why it is not learnt from, null where it is
-    "answers": _table(
-        {
-            **_ASKED,
-            "thoughts": _text(nullable=True),
-            "rules": pa.Column(object, pa.Check(lambda c: c.map(_is_names).astype(bool), error="a list of names")),
-            "response": _text(nullable=True),
-            "ended": pa.Column(bool),
-            "fault": pa.Column(str, nullable=True),
-        }
-    ),
+    "answers": _table(dict(_ANSWER)),
+    # the same without one of the rules
+    "left_out_answers": _table({"left_out": _key(), **_ANSWER, "prompt_id": _key()}, unique=["left_out", "prompt_id"]),
     "pairs": _table(dict(_PAIR), checks=_DIFFERENT),
     # a pair with the probability that A is better. `p_a_first` and `p_a_second` are the two option orders of an AI
     # label, both as P(A better); null for human labels. `thoughts` is the sampled chain of thought.

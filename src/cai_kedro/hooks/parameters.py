@@ -23,7 +23,7 @@ OF_STAGES = frozenset(
     {
         *(f"baselines.human_{kind}_pairs" for kind in ("helpful", "red_team")),
         *(f"preference_labeling.{name}" for name in ("harmlessness_pairs", "sl_helpful_pairs", "labels", "cot_labels")),
-        *(f"self_align.{stage}" for stage in ("self_alignment", "engraving", "cloning")),
+        *(f"self_align.{stage}" for stage in ("self_alignment", "leave_one_out", "engraving", "cloning")),
         *("sl_cai.rows", "sl_cai.fine_tuning", "rlhf", "training", "harmfulness", "ablations"),
     }
 )

@@ -28,6 +28,9 @@ FAULTS = (
     "example_leaked",
 )
 
+#: With these there are no thoughts whose rules could be told.
+NO_THOUGHTS = ("thoughts_empty", "thoughts_cut", "thoughts_unknown_rule", "thoughts_no_rule")
+
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 
 

@@ -29,7 +29,7 @@ class _Thought:
 
 
 @dataclass(frozen=True)
-class _Aligner:
+class Aligner:
     """An engine under rules, with all that its answers depend on."""
 
     engine: TextEngine
@@ -105,7 +105,7 @@ def self_align(
     cut. Without well-formed thoughts there is no answer, and `fault` says why. Questions that do not fit into the
     model's context go to quarantine. Raises `ValueError` for rules or examples that there are not.
     """
-    return _aligner(rules, engine, params, seed).answer(_chosen(questions, params, seed))
+    return aligner_of(rules, engine, params, seed).answer(_chosen(questions, params, seed))
 
 
 def plan_self_alignment(
@@ -117,7 +117,7 @@ def plan_self_alignment(
     shards: ShardParams,
 ) -> ShardPlan:
     """Plan what `self_align` does, shard by shard. What is only checked afterwards decides nothing here."""
-    aligner = _aligner(rules, engine, params, seed)
+    aligner = aligner_of(rules, engine, params, seed)
     return plan_shards(
         _chosen(questions, params, seed)[ASKED],
         aligner.answer,
@@ -134,9 +134,10 @@ def plan_self_alignment(
     )
 
 
-def _aligner(rules: RuleSet, engine: TextEngine, params: SelfAlignmentParams, seed: int) -> _Aligner:
+def aligner_of(rules: RuleSet, engine: TextEngine, params: SelfAlignmentParams, seed: int) -> Aligner:
+    """Return what answers under rules; raises `ValueError` for rules or examples that there are not."""
     chosen = rules.asked(params.rules)
-    return _Aligner(engine, chosen, rules.worked(params.examples, chosen), params, seed)
+    return Aligner(engine, chosen, rules.worked(params.examples, chosen), params, seed)
 
 
 def _chosen(questions: pd.DataFrame, params: SelfAlignmentParams, seed: int) -> pd.DataFrame:

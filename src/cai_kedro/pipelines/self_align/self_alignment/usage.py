@@ -4,13 +4,11 @@ import pandas as pd
 
 from cai_kedro.core.rules import RuleSet
 from cai_kedro.metrics.estimate import proportion
+from cai_kedro.pipelines.self_align.answers import NO_THOUGHTS
 from cai_kedro.pipelines.self_align.self_alignment.params import SelfAlignmentParams
 
 #: Stands for the type of questions that were made up for none.
 NO_TYPE = "without a type"
-
-#: Thoughts with these faults name no rules that could be counted.
-_UNREAD = ("thoughts_empty", "thoughts_cut", "thoughts_unknown_rule", "thoughts_no_rule")
 
 COLUMNS = ["question_type", "rule", "share", "low", "high", "n"]
 
@@ -21,7 +19,7 @@ def measure_rule_usage(answers: pd.DataFrame, rules: RuleSet, params: SelfAlignm
     `share` is that of the well-formed thoughts about questions of the type, `n` of them, with its 95 % interval. What
     was thought counts, whether the answer behind it is kept or not.
     """
-    read = answers[~answers["fault"].isin(_UNREAD)]
+    read = answers[~answers["fault"].isin(NO_THOUGHTS)]
     types = read["question_type"].fillna(NO_TYPE)
     rows = []
     for kind in dict.fromkeys(types):
