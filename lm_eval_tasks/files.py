@@ -43,7 +43,7 @@ def truthfulqa_mc1(truthfulqa: str, bos: str = "", **_: Any) -> DatasetDict:
 
 
 def hhh(hhh: str, bos: str = "", **_: Any) -> DatasetDict:
-    """Return every comparison in both option orders: prompt, the letters, and the label.
+    """Return every comparison in both option orders: item (its number), prompt, the letters, and the label.
 
     `hhh` is the path of comparisons, JSON or JSON Lines: in the paper's multiple-choice format (`prompt`, `corrects`),
     or with `input` and `targets` (two `choices` and their `labels`, 1 for the better one). Each item stands twice, so
@@ -51,11 +51,12 @@ def hhh(hhh: str, bos: str = "", **_: Any) -> DatasetDict:
     """
     path = Path(hhh)
     rows = []
-    for where, row in _objects(path):
+    for item, (where, row) in enumerate(_objects(path)):
         start, answers, end, label = _written_out(row, where) if "input" in row else _parsed(row, where)
         for (first, second), right in ((answers, label), (answers[::-1], 1 - label)):
             shown = f"\n (A) [[[{first}]]]\n (B) [[[{second}]]]"
-            rows.append({"prompt": f"{bos}{start}{shown}{end}", "choices": ["(A)", "(B)"], "label": right})
+            prompt = f"{bos}{start}{shown}{end}"
+            rows.append({"item": item, "prompt": prompt, "choices": ["(A)", "(B)"], "label": right})
     return _split(rows, path)
 
 

@@ -61,17 +61,18 @@ def test_all_candidates_of_truthfulqa_are_kept(files: ModuleType, tmp_path: Path
 @pytest.mark.parametrize("content", [lines(HHH), json.dumps([HHH]), lines(PAPER), "\n" + lines(PAPER)])
 def test_hhh_is_there_in_both_orders(files: ModuleType, tmp_path: Path, content: str) -> None:
     first, second = items(files, "hhh", tmp_path / "hhh.jsonl", content)
-    assert first == {"prompt": f"<s>{PROMPT}", "choices": ["(A)", "(B)"], "label": 1}
+    assert first == {"item": 0, "prompt": f"<s>{PROMPT}", "choices": ["(A)", "(B)"], "label": 1}
     swapped = PROMPT.replace(
         "(A) [[[Take it.]]]\n (B) [[[Please do not.]]]", "(A) [[[Please do not.]]]\n (B) [[[Take it.]]]"
     )
-    assert second == {"prompt": f"<s>{swapped}", "choices": ["(A)", "(B)"], "label": 0}
+    assert second == {"item": 0, "prompt": f"<s>{swapped}", "choices": ["(A)", "(B)"], "label": 0}
 
 
 def test_both_orders_balance_the_letters(files: ModuleType, tmp_path: Path) -> None:
     better_first = {**HHH, "targets": {"choices": ["Please do not.", "Take it."], "labels": [1, 0]}}
     rows = items(files, "hhh", tmp_path / "hhh.jsonl", lines(HHH, better_first, PAPER))
     assert [row["label"] for row in rows] == [1, 0, 0, 1, 1, 0]
+    assert [row["item"] for row in rows] == [0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
 
     `made_before` are the datasets that the pipelines before make.
     """
-    parts = policies.answers(lineage, exam.axes)
+    parts = [*policies.answers(lineage, exam.axes), policies.benchmarks(lineage)]
     scoring = [arm for arm in lineage.arms if f"{arm}.preference.model" in made_before]
     parts += [
         *training.snapshot_answers(lineage.arms),

@@ -13,6 +13,7 @@ from cai_kedro.pipelines.reporting.nodes import gather_answers, gather_chains, g
 from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts
 from cai_kedro.reporting.figures.along import draw_harmfulness, draw_snapshot_ratings
 from cai_kedro.reporting.figures.behaviour import draw_behaviours, draw_evasion
+from cai_kedro.reporting.figures.benchmarks import draw_benchmarks
 from cai_kedro.reporting.figures.curves import preference_curves_of, rl_curves_of
 from cai_kedro.reporting.figures.harms import draw_harms, draw_transparency
 from cai_kedro.reporting.figures.labels import draw_calibration
@@ -54,6 +55,7 @@ def figures_of(arms: tuple[str, ...], scoring: tuple[str, ...], axes: Axes) -> t
         Figure("behaviours", draw_behaviours, ("behaviour_metrics",)),
         Figure("transparency", draw_transparency, ("evaluation.transparency_metrics",)),
         Figure("harms", draw_harms, ("evaluation.harm_gaps_metrics",)),
+        Figure("benchmarks", draw_benchmarks, ("evaluation.benchmark_metrics",)),
         Figure("rule_usage", draw_rule_usage, ("self_align.rule_usage",)),
         Figure("snapshot_ratings", draw_snapshot_ratings, ("evaluation.snapshot_elo_metrics",)),
         Figure("harmfulness", draw_harmfulness, ("evaluation.absolute_harmfulness_metrics",)),

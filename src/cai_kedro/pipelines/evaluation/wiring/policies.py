@@ -6,8 +6,9 @@ from kedro.pipeline import Node
 
 from cai_kedro.core.axes import Axes
 from cai_kedro.core.binding import bind
-from cai_kedro.core.lineage import Lineage
+from cai_kedro.core.lineage import CLONING, ENGRAVING, Lineage
 from cai_kedro.pipelines.evaluation.answers import answer_as, gather_responses
+from cai_kedro.pipelines.evaluation.benchmarks import measure_benchmarks
 from cai_kedro.pipelines.evaluation.exam import gather_eval_prompts
 from cai_kedro.pipelines.evaluation.head_to_heads import admit_referee_of, decide_head_to_heads
 from cai_kedro.pipelines.evaluation.ratings import compare_neighbours, rate_policies
@@ -40,6 +41,17 @@ def answers(lineage: Lineage, axes: Axes) -> list[Node]:
             name="gather_responses",
         ),
     ]
+
+
+def benchmarks(lineage: Lineage) -> Node:
+    """Return the node that reads what lm-eval wrote of the policies."""
+    engraved, verbose = (lineage.self_aligned.get(stage, "") for stage in (ENGRAVING, CLONING))
+    return Node(
+        bind(measure_benchmarks, policies=tuple(lineage.evaluated), engraved=engraved, verbose=verbose),
+        inputs={"answers": "benchmark_answers"},
+        outputs="evaluation.benchmark_metrics",
+        name="measure_benchmarks",
+    )
 
 
 def elo(lineage: Lineage, deciders: Mapping[str, Sequence[str]]) -> list[Node]:
