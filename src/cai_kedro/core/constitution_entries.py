@@ -82,23 +82,33 @@ def _fault(fault: Mapping[str, Any], fields: Sequence[str]) -> str:
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, fields, n=1)
         return f"unknown key {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
-    if fault["type"] == "string_too_short":
+    if name and (fault["type"] in ("string_too_short", "too_short") or fault["input"] is None):
         return f"the field {name!r} is empty"
-    return f"{name or 'entry'}: {fault['msg'].removeprefix('Value error, ')}, got {str(fault['input'])[:60]!r}"
+    told = fault["msg"].removeprefix("Value error, ")
+    if isinstance(fault["input"], (dict, list, tuple)) and fault["type"] == "value_error":
+        return f"{name}: {told}" if name else told  # what is wrong is in the sentence, not in so much that came
+    if not name:
+        return f"expected a mapping of fields, got {_kind_of(fault['input'])} {str(fault['input'])[:60]!r}"
+    return f"{name}: {told}, got {str(fault['input'])[:60]!r}"
 
 
 def require_keys(entry: Any, expected: Sequence[str], where: str) -> None:
     """Raise `ValueError` unless the entry is a mapping with just these keys."""
     if not isinstance(entry, dict) or set(entry) != set(expected):
-        got = sorted(map(str, entry)) if isinstance(entry, dict) else type(entry).__name__
+        got = sorted(map(str, entry)) if isinstance(entry, dict) else _kind_of(entry)
         raise ValueError(f"{where}: expected a mapping with the keys {', '.join(expected)}, got {got}")
 
 
 def require_list(raw: Any, where: str) -> list[Any]:
     """Return a list; raises `ValueError` for anything else."""
     if not isinstance(raw, list):
-        raise ValueError(f"{where}: expected a list, got {type(raw).__name__}")
+        raise ValueError(f"{where}: expected a list, got {_kind_of(raw)}; write its entries there, a '- ' before each")
     return raw
+
+
+def _kind_of(raw: Any) -> str:
+    """Say what came where it is of a wrong kind; an empty file or field is nothing."""
+    return "nothing" if raw is None else type(raw).__name__
 
 
 def require_text(raw: Any, where: str) -> str:

@@ -175,6 +175,8 @@ def read_seed_tasks(path: Path) -> list[str]:
     if not listed:
         raise ValueError(f"{path}: there is no seed task; write at least one, a line with '- ' each")
     for place, task in enumerate(listed, start=1):
+        if task is None:
+            raise ValueError(f"{path}: entry {place} is empty; fill it in or drop it")
         if not isinstance(task, str):
             raise ValueError(
                 f"{path}: entry {place} is {type(task).__name__}, expected a text; put it in quotes ({task!r})"
