@@ -63,6 +63,16 @@ def test_the_english_set_is_whole() -> None:
     assert len(named) >= 10, "the examples show most of the rules"
 
 
+def test_a_digest_is_of_what_is_said(tmp_path: Path) -> None:
+    written = tmp_path / "rules.yml"
+    written.write_text("- name: harmless\n  text: Refuse harm.\n")
+    first = read_rules(tmp_path).sha256
+    written.write_text('# a comment\n- {text: "Refuse harm.", name: harmless}\n')
+    assert read_rules(tmp_path).sha256 == first
+    written.write_text("- name: harmless\n  text: Refuse all harm.\n")
+    assert read_rules(tmp_path).sha256 != first
+
+
 def test_people_write_less_than_300_lines() -> None:
     """The promise of the method: seed tasks, types of questions, rules and examples together (SELF-ALIGN)."""
     files = sorted((FOLDER / "english").glob("*.yml"))
@@ -103,6 +113,9 @@ EXAMPLE = {"question": "Hi?", "thoughts": "I follow rule 1 (kind).", "answer": "
             r"rules.yml: entry 1: the field 'text' is missing. .* the fields name, text",
         ),
         ([{"name": "kind", "text": "  "}], [], r"rules.yml: entry 1: the field 'text' is empty"),
+        ([{"name": "kind", "text": None}], [], r"rules.yml: entry 1: the field 'text' is empty"),
+        (None, [], r"rules.yml: expected a list, got nothing; write its entries there"),
+        ([*GOOD_RULES, "Be good."], [], r"rules.yml: entry 3: expected a mapping of fields, got str 'Be good.'"),
         ([{"name": "kind", "text": "Be\nkind."}], [], r"entry 1: text: must stand on one line"),
         ([{"name": "Kind (1)", "text": "Be kind."}], [], r"entry 1: name: String should match"),
         ([], [], r"rules.yml: there is no rule; write at least one"),

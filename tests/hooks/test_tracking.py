@@ -13,11 +13,17 @@ from kedro_datasets.pandas import CSVDataset
 from pydantic import BaseModel
 
 from cai_kedro.core.constitution import NO_FEW_SHOTS, Constitution, CritiquePrinciple, PreferencePrinciple
+from cai_kedro.core.question_types import read_question_types
+from cai_kedro.core.rules_reader import read_rules
 from cai_kedro.datasets.machine_dataset import MachineDataset
+from cai_kedro.datasets.question_types_dataset import QuestionTypesDataset
+from cai_kedro.datasets.rules_dataset import RulesDataset
+from cai_kedro.datasets.seed_tasks_dataset import SeedTasksDataset
 from cai_kedro.hooks.mlflow_run import MlflowRun, valid_name
 from cai_kedro.hooks.mlflow_store import absolute_uri
 from cai_kedro.hooks.provenance import HOST, PID, STARTED, process_tags
 from cai_kedro.hooks.tracking import Tracking
+from tests.project_copy import PROJECT
 
 Run = Callable[..., None]
 Experiment = tuple[Any, str, str]
@@ -117,6 +123,34 @@ def test_what_is_not_measured_is_a_tag_and_a_table(
     assert run.data.tags["not_measured.judge"] == "no judge: give one"
     path = client.download_artifacts(run.info.run_id, "tables/not_measured.csv", str(tmp_path))
     assert Path(path).read_text().splitlines() == ["missing,line", "judge,no judge: give one"]
+
+
+def test_what_people_write_for_self_align_is_counted_in_tags(
+    tracking: Tracking, run_with: Run, experiment: Experiment, tmp_path: Path
+) -> None:
+    """Each once, however often it is read."""
+    folder = PROJECT / "conf" / "base" / "self_align" / "english"
+    given = {
+        "seed_tasks": SeedTasksDataset(filepath=folder / "seed_tasks.yml"),
+        "question_types": QuestionTypesDataset(filepath=folder / "question_types.yml"),
+        "self_align_rules": RulesDataset(filepath=folder),
+    }
+    nodes = [Node(lambda *_: 0, inputs=list(given), outputs=name, name=name) for name in ("a", "b")]
+    catalog = DataCatalog({**given, "a": MemoryDataset(), "b": MemoryDataset()})
+    run_with([tracking], Pipeline(nodes), catalog, pipeline_names=["self_align"])
+    client, experiment_id, _ = experiment
+    (run,) = client.search_runs([experiment_id])
+    rules = read_rules(folder)
+    assert {name: text for name, text in run.data.tags.items() if name.partition(".")[0] in given} == {
+        "seed_tasks.tasks": "175",
+        "question_types.types": "20",
+        "question_types.questions": str(len([*read_question_types(folder / "question_types.yml").examples])),
+        "self_align_rules.rules": "16",
+        "self_align_rules.examples": "5",
+        "self_align_rules.sha256": rules.sha256,
+    }
+    path = client.download_artifacts(run.info.run_id, "constitution/self_align_rules.yml", str(tmp_path))
+    assert Path(path).read_text().startswith(f"# sha256 {rules.sha256}\nrules:\n- name: {rules.rules[0].name}\n")
 
 
 def test_a_collapse_is_a_tag(tracking: Tracking, run_with: Run, experiment: Experiment) -> None:

@@ -3,6 +3,8 @@
 Texts are stored without the frames of any layout around them.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Collection, Sequence
 from typing import Annotated
@@ -64,6 +66,12 @@ class RuleSet(_Frozen):
 
     rules: tuple[RuleEntry, ...]
     examples: tuple[RuleExample, ...]
+
+    @property
+    def sha256(self) -> str:
+        """A digest of every rule and example, whatever the files look like."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def asked(self, names: Sequence[str] | None) -> tuple[Rule, ...]:
         """Return the rules of these names in this order, all for None; raises `ValueError` for a name there is not."""

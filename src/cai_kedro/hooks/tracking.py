@@ -21,6 +21,7 @@ from kedro.pipeline import Pipeline
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.csv_text import as_csv
+from cai_kedro.core.rules import RuleSet
 from cai_kedro.hooks.faults import PreflightError
 from cai_kedro.hooks.mlflow_run import MlflowRun, sweep
 from cai_kedro.hooks.mlflow_store import absolute_uri, experiment_of, store_fault
@@ -28,6 +29,7 @@ from cai_kedro.hooks.parameters import flatten, is_used, loggable, used_by
 from cai_kedro.hooks.provenance import machine_tags, run_tags, version_tags
 from cai_kedro.hooks.quiet import wanted_threads
 from cai_kedro.hooks.run_names import artifact, is_parameter, pipeline_names, run_name
+from cai_kedro.hooks.written_by_people import counts_of
 from cai_kedro.reporting.summary import render_summary
 
 logger = logging.getLogger(__name__)
@@ -109,14 +111,19 @@ class Tracking:
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
-        """Note what was read; the constitution is kept with the run."""
+        """Note what was read; the constitution and the rules are kept with the run, and how much people wrote."""
         if self._run is None or is_parameter(dataset_name):
             return
         if artifact(dataset_name) not in {artifact(name) for name in self._saved}:
             self._loaded[dataset_name] = None
-        if isinstance(data, Constitution) and dataset_name not in self._noted:
+        if dataset_name in self._noted:
+            return
+        if isinstance(data, (Constitution, RuleSet)):
             self._noted.add(dataset_name)
-            self._publish(self._log_constitution, dataset_name, data)
+            self._publish(self._log_principles, dataset_name, data)
+        if counts := counts_of(dataset_name, data):
+            self._noted.add(dataset_name)
+            self._publish(self._run.set_tags, counts)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -187,11 +194,11 @@ class Tracking:
         if sentence := collapse_sentence(arm, choice):
             self._run.set_tags({f"collapse.{arm}": sentence})
 
-    def _log_constitution(self, name: str, constitution: Constitution) -> None:
+    def _log_principles(self, name: str, written: Constitution | RuleSet) -> None:
         assert self._run is not None
-        text = yaml.safe_dump(constitution.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=120)
-        self._run.log_text(f"# sha256 {constitution.sha256}\n{text}", f"constitution/{name}.yml")
-        self._run.set_tags({f"{name}.sha256": constitution.sha256})
+        text = yaml.safe_dump(written.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=120)
+        self._run.log_text(f"# sha256 {written.sha256}\n{text}", f"constitution/{name}.yml")
+        self._run.set_tags({f"{name}.sha256": written.sha256})
 
     def _publish(self, write: Any, *arguments: Any) -> None:
         """Write; only in the process that opened the run, because a connection does not outlive a fork."""
