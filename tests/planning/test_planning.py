@@ -258,6 +258,9 @@ def test_the_command_for_self_align_and_teaching(tmp_path: Path) -> None:
     assert "This run" not in done.stdout
     for stage in ("question_lists", "answers_under_rules", "cloning", "teaching", "free_english"):
         assert done.stdout.count(f"\n{stage} ") == 1 + (stage == "cloning")
+    efforts = done.stdout.partition("What a method asks of people, and of models")[2]
+    (line,) = [line.split() for line in efforts.splitlines() if line.startswith("SELF-ALIGN  ")]
+    assert (int(line[1]) < 300, line[2]) == (True, "–"), "few lines, and no label"
     assert [path.name for path in (project / "data").iterdir()] == ["01_raw"]
 
 

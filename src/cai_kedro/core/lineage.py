@@ -248,6 +248,15 @@ class Lineage(BaseModel):
         other = self.present[policy].compared_with
         return self.stands_for(other) if other in self.present else None
 
+    def behind(self, policy: str) -> frozenset[str]:
+        """Return a policy and all that have to be there before it: its start, whose answers it learns from, roles."""
+        found, left = {policy}, [policy]
+        while left:
+            new = self._needs[left.pop()] - found
+            found |= new
+            left += new
+        return frozenset(found)
+
     def stands_for(self, policy: str) -> str:
         """Return the name under which the tables have a policy: of a given one that is another policy, that one's."""
         given = self.present[policy].given

@@ -155,6 +155,18 @@ class Load:
         return money / MILLION
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What a method asks for: lines that people write, comparisons that people make, and what models are asked."""
+
+    method: str
+    lines: int
+    labels: int
+    calls: int
+    prompt_tokens: int
+    written_tokens: int
+
+
 def load_of(cost: Cost, rows: int) -> Load:
     """Return the load of so many rows; the interval is that of the mean seconds of a row."""
     scaled = {end: _scaled(cost.seconds, end, rows) for end in ("value", "low", "high")}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,7 @@ from cai_kedro.core.lineage import CLONING, ENGRAVING, Lineage
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.machine import memory_of
 from cai_kedro.engines.model_shape import shape_of
-from cai_kedro.metrics.workload import Cost, Prices, load_of, model_bytes, total_of
+from cai_kedro.metrics.workload import Cost, Effort, Load, Prices, Sizes, load_of, model_bytes, total_of
 from cai_kedro.models.adapters import AdapterParams
 from cai_kedro.planning.inputs import Material, Settings, configured_sizes, sizes_of_paper
 from cai_kedro.planning.planned import METHOD, SELF_ALIGN, TEACHING
@@ -22,7 +23,14 @@ from cai_kedro.planning.self_align import SelfAlignTrial, self_align_material, s
 from cai_kedro.planning.teaching import TeachingTrial, teaching_material, teaching_settings
 from cai_kedro.planning.training_trial import training_costs
 from cai_kedro.planning.trial import Trial
-from cai_kedro.reporting.plan import render_memory, render_plan
+from cai_kedro.planning.two_methods import (
+    effort_of,
+    labels_behind,
+    lines_of_cai,
+    lines_of_self_align,
+    starts_of_self_align,
+)
+from cai_kedro.reporting.plan import render_efforts, render_memory, render_plan
 from cai_kedro.templates.memory import BILLION, adapter_of, engine_memory, memory_faults, needs_of
 
 
@@ -51,48 +59,70 @@ def report(
     yield render_memory([*(need.memory for need in needs), *(each for each in engines if each)])
     if faults := list(memory_faults(parameters, shape, memory_of, {need.node for need in needs})):
         raise ValueError("; ".join(faults))
-    plans: list[Iterator[tuple[str, str]]] = []
+    plans: list[Iterator[Plan]] = []
     if METHOD in asked:
         plans.append(_of_method(settings, material, models, lm, options))
     if SELF_ALIGN in asked:
-        plans.append(_of_self_align(catalog, parameters, models, lm, options))
+        sizes = configured_sizes(settings, material)
+        plans.append(_of_self_align(catalog, parameters, sizes, models, lm, options))
     if TEACHING in asked:
         plans.append(_of_teaching(catalog, parameters, lineage, lm, options))
-    for title, table in chain.from_iterable(plans):
-        yield f"\n{title}\n"
-        yield table
+    efforts = []
+    for plan in chain.from_iterable(plans):
+        yield f"\n{plan.title}\n"
+        yield _rendered(plan, options)
+        efforts += [plan.effort] if plan.effort else []
+    if efforts:
+        yield "\nWhat a method asks of people, and of models\n"
+        yield render_efforts(efforts)
     yield ""
     yield from _notes(models.stand_ins, options, asked)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What one pipeline will cost: its stages, the bytes of the models that it keeps, what its method asks for."""
+
+    title: str
+    loads: Mapping[str, Load]
+    models: int
+    effort: Effort | None = None
+
+
 def _of_method(
     settings: Settings, material: Material, models: Models, lm: LanguageModel, options: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Plan]:
     trial = Trial(settings, material, models.engines, lm.tokenizer, options["prompts"], options["repeats"])
     costs, pairs = trial.costs(_tell)
     if not options["without_training"]:
         costs |= training_costs(settings, pairs, material.red_team, models.load, options["repeats"], _tell)
     sizes = configured_sizes(settings, material)
-    for title, of_run in (
-        ("This run", sizes),
-        ("With the numbers of rows of the paper, all else as in this run", sizes_of_paper(settings, sizes)),
-    ):
-        models_kept = model_bytes(lm.model.num_parameters(), of_run.checkpoints, of_run.snapshots)
-        yield title, _plan(costs, of_run.units(), models_kept, options)
+    labels = labels_behind([settings.lineage.headline], settings.lineage, sizes)
+    loads = _loads(costs, sizes.units())
+    effort = effort_of("Constitutional AI", lines_of_cai(material), labels, loads)
+    yield Plan("This run", loads, _bytes_of(lm, sizes), effort)
+    of_paper = sizes_of_paper(settings, sizes)
+    title = "With the numbers of rows of the paper, all else as in this run"
+    yield Plan(title, _loads(costs, of_paper.units()), _bytes_of(lm, of_paper))
+
+
+def _bytes_of(lm: LanguageModel, sizes: Sizes) -> int:
+    return model_bytes(lm.model.num_parameters(), sizes.checkpoints, sizes.snapshots)
 
 
 def _of_self_align(
     catalog: DataCatalog,
     parameters: Mapping[str, Any],
+    sizes: Sizes,
     models: Models,
     lm: LanguageModel,
     options: Mapping[str, Any],
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Plan]:
     lineage = Lineage.model_validate(parameters["lineage"])
-    settings = self_align_settings(parameters, lineage)
+    settings, material = self_align_settings(parameters, lineage), self_align_material(catalog)
     trial = SelfAlignTrial(
         settings,
-        self_align_material(catalog),
+        material,
         models.engines["base"],
         lm.tokenizer,
         options["prompts"],
@@ -107,7 +137,10 @@ def _of_self_align(
         for stage, params in ((ENGRAVING, settings.engraving), (CLONING, settings.cloning))
         if stage in settings.trained
     )
-    yield "SELF-ALIGN (kedro run --pipelines=self_align)", _plan(costs, trial.units(), kept, options)
+    loads = _loads(costs, trial.units())
+    labels = labels_behind(starts_of_self_align(lineage), lineage, sizes)
+    effort = effort_of("SELF-ALIGN", lines_of_self_align(material), labels, loads)
+    yield Plan("SELF-ALIGN (kedro run --pipelines=self_align)", loads, kept, effort)
 
 
 def _of_teaching(
@@ -116,7 +149,7 @@ def _of_teaching(
     lineage: Lineage,
     lm: LanguageModel,
     options: Mapping[str, Any],
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Plan]:
     settings = teaching_settings(parameters)
     engine, load = untaught_of(catalog, parameters, lineage)
     material = teaching_material(catalog)
@@ -127,7 +160,7 @@ def _of_teaching(
         costs |= trial.training_costs(load)
     models = 2 + settings.looks[1]  # the taught one, the last snapshot and those between
     kept = models * _kept_bytes(lm, settings.teaching.training)
-    yield "Teaching (kedro run --pipelines=teach_skills)", _plan(costs, trial.units(), kept, options)
+    yield Plan("Teaching (kedro run --pipelines=teach_skills)", _loads(costs, trial.units()), kept)
 
 
 def _kept_bytes(lm: LanguageModel, training: AdapterParams) -> int:
@@ -140,10 +173,13 @@ def _tell(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _plan(costs: Mapping[str, Cost], units: Mapping[str, int], models: int, options: Mapping[str, Any]) -> str:
-    loads = {stage: load_of(costs[stage], rows) for stage, rows in units.items() if rows and stage in costs}
+def _loads(costs: Mapping[str, Cost], units: Mapping[str, int]) -> dict[str, Load]:
+    return {stage: load_of(costs[stage], rows) for stage, rows in units.items() if rows and stage in costs}
+
+
+def _rendered(plan: Plan, options: Mapping[str, Any]) -> str:
     prices, currency = prices_of(options), options["currency"]
-    return render_plan(loads, total_of(loads), models=models, prices=prices, currency=currency)
+    return render_plan(plan.loads, total_of(plan.loads), models=plan.models, prices=prices, currency=currency)
 
 
 def prices_of(options: Mapping[str, Any]) -> Prices | None:
@@ -166,6 +202,12 @@ def _notes(stand_ins: tuple[str, ...], options: Mapping[str, Any], asked: Collec
         yield (
             "SELF-ALIGN: the base model was timed in the place of the engraved one. A list gives as many questions as "
             "in the trials; doubles among more lists, and answers with a fault, are not taken off."
+        )
+    if METHOD in asked or SELF_ALIGN in asked:
+        yield (
+            "Lines are those that people write: constitution and given prompts; seed tasks, types of questions, rules "
+            "and worked examples. Labels are comparisons by people behind the headline of the lineage. Ablations, "
+            "labels after thoughts and the evaluation are left out there."
         )
     if TEACHING in asked:
         yield "Teaching: the untaught model was timed in the place of the taught one; lessons that are too long count."

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from cai_kedro.metrics.estimate import Estimate
 from cai_kedro.metrics.memory import StageMemory, told
-from cai_kedro.metrics.workload import Load, Prices
+from cai_kedro.metrics.workload import Effort, Load, Prices
 
 _HEAD = ("stage", "rows", "calls", "prompt tokens", "shared", "written", "hours")
+_EFFORTS = ("method", "lines by people", "labels by people", "model calls", "prompt tokens", "written")
 _GIGA = 1e9
 _TENFOLD = 10.0
 
@@ -14,16 +15,34 @@ _TENFOLD = 10.0
 def render_plan(loads: Mapping[str, Load], total: Load, *, models: int, prices: Prices | None, currency: str) -> str:
     """Write one line per stage, the total, the disk (bytes of the checkpoints in `models`) and the money."""
     rows = [_HEAD, *(_line(name, load) for name, load in loads.items()), _line("all", total)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = [
-        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(cells))
-        for row in rows
-        for cells in [list(zip(row, widths, strict=True))]
-    ]
+    lines = _aligned(rows)
     rule = "─" * len(lines[0])
     disk = f"disk: {_gigabytes(models)} of checkpoints, {_gigabytes(total.stored_bytes)} of texts before compression"
     money = [] if prices is None else [f"tokens cost {total.price(prices):,.2f} {currency}"]
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], disk, *money])
+
+
+def render_efforts(efforts: Sequence[Effort]) -> str:
+    """Write one line per method: what people write and label, and what models are asked."""
+    rows = [
+        _EFFORTS,
+        *(
+            (each.method, *map(compact, (each.lines, each.labels, each.calls, each.prompt_tokens, each.written_tokens)))
+            for each in efforts
+        ),
+    ]
+    lines = _aligned(rows)
+    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write rows with as wide columns as they need, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in enumerate(cells))
+        for row in rows
+        for cells in [list(zip(row, widths, strict=True))]
+    ]
 
 
 def render_memory(stages: Sequence[StageMemory]) -> str:
