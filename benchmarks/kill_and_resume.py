@@ -49,7 +49,18 @@ TABLES = {
     ),
     "preference_labeling": ("harmlessness_pairs", "sl_helpful_pairs", "ai_comparisons", "ai_cot_comparisons"),
     "self_align": ("self_align_topic_lists", "self_align_question_lists", "self_align_task_lists"),
+    # the other stages that sample; one stage alone is run, on what those before it made
+    "self_alignment": ("self_align_answers",),
+    "cloning": ("self_align_verbose_answers",),
 }
+#: Which stage of a pipeline is run, where it is not all of it.
+STAGES = {
+    "self_align": ("self_align", "self_instruct"),
+    "self_alignment": ("self_align", "self_alignment"),
+    "cloning": ("self_align", "cloning"),
+}
+#: Models that a stage trains on its tables: their weights are compared, too.
+MODELS = {"cloning": "self_align_verbose"}
 #: Typed before `kedro run`: the process kills itself where the n-th file of a shard or table gets its name.
 AT_A_RENAME = """
 import os, signal
@@ -83,6 +94,20 @@ class Kill:
         return f"{'after' if self.after else 'before'} rename {self.rename}"
 
 
+def asked(name: str) -> tuple[str, ...]:
+    """Return the arguments of `kedro run` for a pipeline, or for a stage of one."""
+    pipeline, *stage = STAGES.get(name, (name,))
+    return (f"--env={ENV}", f"--pipelines={pipeline}", *(f"--namespaces={each}" for each in stage), PARAMS)
+
+
+def weights_of(project: Path, name: str) -> str | None:
+    """Return the sha256 of the newest weights that a stage trained; None of one that trains nothing."""
+    if name not in MODELS:
+        return None
+    files = sorted((project / "data" / ENV / "06_models" / MODELS[name]).glob("**/*.safetensors"))
+    return hashlib.sha256(files[-1].read_bytes()).hexdigest()
+
+
 def without_results(project: Path, copy: Path, tables: tuple[str, ...]) -> Path:
     """Copy a project in which everything has run, and forget some tables and all their shards."""
     shutil.copytree(project, copy)
@@ -98,7 +123,8 @@ def without_results(project: Path, copy: Path, tables: tuple[str, ...]) -> Path:
 def run_and_kill(project: Path, pipelines: str, kill: Kill, *arguments: str) -> bool:
     """Run and kill; returns whether the run was still going on then."""
     code = "" if kill.rename is None else AT_A_RENAME.format(n=kill.rename, after=kill.after)
-    process = kedro_start(project, "run", f"--env={ENV}", f"--pipelines={pipelines}", PARAMS, *arguments, code=code)
+    named = asked(pipelines) if not arguments else (f"--env={ENV}", f"--pipelines={pipelines}", PARAMS, *arguments)
+    process = kedro_start(project, "run", *named, code=code)
     if kill.seconds is not None:
         while process.poll() is None and not shard_files(project, TABLES[pipelines], "lock"):
             time.sleep(0.02)
@@ -140,10 +166,12 @@ def trial(reference: Path, copy: Path, pipeline: str, kill: Kill) -> str:
     """Kill, run again, compare; returns `ok`, `not killed` (it was done before), or what is wrong."""
     tables = TABLES[pipeline]
     project = without_results(reference, copy, tables)
+    if pipeline in MODELS:
+        shutil.rmtree(project / "data" / ENV / "06_models" / MODELS[pipeline])
     if not run_and_kill(project, pipeline, kill):
         return "not killed"
     finished = finished_rows(project, tables)
-    again = kedro_run(project, f"--env={ENV}", f"--pipelines={pipeline}", PARAMS)
+    again = kedro_run(project, *asked(pipeline))
     if again.returncode:
         return f"the second run failed: {again.stdout[-500:]}{again.stderr[-500:]}"
     reused = reused_rows(again.stdout)
@@ -151,6 +179,7 @@ def trial(reference: Path, copy: Path, pipeline: str, kill: Kill) -> str:
         return f"shards finished before the kill were made again: {finished=}, {reused=}"
     wanted, made = digests(reference, tables), digests(project, tables)
     wrong = [table for table in tables if wanted[table] != made[table]]
+    wrong += [] if weights_of(reference, pipeline) == weights_of(project, pipeline) else [MODELS[pipeline]]
     return f"other bytes in {wrong}" if wrong else f"ok ({sum(finished.values())} rows were there and were kept)"
 
 
@@ -161,15 +190,16 @@ def main() -> int:
     parser.add_argument("--pipelines", nargs="+", default=list(TABLES), choices=list(TABLES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trainings", action="store_true", help="kill trainings, and no pipelines")
+    parser.add_argument("--only", nargs="+", help="of the trainings, by name: sft, ppo, engraving, …")
     arguments = parser.parse_args()
     if arguments.trainings:
         from benchmarks.kill_trainings import kill_all  # noqa: PLC0415 - with torch, in the place of a project
 
-        return kill_all(arguments.kills, arguments.seed)
+        return kill_all(arguments.kills, arguments.seed, arguments.only)
     rng, wrong = random.Random(arguments.seed), 0
     with tempfile.TemporaryDirectory() as folder:
         reference = copy_project(Path(folder) / "reference")
-        for pipelines in (BEFORE, "preference_labeling", "self_align"):
+        for pipelines in before(arguments.pipelines):
             done = kedro_run(reference, f"--env={ENV}", f"--pipelines={pipelines}", PARAMS)
             if done.returncode:
                 print(done.stdout[-2000:], done.stderr[-2000:])
@@ -188,11 +218,19 @@ def main() -> int:
     return int(wrong > 0)
 
 
+def before(pipelines: list[str]) -> list[str]:
+    """Return what is run before the kills; SELF-ALIGN needs the pretrained model alone."""
+    aligns = ["self_align"] if {*pipelines} & {*STAGES} else []
+    labels = "preference_labeling" in pipelines
+    first = BEFORE if {*pipelines} - {*STAGES} else "base_model"
+    return [first, *(["preference_labeling"] if labels else []), *aligns]
+
+
 def effort(reference: Path, copy: Path, pipeline: str) -> tuple[float, int]:
     """Return for how many seconds a pipeline makes shards when nothing interrupts it, and how many renames it does."""
     tables = TABLES[pipeline]
     alone = without_results(reference, copy, tables)
-    kedro_run(alone, f"--env={ENV}", f"--pipelines={pipeline}", PARAMS)
+    kedro_run(alone, *asked(pipeline))
     times = [file.stat().st_mtime for file in shard_files(alone, tables, "*/*.json")]
     shutil.rmtree(alone)
     return max(times) - min(times), 2 * (len(times) + len(tables))

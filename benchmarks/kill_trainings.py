@@ -6,7 +6,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,18 @@ TWO = Processes(processes=2, sharding="none")
 STEPS = 12
 
 
-def kill_all(kills: int, seed: int) -> int:
-    """Kill every kind of training so many times; print a table, and return 1 where one went wrong."""
+TWO_PROCESSES = "ppo on two processes"
+
+
+def kill_all(kills: int, seed: int, only: Sequence[str] | None = None) -> int:
+    """Kill every kind of training, or `only` these, so many times; print a table, and return 1 where one went wrong.
+
+    Raises `ValueError` for a name of no training.
+    """
+    known = (*TRAININGS, TWO_PROCESSES)
+    chosen = known if only is None else tuple(only)
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(f"there is no training {unknown[0]!r}; they are {', '.join(known)}")
     print("| training | kills | same weights, snapshots and curves | most steps done again | seconds |")
     print("| --- | ---: | ---: | ---: | ---: |", flush=True)
     wrong = 0
@@ -40,9 +50,10 @@ def kill_all(kills: int, seed: int) -> int:
         starts = Path(folder) / "starts"
         starts.mkdir()
         save_starts(lm, starts)
-        for name in TRAININGS:
+        for name in (name for name in chosen if name != TWO_PROCESSES):
             wrong += _row(name, kills, functools.partial(_killed_at_a_moment, name, starts, kills, seed))
-    wrong += _row("ppo on two processes", kills, functools.partial(_killed_in_one_process, lm, kills, seed))
+    if TWO_PROCESSES in chosen:
+        wrong += _row(TWO_PROCESSES, kills, functools.partial(_killed_in_one_process, lm, kills, seed))
     return int(wrong > 0)
 
 
