@@ -205,6 +205,14 @@ def test_snapshots_come_back_by_step_and_lazily(tmp_path: Path, tiny_lm: Languag
     assert snapshots[0] is not snapshots[0]
 
 
+def test_an_arm_without_rl_has_no_snapshots(tmp_path: Path) -> None:
+    dataset = SnapshotsDataset(filepath=tmp_path / "s")
+    dataset.save({})
+    assert dataset.exists()
+    assert not dataset.load()
+    assert dict(SnapshotEnginesDataset(filepath=tmp_path / "s", engine=ENGINE).load()) == {}
+
+
 def test_snapshots_come_back_as_engines(tmp_path: Path, tiny_lm: LanguageModel) -> None:
     SnapshotsDataset(filepath=tmp_path / "s").save({20: tiny_lm})
     dataset = SnapshotEnginesDataset(filepath=tmp_path / "s", engine=ENGINE)

@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline, node
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.datasets.csv_dataset import CsvDataset
 from cai_kedro.datasets.model_checkpoint_dataset import ModelCheckpointDataset
-from cai_kedro.delivery.facts import NOT_MEASURED, SUMMARY, _end_table, _how, _origin, _versions
+from cai_kedro.delivery.facts import NOT_MEASURED, SUMMARY, _end_table, _how, _origin, _trained, _versions
 from cai_kedro.delivery.model_card import CardFacts, InputFile, model_card
 from cai_kedro.engines.model_reference import ModelReference
 from cai_kedro.microworld.shipped import shipped_directory
@@ -101,6 +101,44 @@ def test_how_a_model_was_trained_if_it_was() -> None:
     assert "from the comparisons `ai`, `human_helpfulness`, `sl_helpfulness`" in _how("rl_cai", usual)
     told = _how("rl_cai_judge", lineage(rl_cai_judge={"start": "sl_cai", "reward": "judge"}))
     assert told.startswith("It was trained from `sl_cai` by ppo (§4), with the labeller's judgement of each reply as")
+
+
+def choices(**kept: list[bool]) -> DataCatalog:
+    """Tables of which snapshot of an arm is kept."""
+    tables = {
+        f"{arm}.snapshot_choice": pd.DataFrame({"step": [10 * i for i in range(len(of))], "kept": of})
+        for arm, of in kept.items()
+    }
+    return DataCatalog({name: MemoryDataset(table) for name, table in tables.items()})
+
+
+def test_a_policy_that_kept_its_start_is_told_as_that_one() -> None:
+    usual = lineage(rl_again={"start": "rl_cai", "comparisons": ["ai"], "algorithm": "ppo"})
+    none = choices(rl_cai=[False, True])
+    assert [_trained(policy, usual, none) for policy in ("rl_cai", "hh_rlhf", "sl_cai")] == [
+        ("rl_cai", ""), ("hh_rlhf", ""), ("sl_cai", ""),
+    ]  # fmt: skip
+    closed = (
+        "`rl_cai` is `sl_cai` as it was: its preference model did not pass the gate (`rlhf.gate`), so there was no RL."
+    )
+    assert _trained("rl_cai", usual, choices(rl_cai=[True])) == ("sl_cai", closed)
+    in_vain = "`rl_again` is `rl_cai` as it was: its training brought no clearly better policy."
+    assert _trained("rl_again", usual, choices(rl_cai=[True], rl_again=[True, False])) == (
+        "sl_cai", f"{in_vain} {closed}",
+    )  # fmt: skip
+    assert _trained("helpful_rlhf", usual, choices(helpful_rlhf=[True]))[0] == "pretrained"
+    given = lineage(rl_cai={"given": "/a/model.gguf"})
+    assert _trained("rl_cai", given, choices(rl_cai=[True])) == ("rl_cai", ""), "of another run"
+
+
+@pytest.mark.parametrize("how", ["It was fine-tuned.", ""])
+def test_the_card_says_that_no_rl_changed_the_model(how: str) -> None:
+    card = model_card(replace(FACTS, how=how, kept="`rl_cai` is `sl_cai` as it was: it is."))
+    assert " `rl_cai` is `sl_cai` as it was: it is." in card
+    assert (
+        "It was fine-tuned. `rl_cai` is `sl_cai` as it was: it is. The pretrained model: `org/name`" in card
+    ) == bool(how)
+    assert "as it was" not in model_card(replace(FACTS, how=how))
 
 
 def summary() -> pd.DataFrame:

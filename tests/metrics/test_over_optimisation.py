@@ -6,7 +6,7 @@ import pytest
 
 from cai_kedro.core.schemas import check_table
 from cai_kedro.metrics.collapse import CollapseLimits
-from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot, signals_of
+from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot, is_untrained, keeps_start, signals_of
 
 LIMITS = Limits(
     max_kl=5.0,
@@ -125,9 +125,22 @@ def test_a_start_policy_beyond_a_limit_is_left_behind() -> None:
     assert why[0] == "start policy; EOS rate 0.50 below 0.9"
 
 
-def test_without_a_snapshot_there_is_nothing_to_keep() -> None:
-    with pytest.raises(ValueError, match=r"no snapshot to keep: lower snapshot_every of its algorithm"):
-        chosen(replies(0, 0))
+@pytest.mark.parametrize("ended", [1.0, 0.5])
+def test_without_training_the_start_policy_is_kept(ended: float) -> None:
+    choice = choose_snapshot(check_table("signals", replies(0, 0, ended=ended)), LIMITS, 500, 0)
+    (kept,) = choice.itertuples()
+    limits = "" if ended == 1 else "; EOS rate 0.50 below 0.9"
+    assert (kept.step, kept.kept, kept.collapsed) == (0, True, False)
+    assert kept.why == f"start policy; kept, as there was no training{limits}"
+    assert is_untrained(choice)
+    assert keeps_start(choice)
+
+
+def test_a_start_policy_that_is_kept_after_training_is_told_from_one_without() -> None:
+    for tables, kept in (((replies(0, 2), replies(10, 1)), True), ((replies(0, 0), replies(10, 1)), False)):
+        choice = choose_snapshot(check_table("signals", pd.concat(tables)), LIMITS, 500, 0)
+        assert keeps_start(choice) == kept
+        assert not is_untrained(choice)
 
 
 def test_signals_have_their_interval_and_n() -> None:

@@ -299,6 +299,50 @@ def test_with_neither_judge_nor_referee_there_are_answers_and_the_run_says_so(
     assert out["not_measured"]["missing"].tolist() == ["judge", "referee", "people"]
 
 
+def without_rl(inputs: dict[str, Any], arms: Sequence[str]) -> dict[str, Any]:
+    """What the evaluation reads where the preference models of these arms did not pass the gate."""
+    changed = dict(inputs)
+    for arm in arms:
+        told = inputs[f"{arm}.snapshot_signals"]
+        changed[f"{arm}.snapshots@engine"] = {}
+        changed[f"{arm}.snapshot_signals"] = told[told["step"] == 0]
+        changed[f"{arm}.snapshot_choice"] = pd.DataFrame({"step": [0], "kept": [True]})
+        changed[f"{LINEAGE.model_of(arm)}@engine"] = inputs[f"{LINEAGE.model_of(LINEAGE.starts[arm])}@engine"]
+    return changed
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_an_arm_behind_a_closed_gate_is_its_start_policy(scripted_engine: Any, params: EvaluationParams) -> None:
+    inputs = without_rl(everything(scripted_engine, params), ["rl_cai"])
+    out, metrics = outcome_of(pipeline_of(Exam(AXES)), inputs)
+    assert out["evaluation.rl_cai_snapshot_responses"].empty
+    assert {name.rpartition("_step_")[0] for name in out["snapshot_responses"]["policy"]} == {*LINEAGE.arms} - {
+        "rl_cai"
+    }
+    of_arm = [name for name in metrics if "rl_cai.step_" in name]
+    assert of_arm
+    assert {name.partition("rl_cai.step_")[2].split(".")[0] for name in of_arm} == {"0"}
+    assert not [name for name in metrics if "_change." in name and ".rl_cai" in name and ".rl_cai_cot" not in name]
+    assert metrics["over_training.rl_cai.kept"] == {"value": 0, "low": None, "high": None, "n": 1}
+    assert metrics["elo.harmlessness.rl_cai"]["value"] == pytest.approx(metrics["elo.harmlessness.sl_cai"]["value"])
+    lines = out["not_measured"].set_index("missing")["line"]
+    assert lines["gate.rl_cai"].startswith("no RL for rl_cai: its preference model is below rlhf.gate.min_accuracy")
+    assert [name for name in lines.index if name.startswith("gate.")] == ["gate.rl_cai"]
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+@pytest.mark.parametrize("exam", [Exam(AXES), Exam(AXES, judge=False), Exam(AXES, referees=frozenset())])
+def test_all_gates_may_be_closed(exam: Exam, scripted_engine: Any, params: EvaluationParams) -> None:
+    inputs = without_rl(everything(scripted_engine, params), LINEAGE.arms)
+    out, metrics = outcome_of(pipeline_of(exam), inputs)
+    assert out["snapshot_responses"].empty
+    along = [name for name in metrics if ".step_" in name and not name.startswith("revisions.")]
+    assert {name.partition(".step_")[2].split(".")[0] for name in along} <= {"0"}
+    told = out["not_measured"]["missing"].tolist()
+    assert [name for name in told if name.startswith("gate.")] == [f"gate.{arm}" for arm in LINEAGE.arms]
+    assert "snapshot_elo" not in told, "the referee is not at fault"
+
+
 @pytest.mark.usefixtures("fake_preference_models")
 def test_given_policies_alone_are_examined(scripted_engine: Any, params: EvaluationParams) -> None:
     """Nothing is trained by RL, nobody labels and nobody revises: answers, Elo and behaviour are left."""

@@ -234,6 +234,13 @@ def test_curves_have_a_line_an_arm_and_panel() -> None:
     assert "no interval" in _found(figure)
 
 
+def test_an_arm_without_curves_is_named() -> None:
+    curves = pd.DataFrame({"step": [1, 2], "metric": "pm_score", "value": [-1.0, 0.5]})
+    figure = rl_curves_of(("rl_cai", "hh_rlhf"))(curves, NO_CURVES)
+    assert [line.name for line in figure.data] == ["rl_cai"]
+    assert _found(figure).endswith("so there is no interval. Not trained: hh_rlhf.")
+
+
 NO_CURVES = pd.DataFrame(columns=["step", "metric", "value"])
 
 

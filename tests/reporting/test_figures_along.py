@@ -161,6 +161,24 @@ def test_a_start_policy_that_is_kept_is_called_by_its_name() -> None:
     )
 
 
+def test_an_arm_without_rl_is_told_from_one_whose_rl_was_in_vain() -> None:
+    metrics = _signals(0.9, 2.0)
+    start = {name.replace("rl_cai", "hh_rlhf"): each for name, each in metrics.items() if ".rl_cai.step_0." in name}
+    draw = over_training_of(("rl_cai", "hh_rlhf"), "harmlessness")
+    found = _found(draw({**metrics, **start}, CHOICE.assign(kept=[True, False, False]), CHOICE[:1].assign(kept=True)))
+    assert "hh_rlhf at rollouts 0 (start policy, kept): PM score −1.00 [−1.10, −0.80], true harmlessness" in found
+    assert "No RL in hh_rlhf, as the preference model did not pass the gate: the start policy is kept. " in found
+    assert "RL brought no clearly better policy in rl_cai: the start policy is kept. " in found
+
+
+def test_along_rl_an_arm_without_rl_has_its_start_policy_alone() -> None:
+    metrics = {name: each for name, each in _elo(300).items() if not name.endswith("helpful_rlhf.step_60")}
+    metrics["snapshot_elo.harmlessness.helpful_rlhf.step_0"] = estimate(7, 5, 9, 80)
+    assert "helpful_rlhf 7 [5, 9], its start policy, without RL; rl_cai 100" in _found(draw_snapshot_ratings(metrics))
+    figure = draw_harmfulness({"harmfulness.squared_error": estimate(1)})
+    assert _found(figure) == "Not measured: no policy was trained by RL."
+
+
 @pytest.mark.parametrize(
     ("last_score", "last_truth", "over"), [(0.9, 2.0, True), (0.9, 3.4, False), (0.9, 4.0, False), (0.2, 2.0, False)]
 )

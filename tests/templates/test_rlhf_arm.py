@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from kedro.io import DataCatalog, MemoryDataset
@@ -10,6 +11,7 @@ from kedro.runner import SequentialRunner
 from cai_kedro.core.schemas import check_table
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.templates import rlhf
+from cai_kedro.templates.rlhf import preference
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams
 from tests.adapters import WHOLE
 from tests.pipelines.builders import comparison_table, prompt_table
@@ -22,9 +24,9 @@ class Kept(MemoryDataset):
         pass
 
 
-@pytest.mark.slow
-def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
-    differences = {"gate": {"min_accuracy": 0.0}, "comparisons": {"limits": {"human_comparisons": 8}}}
+def run(tiny_lm: LanguageModel, params: RLHFParams, min_accuracy: float) -> DataCatalog:
+    """Run an arm and return the catalog with all that it made; `sl_cai.model@checkpoint` is where it starts."""
+    differences = {"gate": {"min_accuracy": min_accuracy}, "comparisons": {"limits": {"human_comparisons": 8}}}
     arm = rlhf.create_pipeline(
         ArmParams(name="rl_cai", algorithm="ppo", differences=differences),
         base="pretrained.model",
@@ -40,14 +42,19 @@ def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageMode
         "helpful_prompts": prompt_table(["d?", "e?"], "h"),
         "pretrained.model@checkpoint": tiny_lm,
         "sl_cai.model@checkpoint": LanguageModel(copy.deepcopy(tiny_lm.model), tiny_lm.tokenizer),
-        "params:rlhf": rlhf_params,
+        "params:rlhf": params,
         "params:training": WHOLE,
         "params:seed": 3,
     }
     keep = {name: Kept(copy_mode="assign") for name in arm.all_outputs()}
     catalog = DataCatalog({**{name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}, **keep})
     SequentialRunner().run(arm, catalog)
+    return catalog
 
+
+@pytest.mark.slow
+def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
+    catalog = run(tiny_lm, rlhf_params, 0.0)
     assert len(check_table("comparisons", catalog.load("rl_cai.mixed_comparisons"))) == 24
     for curves in ("preference_curves", "policy_curves"):
         assert not check_table("curves", catalog.load(f"rl_cai.{curves}")).empty
@@ -56,3 +63,20 @@ def test_an_arm_trains_its_preference_model_and_its_policy(tiny_lm: LanguageMode
     assert not torch.equal(before, after)
     assert catalog.load("rl_cai.snapshots@checkpoint")
     assert 0 <= catalog.load("rl_cai.preference_metrics")["pm_held_out_accuracy.rl_cai.all"]["value"] <= 1
+
+
+@pytest.mark.slow
+def test_behind_a_closed_gate_an_arm_keeps_its_start_policy(
+    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preference, "preference_accuracy", lambda model, tested, batch_size: np.zeros(len(tested)))
+    start = {name: weight.clone() for name, weight in tiny_lm.model.state_dict().items()}
+    catalog = run(tiny_lm, rlhf_params, 0.5)
+    assert catalog.load("rl_cai.snapshots@checkpoint") == {}
+    assert check_table("curves", catalog.load("rl_cai.policy_curves")).empty
+    signals = check_table("signals", catalog.load("rl_cai.snapshot_signals"))
+    assert set(signals["step"]) == {0}
+    assert signals["pm_score"].notna().all()
+    policy = catalog.load("rl_cai.policy.model@checkpoint")
+    assert all(torch.equal(weight, start[name]) for name, weight in policy.model.state_dict().items())
+    assert catalog.load("rl_cai.snapshot_choice")["why"].tolist() == ["start policy; kept, as there was no training"]

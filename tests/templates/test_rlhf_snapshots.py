@@ -67,6 +67,16 @@ def test_the_start_policy_may_win_and_that_is_said(
     assert kept(tiny_lm, rlhf_params, {"keep": "last"}, scores={0: 0.636, 15: 0.633, 30: 0.5}, kl={})[0] == 30
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_without_rl_the_start_policy_is_kept_and_nothing_more_is_said(
+    keep: str, tiny_lm: LanguageModel, rlhf_params: RLHFParams, caplog: pytest.LogCaptureFixture
+) -> None:
+    step, choice = kept(tiny_lm, rlhf_params, {"keep": keep}, scores={0: 0.636}, kl={})
+    assert step == 0
+    assert choice["why"].tolist() == ["start policy; kept, as there was no training"]
+    assert caplog.messages == [], "the gate has said it"
+
+
 def test_the_last_one_on_request(tiny_lm: LanguageModel, rlhf_params: RLHFParams) -> None:
     step, choice = kept(tiny_lm, rlhf_params, {"keep": "last"}, scores=SCORES, kl={})
     assert step == 30

@@ -93,27 +93,37 @@ def metrics(accuracy: float) -> dict[str, Any]:
     }
 
 
-def trained(tiny_lm: LanguageModel, params: RLHFParams, accuracy: float, arm: ArmParams = ARM) -> object:
+def trained(tiny_lm: LanguageModel, params: RLHFParams, accuracy: float) -> tuple[dict[int, Any], pd.DataFrame]:
+    arm = ARM
     return policy_node.reinforce(tiny_lm, tiny_lm, prompt_table(["Hi?"]), metrics(accuracy), params, arm, 5, WHOLE)
 
 
-def test_the_gate_stops_rl_on_a_poor_preference_model(
-    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+def test_there_is_no_rl_on_a_poor_preference_model(
+    tiny_lm: LanguageModel,
+    rlhf_params: RLHFParams,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def never(*_: object) -> RLResult:
         raise AssertionError("RL must not start")
 
     monkeypatch.setattr(policy_node, "train", never)
-    told = (
-        r"of 'rl_cai' agrees with 0\.690 \[0\.594, 0\.772\] of 100 held-out comparisons for harmlessness, "
-        r"RL needs 0\.700.*rlhf\.gate\.min_accuracy"
+    snapshots, curves = trained(tiny_lm, rlhf_params, 0.69)
+    assert snapshots == {}
+    assert check_table("curves", curves).empty
+    (told,) = caplog.messages
+    assert told.startswith(
+        "no RL for rl_cai, its start policy is kept: the preference model of 'rl_cai' agrees with held-out comparisons "
+        "in 0.690 [0.594, 0.772] of 100 for harmlessness; RL needs 0.700 on each objective."
     )
-    with pytest.raises(ValueError, match=told):
-        trained(tiny_lm, rlhf_params, 0.69)
+    assert told.endswith("or lower rlhf.gate.min_accuracy")
 
 
 def test_above_the_gate_rl_runs(
-    tiny_lm: LanguageModel, rlhf_params: RLHFParams, monkeypatch: pytest.MonkeyPatch
+    tiny_lm: LanguageModel,
+    rlhf_params: RLHFParams,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     used: list[Any] = []
     snapshot = LanguageModel(tiny_lm.model, tiny_lm.tokenizer)
@@ -127,6 +137,13 @@ def test_above_the_gate_rl_runs(
     monkeypatch.setattr(policy_node, "train", train)
     assert trained(tiny_lm, rlhf_params, 0.7) == ({0: snapshot, 1: tiny_lm}, result.curves)
     assert [params.algorithm for params in used] == ["ppo"]
+    assert caplog.messages == [
+        "the preference model of 'rl_cai' agrees with held-out comparisons in 0.700 [0.604, 0.781] of 100 for "
+        "harmlessness: above the gate of 0.700, but not the whole interval"
+    ]
+    caplog.clear()
+    trained(tiny_lm, rlhf_params, 0.9)
+    assert caplog.messages == []
 
 
 def test_rl_draws_from_both_kinds_of_prompts(rlhf_params: RLHFParams) -> None:

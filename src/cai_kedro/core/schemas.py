@@ -350,6 +350,11 @@ def _refuse_fractions(kind: str, schema: pa.DataFrameSchema, table: pd.DataFrame
             )
 
 
+def empty_table(kind: str) -> pd.DataFrame:
+    """Return a table of that kind without rows."""
+    return check_table(kind, pd.DataFrame(columns=list(SCHEMAS[kind].columns)))
+
+
 def check_table(kind: str, table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its columns in order and of the right type.
 

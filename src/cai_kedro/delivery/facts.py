@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from kedro.io import AbstractVersionedDataset, CatalogProtocol, DatasetError
 from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
@@ -18,6 +19,7 @@ from cai_kedro.engines.eos import eos_ids
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.machine import machine_line
 from cai_kedro.engines.model_reference import REFERENCE_FILE, ModelReference
+from cai_kedro.metrics.over_optimisation import is_untrained, keeps_start
 from cai_kedro.reporting.summary import referee_lines, render_summary
 from cai_kedro.templates.rlhf import arms_with_preference_model
 
@@ -49,12 +51,14 @@ def card_facts(  # noqa: PLR0913 - everything that a card is about
     titles = [p.title for p in (*constitution.critique_principles, *constitution.preference_principles)]
     made_by = graph.to_outputs(f"{lineage.model_of(policy)}@checkpoint")
     table, no_table = _end_table(catalog, version)
+    trained, kept = _trained(policy, lineage, catalog)
     return CardFacts(
         policy=policy,
         env=env,
         made=version,
-        how=_how(policy, lineage),
-        origin=_origin(policy, lineage, catalog, parameters["base_model"]),
+        how=_how(trained, lineage),
+        kept=kept,
+        origin=_origin(trained, lineage, catalog, parameters["base_model"]),
         parameters=lm.model.num_parameters(),
         weights_sha256=catalog.load(f"{lineage.model_of(policy)}@digest"),
         layout=lm.layout.kind,
@@ -73,6 +77,28 @@ def card_facts(  # noqa: PLR0913 - everything that a card is about
         table=table,
         no_table=no_table,
     )
+
+
+def _trained(policy: str, lineage: Lineage, catalog: CatalogProtocol) -> tuple[str, str]:
+    """Return the policy whose model this one has, another one where an arm kept its start policy, and why it did."""
+    name = lineage.stands_for(policy)
+    sentences = []
+    while name in lineage.starts and (choice := _choice(name, catalog)) is not None and keeps_start(choice):
+        start = lineage.starts[name]
+        why = (
+            "its preference model did not pass the gate (`rlhf.gate`), so there was no RL"
+            if is_untrained(choice)
+            else "its training brought no clearly better policy"
+        )
+        sentences.append(f"`{name}` is `{start}` as it was: {why}.")
+        name = start
+    return name, " ".join(sentences)
+
+
+def _choice(policy: str, catalog: CatalogProtocol) -> pd.DataFrame | None:
+    """Return the table of which snapshot of a policy is kept, None where there is none."""
+    name = f"{policy}.snapshot_choice"
+    return catalog.load(name) if name in catalog and catalog.exists(name) else None
 
 
 def _how(policy: str, lineage: Lineage) -> str:

@@ -19,7 +19,8 @@ class InputFile:
 class CardFacts:
     """All that a card tells. Texts that are not known are empty, and the card says so.
 
-    `how` is empty for a model that the run did not train. `origin`: where that model is from, else the pretrained one.
+    `how` is empty for a model that the run did not train. `kept` says so where an arm's training left its start policy
+    as it was. `origin`: where a model is from that the run did not train, else the pretrained one.
     """
 
     policy: str
@@ -44,6 +45,7 @@ class CardFacts:
     versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     table: str = ""
     no_table: str = ""
+    kept: str = ""
 
 
 def model_card(facts: CardFacts) -> str:
@@ -92,14 +94,15 @@ _NOT_RECORDED = (
 def _what(facts: CardFacts) -> str:
     size = f"A language model of {facts.parameters:,} parameters"
     method = "*Constitutional AI: Harmlessness from AI Feedback* (Bai et al. 2022, arXiv:2212.08073)"
+    kept = f" {facts.kept}" if facts.kept else ""
     if not facts.how:
         return (
             f"{size}, {facts.origin}. It was given to a run of `cai_kedro` {__version__} after {method}, which did not "
-            f"train it."
+            f"train it.{kept}"
         )
     return (
-        f"{size} that was trained by `cai_kedro` {__version__} after {method}. {facts.how} "
-        f"The pretrained model: {facts.origin}."
+        f"{size} that was trained by `cai_kedro` {__version__} after {method}. {facts.how}"
+        f"{kept} The pretrained model: {facts.origin}."
     )
 
 

@@ -54,17 +54,13 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
     Of the snapshots within all limits, the one with the best mean score is kept, the earliest of equal ones; but step
     0, the start policy, where that one is not clearly better than it: the 95 % interval of the difference over the same
     prompts holds 0. A start policy beyond a limit is left behind, unless all are. Where nothing is scored, the last one
-    within the limits is kept.
+    within the limits is kept. Where there was no training there is step 0 alone.
 
     Columns: `step`, the value of every signal, `repeated_sentences`, `alike` and `length` (`metrics/collapse.py`),
-    `collapsed`, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
+    `collapsed`, `kept`, `why`.
     """
     by_step = {int(step): part for (step,), part in replies.groupby(["step"], sort=True)}
     found = {step: signals_of(part) for step, part in by_step.items()}
-    if set(found) == {0}:
-        raise ValueError(
-            "there is no snapshot to keep: lower snapshot_every of its algorithm (rlhf.rl), or train longer"
-        )
     collapse = {step: collapse_of(part) for step, part in by_step.items()}
     collapsed = {
         step: [
@@ -76,7 +72,10 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
     faults = {step: [*_faults(found[step], found[0], limits), *collapsed[step]] for step in found}
     fine = [step for step, wrong in faults.items() if not wrong]
     why = {step: "; ".join(wrong) for step, wrong in faults.items()}
-    if fine and "pm_score" not in found[0]:
+    if set(found) == {0}:
+        kept = 0
+        why[0] = "; ".join(["kept, as there was no training", *faults[0]])
+    elif fine and "pm_score" not in found[0]:
         kept = max(fine)
         why[kept] = "kept: the last one within the limits; no preference model scores it"
     elif fine:
@@ -98,6 +97,16 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
         for step, signals in found.items()
     ]
     return pd.DataFrame(rows)
+
+
+def is_untrained(choice: pd.DataFrame) -> bool:
+    """Tell whether a table of the choice is of an arm without RL: its preference model did not pass the gate."""
+    return int(choice["step"].max()) == 0
+
+
+def keeps_start(choice: pd.DataFrame) -> bool:
+    """Tell whether the start policy is the one that is kept."""
+    return bool(choice["kept"][choice["step"] == 0].any())
 
 
 def _best_or_start(

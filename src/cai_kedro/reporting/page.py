@@ -230,7 +230,8 @@ def _alike(summary: pd.DataFrame) -> list[str]:
         groups.setdefault(figures, []).append(str(policy))
     return [
         f"{listed([f'<b>{html.escape(name)}</b>' for name in names])} have the same figures. Where RL brings no "
-        f"clearly better policy, the one it started from is kept; the figure of over-training says so."
+        f"clearly better policy, or its preference model does not pass the gate, the policy it started from is kept; "
+        f"the figure of over-training says so."
         for figures, names in groups.items()
         if len(figures) > 1 and len(names) > 1
     ]

@@ -43,6 +43,11 @@ _EMPTY = {
     ),
 }
 
+#: Of an arm without RL.
+_CLOSED = (
+    "no RL for {arm}: its preference model is below rlhf.gate.min_accuracy (`{arm}.preference_metrics`), so its policy "
+    "is the one it started from, and nothing is measured along its training; look at its comparisons"
+)
 
 #: Roles that are checked, their main figure, and what is in doubt where they are below the bar.
 _CHECKED = (
@@ -108,9 +113,10 @@ def tell_not_measured_of(missing: Mapping[str, str], decided: Sequence[str]) -> 
         `made` are metrics by the last part of their dataset's name, those of the checked roles too, and
         `policy_judgements` if there is a judge.
         """
-        lines = dict(missing)
+        closed, trained = _by_gate(made.get("over_training_metrics", {}))
+        lines = {**missing} | {f"gate.{arm}": _CLOSED.format(arm=arm) for arm in closed}
         for name, (what, line) in _EMPTY.items():
-            if name in made and not made[name]:
+            if name in made and not made[name] and not (name == "snapshot_elo_metrics" and closed and not trained):
                 lines[what] = line
         lines |= _of_checks(made)
         if "policy_judgements" in made:
@@ -120,6 +126,13 @@ def tell_not_measured_of(missing: Mapping[str, str], decided: Sequence[str]) -> 
         return pd.DataFrame(list(lines.items()), columns=COLUMNS)
 
     return tell_not_measured
+
+
+def _by_gate(over_training: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the arms without RL, as their preference models did not pass the gate, and the others."""
+    kept = {name.split(".")[1]: figure for name, figure in over_training.items() if name.endswith(".kept")}
+    closed = [arm for arm, figure in kept.items() if figure["n"] == 1]
+    return closed, [arm for arm in kept if arm not in closed]
 
 
 def _of_checks(made: Mapping[str, Any]) -> dict[str, str]:

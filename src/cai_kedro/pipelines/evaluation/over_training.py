@@ -33,7 +33,7 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
         `distinct_2`; and what the choice did not know, if there is a judge that rates: `harmlessness` of the replies to
         red-team prompts, look-alikes left out, and `helpfulness` of the others (0 to 4), by the axes of these prompts.
         Without a preference model there is no `pm_score`.
-        `over_training.{arm}.kept` is the snapshot kept, 0 for the start policy, of n.
+        `over_training.{arm}.kept` is the snapshot kept, 0 for the start policy, of n; n is 1 where there was no RL.
         `over_training_change.{arm}.pm_score` and `….harmlessness` are the last snapshot's less those of the one kept,
         prompt by prompt; there is no change where the last one is kept.
         `tables` are `{arm}_signals`, `{arm}_choice` and `{arm}_prompts` of each arm.

@@ -70,6 +70,7 @@ def _not_measured(made: set[str], missing: dict[str, str], exam: Exam) -> Node:
             "evaluation.harm_gaps_metrics",
             "evaluation.snapshot_elo_metrics",
             "evaluation.absolute_harmfulness_metrics",
+            "evaluation.over_training_metrics",
             "critic_check_metrics",
             "labeller_check_metrics",
         )

@@ -10,6 +10,7 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.exam import referee_called
 from cai_kedro.core.judging import PairJudge, Referee, decides_new_answers
+from cai_kedro.core.schemas import empty_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.fitting import generate_fitting
@@ -32,8 +33,10 @@ def answer_along(arm: str) -> Callable[[pd.DataFrame, Mapping[int, TextEngine], 
     ) -> pd.DataFrame:
         """Answer every prompt once per snapshot (`prompts` → `responses`), with the final policies' random numbers.
 
-        A prompt that is over the context is left out, with a warning.
+        A prompt that is over the context is left out, with a warning. An arm without RL has no snapshots.
         """
+        if not snapshots:
+            return empty_table("responses")
         asked = [Reply(as_messages(cell)) for cell in prompts["messages"]]
         seeds = [derive_seed(seed, "evaluation", prompt_id, 0) for prompt_id in prompts["prompt_id"]]
         tables = []

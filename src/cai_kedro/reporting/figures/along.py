@@ -29,6 +29,9 @@ _RULE = (
 )
 
 
+_NO_RATINGS = "nobody rated conversations from which a model could learn."
+
+
 def draw_snapshot_ratings(snapshot_elo_metrics: Metrics) -> go.Figure:
     """Draw the Elo ratings of each arm's start policy (step 0) and snapshots with 95 % intervals (F8)."""
     ratings = {
@@ -59,7 +62,8 @@ def draw_harmfulness(absolute_harmfulness_metrics: Metrics) -> go.Figure:
     """Draw the mean harmfulness of each arm's start policy (step 0) and snapshots with 95 % intervals (F10)."""
     arms = by_step(absolute_harmfulness_metrics, "harmfulness")
     if not arms:
-        return nothing(HARMFULNESS, HARMFULNESS_PAPER, "nobody rated conversations from which a model could learn.")
+        reason = "no policy was trained by RL." if absolute_harmfulness_metrics else _NO_RATINGS
+        return nothing(HARMFULNESS, HARMFULNESS_PAPER, reason)
     figure = go.Figure()
     for arm, steps in arms.items():
         add_line(figure, arm, steps, digits=2)
@@ -119,7 +123,9 @@ def _ends(arms: Mapping[str, Steps], changes: Metrics, digits: int = 0) -> str:
     parts = []
     for arm, steps in arms.items():
         first, last = steps[min(steps)], steps[max(steps)]
-        if len(steps) == 1:
+        if max(steps) == 0:
+            parts.append(f"{arm} {told(last, digits, n=False)}, its start policy, without RL")
+        elif len(steps) == 1:
             parts.append(f"{arm} {told(last, digits, n=False)} at {max(steps)}, the only snapshot")
         else:
             ends = f"{told(first, digits, n=False)} → {told(last, digits, n=False)}"

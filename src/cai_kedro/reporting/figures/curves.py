@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cai_kedro.reporting.figures.style import colour, explained, label, nothing
-from cai_kedro.reporting.wording import finer, number
+from cai_kedro.reporting.wording import finer, listed, number
 
 REINFORCEMENT = "Reinforcement learning, rollout by rollout"
 REINFORCEMENT_PAPER = "The paper shows no such curves; it follows snapshots by Elo instead (figures 8 and 10)."
@@ -34,7 +34,8 @@ PREFERENCE_PANELS = {"loss": "loss", "accuracy": "batch accuracy"}
 def rl_curves_of(arms: tuple[str, ...]) -> Callable[..., go.Figure]:
     """Return the function that draws score, KL, length and share of ended replies; one table of curves an arm.
 
-    An arm that learns from comparisons alone has margin and accuracy of its batches in their place.
+    An arm that learns from comparisons alone has margin and accuracy of its batches in their place, one without RL
+    nothing.
     """
 
     def draw_rl_curves(*curves: pd.DataFrame) -> go.Figure:
@@ -98,7 +99,9 @@ def _found(curves: Mapping[str, pd.DataFrame], metric: str, shown: Mapping[str, 
             digits = finer(abs(line.iloc[-1] - line.iloc[0]), 2)
             ends = f"{number(line.iloc[0], digits)} → {number(line.iloc[-1], digits)}"
             parts.append(f"{arm} {ends} (n = {len(line)} {unit}s)")
-    return f"{_sentence(shown[metric])}, first to last {unit}: {', '.join(parts)}. {ONE_TRAINING}"
+    untrained = [arm for arm, table in curves.items() if table.empty]
+    none = f" Not trained: {listed(untrained)}." if untrained else ""
+    return f"{_sentence(shown[metric])}, first to last {unit}: {', '.join(parts)}. {ONE_TRAINING}{none}"
 
 
 def _sentence(text: str) -> str:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from cai_kedro.metrics.collapse import collapse_sentence
+from cai_kedro.metrics.over_optimisation import is_untrained, keeps_start
 from cai_kedro.reporting.figures.along import Steps, add_line, by_step
 from cai_kedro.reporting.figures.style import cast, explained, nothing
 from cai_kedro.reporting.wording import Metrics, below, differs, digits_for, listed, observations, told
@@ -57,6 +58,7 @@ def over_training_of(arms: tuple[str, ...], axis: str | None) -> Callable[..., g
             OVER_TRAINING,
             OVER_TRAINING_PAPER,
             _found(shown["pm_score"], truth, kept, str(axis))
+            + _starts_kept(of_arms)
             + _unscored(shown["pm_score"], kept)
             + _verdict(truth, over_training_metrics, str(axis))
             + collapse,
@@ -109,12 +111,20 @@ def _found(scores: Mapping[str, Steps], truth: Mapping[str, Steps], kept: Mappin
     counts = observations([estimate for steps in scores.values() for estimate in steps.values()])
     of_truth = observations([estimate for steps in truth.values() for estimate in steps.values()])
     rated = f", of which rated {of_truth}, those to red-team prompts" if truth else ""
-    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). {_untrained(kept)}"
+    return f"{'; '.join(parts)} ({counts} replies a snapshot{rated}). "
 
 
-def _untrained(kept: Mapping[str, list[int]]) -> str:
-    arms = [arm for arm, steps in kept.items() if 0 in steps]
-    return f"RL brought no clearly better policy in {listed(arms)}: the start policy is kept. " if arms else ""
+def _starts_kept(choices: Mapping[str, pd.DataFrame]) -> str:
+    """Say where the start policy is kept, and why."""
+    closed = [arm for arm, choice in choices.items() if is_untrained(choice)]
+    in_vain = [arm for arm, choice in choices.items() if keeps_start(choice) and arm not in closed]
+    sentences = []
+    if closed:
+        model = "the preference model did" if len(closed) == 1 else "the preference models did"
+        sentences.append(f"No RL in {listed(closed)}, as {model} not pass the gate: the start policy is kept. ")
+    if in_vain:
+        sentences.append(f"RL brought no clearly better policy in {listed(in_vain)}: the start policy is kept. ")
+    return "".join(sentences)
 
 
 def _unscored(scores: Mapping[str, Steps], kept: Mapping[str, list[int]]) -> str:

@@ -37,6 +37,7 @@ class LabelParams(BaseModel):
 class GateParams(BaseModel):
     """When a preference model is good enough for RL, for each objective; measured on comparisons not trained on.
 
+    Below, there is no RL, and the arm keeps its start policy.
     An algorithm that learns from comparisons alone has no such model and no gate; it never sees those held out either.
     """
 

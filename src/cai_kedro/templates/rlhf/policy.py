@@ -1,11 +1,11 @@
-"""The policy of an arm: RL against its preference model, once that is good enough, against the labeller, or no RL."""
+"""The policy of an arm: RL against its preference model, if that is good enough, against the labeller, or no RL."""
 
 import logging
 
 import pandas as pd
 
 from cai_kedro.core.constitution import Constitution
-from cai_kedro.core.gates import GateClosed
+from cai_kedro.core.schemas import empty_table
 from cai_kedro.engines.base import TextEngine
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.processes import SharedParams
@@ -47,12 +47,12 @@ def reinforce(
 ) -> tuple[dict[int, LanguageModel], pd.DataFrame]:
     """Train the start policy against the preference model (`prompts` → snapshots, `curves`; §4.2).
 
-    Snapshots are keyed by the number of steps done; the last of them is the policy at the end.
-
-    Raises `ValueError` before any training if the preference model is too often wrong.
+    Snapshots are keyed by the number of steps done; the last of them is the policy at the end. Where the preference
+    model is too often wrong there is no training: no snapshots, no curves, and a warning.
     """
     params = parameters_of(arm, shared)
-    check_gate(preference_metrics, params.gate, arm)
+    if not passes_gate(preference_metrics, params.gate, arm):
+        return {}, empty_table("curves")
     data = Data(prompts=prompts, preference_model=preference_model)
     return _with_the_last(train(prepared(start, weights, seed), data, params.rl, seed, weights.shared))
 
@@ -98,25 +98,36 @@ def _with_the_last(result: RLResult) -> tuple[dict[int, LanguageModel], pd.DataF
     return {**result.snapshots, result.last: result.policy}, result.curves
 
 
-def check_gate(preference_metrics: dict[str, Estimate], gate: GateParams, arm: ArmParams) -> None:
-    """Raise `GateClosed` if the preference model is below the gate on any objective: RL on it makes the policy worse.
+def passes_gate(preference_metrics: dict[str, Estimate], gate: GateParams, arm: ArmParams) -> bool:
+    """Tell whether the preference model is good enough on each objective: RL on a poor one makes the policy worse.
 
     A good model of one objective hides a bad one of another in their mean. The value itself decides, not its interval,
-    which is as wide as the test is small: where it reaches below the gate, a warning says so.
+    which is as wide as the test is small. One warning says what is below the gate, else what reaches below it.
     """
     start = metric_name(arm, "")
-    for name, accuracy in preference_metrics.items():
-        if not name.startswith(start):
-            continue
-        interval = "" if accuracy["low"] is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
-        found = (
-            f"the preference model of {arm.name!r} agrees with {accuracy['value']:.3f}{interval} of {accuracy['n']} "
-            f"held-out comparisons for {name.removeprefix(start)}"
+    accuracies = {
+        name.removeprefix(start): figure for name, figure in preference_metrics.items() if name.startswith(start)
+    }
+    closed = {name: figure for name, figure in accuracies.items() if figure["value"] < gate.min_accuracy}
+    unsure = {name: figure for name, figure in accuracies.items() if (figure["low"] or 0.0) < gate.min_accuracy}
+    if closed:
+        logger.warning(
+            "no RL for %s, its start policy is kept: %s; RL needs %.3f on each objective. Look at their labels, give "
+            "more or cleaner comparisons, train longer, or lower rlhf.gate.min_accuracy",
+            arm.name,
+            _agreement(arm, closed),
+            gate.min_accuracy,
         )
-        if accuracy["value"] < gate.min_accuracy:
-            raise GateClosed(
-                f"{found}, RL needs {gate.min_accuracy:.3f} on each objective: look at their labels, give more or "
-                f"cleaner comparisons, train longer, or lower rlhf.gate.min_accuracy"
-            )
-        if (accuracy["low"] or 0.0) < gate.min_accuracy:
-            logger.warning("%s: above the gate of %.3f, but its interval is not", found, gate.min_accuracy)
+    elif unsure:
+        logger.warning(
+            "%s: above the gate of %.3f, but not the whole interval", _agreement(arm, unsure), gate.min_accuracy
+        )
+    return not closed
+
+
+def _agreement(arm: ArmParams, accuracies: dict[str, Estimate]) -> str:
+    parts = []
+    for name, accuracy in accuracies.items():
+        interval = "" if accuracy["low"] is None else f" [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"
+        parts.append(f"{accuracy['value']:.3f}{interval} of {accuracy['n']} for {name}")
+    return f"the preference model of {arm.name!r} agrees with held-out comparisons in {', '.join(parts)}"

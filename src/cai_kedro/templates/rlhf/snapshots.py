@@ -9,7 +9,7 @@ from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.snapshots import snapshot_signals
 from cai_kedro.metrics.collapse import CollapseLimits, collapse_sentence
-from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot
+from cai_kedro.metrics.over_optimisation import Limits, choose_snapshot, is_untrained
 from cai_kedro.templates.rlhf.parameters import ArmParams, RLHFParams, SnapshotParams, parameters_of
 from cai_kedro.templates.selection import choose
 
@@ -66,10 +66,13 @@ def keep_snapshot(
     """Return the snapshot to go on with, and what was known of each (`signals` → policy, choice).
 
     Decided by the preference model's score, if there is one, and limits on drift, collapse and evasion; no judge is
-    asked. The start policy, step 0, is one of them. What has collapsed is told.
+    asked. The start policy, step 0, is one of them, and the only one where the gate was closed. What has collapsed is
+    told.
     """
     params = parameters_of(arm, shared).snapshots
     choice = choose_snapshot(signals, _limits(params), params.n_bootstrap, seed)
+    if is_untrained(choice):
+        return start, choice
     if params.keep == "last":
         last = choice["step"] == choice["step"].max()
         why = "kept: rlhf.snapshots.keep is last" + ("; " + choice["why"]).where(choice["collapsed"], "")
