@@ -13,7 +13,7 @@ import pandas as pd
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.csv_text import as_csv, from_csv_cells
 from cai_kedro.free_english.reader import free_pairs, free_requests
-from cai_kedro.metrics.agreement import agreement, cohen_kappa
+from cai_kedro.metrics.agreement import agreement, krippendorff_alpha
 from cai_kedro.metrics.estimate import Estimate
 
 #: Sheet → its key, and the columns that the reader fills in.
@@ -41,7 +41,7 @@ def write_sheets(folder: Path) -> None:
 
 
 def agreements(folder: Path) -> dict[str, tuple[Estimate, Estimate]]:
-    """Return share and Cohen's kappa of each column that was filled in; rows left empty do not count.
+    """Return share and Krippendorff's alpha of each column that was filled in; rows left empty do not count.
 
     Raises `ValueError` for a sheet that is not all there, and for what is none of a column's labels.
     """
@@ -58,8 +58,8 @@ def agreements(folder: Path) -> dict[str, tuple[Estimate, Estimate]]:
             if unknown := sorted({*given[filled]} - {*own}):
                 raise ValueError(f"{name}.csv, {column}: {unknown} is no label; expected {sorted({*own})}")
             if filled.any():
-                pair = list(own[filled]), list(given[filled])
-                found[f"{name}.{column}"] = (agreement(*pair), cohen_kappa(*pair))
+                both = list(zip(own[filled], given[filled], strict=True))
+                found[f"{name}.{column}"] = (agreement(both), krippendorff_alpha(both))
     return found
 
 
@@ -78,8 +78,8 @@ def main(what: str, folder: Path) -> None:
         write_sheets(folder)
         return
     for name, figures in agreements(folder).items():
-        share, kappa = (f"{each['value']:.2f} ({each['low']:.2f} to {each['high']:.2f})" for each in figures)
-        print(f"{name}: {share} alike, kappa {kappa}, n = {figures[0]['n']}")
+        share, alpha = (f"{each['value']:.2f} ({each['low']:.2f} to {each['high']:.2f})" for each in figures)
+        print(f"{name}: {share} alike, alpha {alpha}, n = {figures[0]['n']}")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     self_aligned = {"self_align": self_align.create_pipeline(lineage, exam.axes)}
     is_asked_for = {*lineage.self_aligned.values()} & {*lineage.present}
     pipelines |= {**(self_aligned if is_asked_for else {}), "rl_cai": rl_cai.create_pipeline(lineage)}
-    pipelines["evaluation"] = evaluation.create_pipeline(lineage, exam, _made_by(pipelines))
+    pipelines["evaluation"] = _with_labels(evaluation.create_pipeline(lineage, exam, _made_by(pipelines)), lineage)
     pipelines["reporting"] = reporting.create_pipeline(lineage, exam.axes, _made_by(pipelines))
     on_request = {
         "check_labeller": data_generation.check_pipeline(lineage) + preference_labeling.check_pipeline(lineage),
@@ -60,6 +60,12 @@ def pipelines_of(lineage: Lineage, exam: Exam) -> dict[str, Pipeline]:
     if ablations.can_vary(lineage, exam):
         on_request["ablations"] = ablations.create_pipeline(pipelines)
     return {**pipelines, **on_request, "__default__": sum(pipelines.values(), start=Pipeline([]))}
+
+
+def _with_labels(evaluated: Pipeline, lineage: Lineage) -> Pipeline:
+    """Add to the evaluation that the labeller labels the pairs it is tested on, where it is."""
+    asked = "hard_pairs" in evaluated.all_outputs()
+    return evaluated + preference_labeling.hard_pairs_pipeline(lineage) if asked else evaluated
 
 
 def _made_by(pipelines: Mapping[str, Pipeline]) -> frozenset[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cai_kedro.free_english.reader import free_pairs, free_requests
-from cai_kedro.metrics.agreement import agreement, cohen_kappa
+from cai_kedro.metrics.agreement import agreement, krippendorff_alpha
 
 READ = pd.read_csv(Path(__file__).parent / "second_reading.csv", dtype=str).set_index("prompt_id")
 
@@ -16,13 +16,13 @@ def test_a_second_reader_labelled_every_request_and_every_pair() -> None:
     assert not READ.isna().any().any()
 
 
-@pytest.mark.parametrize(("column", "alike", "kappa"), [("harmful", 1.0, 1.0), ("severity", 0.84, 0.76)])
-def test_the_guide_says_how_far_both_readers_agree_on_requests(column: str, alike: float, kappa: float) -> None:
+@pytest.mark.parametrize(("column", "alike", "alpha"), [("harmful", 1.0, 1.0), ("severity", 0.84, 0.76)])
+def test_the_guide_says_how_far_both_readers_agree_on_requests(column: str, alike: float, alpha: float) -> None:
     requests = free_requests().set_index("prompt_id")[column]
     ours = requests.map({True: "yes", False: "no"}) if column == "harmful" else requests.astype(str)
-    second = READ.loc[ours.index, column]
-    assert agreement(list(ours), list(second))["value"] == pytest.approx(alike, abs=0.005)
-    assert cohen_kappa(list(ours), list(second))["value"] == pytest.approx(kappa, abs=0.005)
+    both = list(zip(ours, READ.loc[ours.index, column], strict=True))
+    assert agreement(both)["value"] == pytest.approx(alike, abs=0.005)
+    assert krippendorff_alpha(both)["value"] == pytest.approx(alpha, abs=0.005)
 
 
 def test_both_readers_see_the_same_reply_as_the_one_that_has_more_of_it() -> None:

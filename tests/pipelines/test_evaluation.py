@@ -45,6 +45,11 @@ from tests.pipelines.builders import AXES, axis_table, constitution, made_of, pa
 PARAMETERS = Path(__file__).parents[2] / "conf" / "base" / "parameters_evaluation.yml"
 HARMLESSNESS = {"objection": 4.0, "weak": 2.5, "evasive": 2.3, "comply": 0.0}
 HELPFULNESS = {"right": 4.0, "wrong": 1.5}
+#: Tables of no common kind.
+NO_KIND = (
+    "policy_summary", "preference_test_cases", "hard_test_cases", "hard_test_accuracy", "label_reliability",
+    "not_measured",
+)  # fmt: skip
 #: What each scripted policy answers to a red-team prompt and to a helpful one.
 HABITS = {
     "pretrained": ("weak", "wrong"),
@@ -71,6 +76,13 @@ class FirstWordJudge:
         self.preferred.append((a, b))
         gap = self.judge(messages, a).rating(axis) - self.judge(messages, b).rating(axis)
         return 0.5 if gap == 0 else float(gap > 0)
+
+
+class PeopleWhoCompare:
+    """People who like the first answer, and rate no conversations."""
+
+    def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
+        return pairs.assign(p_a_better=1.0)
 
 
 class Kept(MemoryDataset):
@@ -222,8 +234,9 @@ def everything(scripted_engine: Any, params: EvaluationParams) -> dict[str, Any]
         **{f"{arm}.snapshot_choice": pd.DataFrame({"step": [0, 10], "kept": [False, True]}) for arm in LINEAGE.arms},
         **{f"{arm}.rl_prompts": pd.concat([red, helpful]) for arm in LINEAGE.arms},
         "given_red_team_prompts": red,
+        "hard_comparisons": comparisons(LABELLED),
         "human_red_team_pairs": pair_table([("a", "b")]),
-        "human_raters": object(),  # people who rate no conversations
+        "human_raters": PeopleWhoCompare(),
         "pretrained.model@checkpoint": object(),
     }
 
@@ -249,10 +262,10 @@ def outcome_of(pipeline: Pipeline, inputs: dict[str, Any]) -> tuple[dict[str, An
     SequentialRunner().run(pipeline, DataCatalog({**given, **stored}))
     out = {name: dataset.load() for name, dataset in stored.items()}
     for name, table in out.items():
-        if name in ("policy_summary", "preference_test_cases", "label_reliability", "not_measured"):
+        if name in NO_KIND:
             continue
         if isinstance(table, pd.DataFrame):
-            kinds = ("head_to_heads", "judgements", "responses", "prompts", "scores", "ratings", "axes")
+            kinds = ("head_to_heads", "judgements", "responses", "prompts", "scores", "ratings", "axes", "pairs")
             kind = next(kind for kind in kinds if name.endswith(kind))
             pd.testing.assert_frame_equal(check_table(kind, table), table, check_dtype=False)
     return out, {

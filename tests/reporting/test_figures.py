@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts
+from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts, draw_hard_tests
 from cai_kedro.reporting.figures.behaviour import draw_behaviours, draw_evasion
 from cai_kedro.reporting.figures.curves import preference_curves_of, rl_curves_of
 from cai_kedro.reporting.figures.labels import draw_calibration
@@ -268,3 +268,25 @@ def test_what_was_not_measured_is_said(figure: go.Figure) -> None:
 
 def test_names_from_outside_are_no_markup_in_labels() -> None:
     assert label("<a href='x'>&") == "&lt;a href='x'&gt;&amp;"
+
+
+def test_hard_tests_stand_beside_their_ceiling() -> None:
+    cell = {"objective": "harmlessness", "low": 0.5, "high": 0.7, "n": 100, "chance": 0.5, "ceiling": 0.7, "right": 0.9}
+    table = pd.DataFrame(
+        [
+            {"chooser": chooser, "kind": kind, "split": split, **cell, "value": value}
+            for chooser, value in (("ai", 0.6), ("rl_cai", 0.65))
+            for kind, split in (("near", "all"), ("near", "object"))
+        ]
+    )
+    figure = draw_hard_tests(table)
+    (grid,) = figure.data
+    assert list(grid.x) == ["ceiling", "AI labels", "rl_cai"]
+    assert list(grid.y) == ["harmlessness, near in rating", "harmlessness, near in rating, object"]
+    assert [list(row) for row in grid.z] == [[70, 60, 65]] * 2
+    found = _found(figure)
+    assert "AI labels: near in rating 60 % [50, 70], n = 100 of 70 %" in found
+    assert "The preference model of rl_cai: near in rating 65 % [50, 70], n = 100 of 70 %" in found
+    (unknown,) = draw_hard_tests(table.assign(ceiling=float("nan"))).data
+    assert list(unknown.x) == ["AI labels", "rl_cai"]
+    assert "not measured" in draw_hard_tests(table.iloc[:0]).layout.meta["found"].lower()

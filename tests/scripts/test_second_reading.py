@@ -33,11 +33,11 @@ def test_agreement_counts_what_was_filled_in(tmp_path: Path, capsys: pytest.Capt
     more[:20] = more[:20].map({"first": "second", "second": "First "})
     more[200:] = ""
     (tmp_path / "pairs.csv").write_text(as_csv(sheet.assign(more=more)), encoding="utf-8")
-    (share, kappa) = agreements(tmp_path)["pairs.more"]
+    (share, alpha) = agreements(tmp_path)["pairs.more"]
     assert (share["value"], share["n"]) == (0.9, 200)
-    assert kappa["value"] == pytest.approx(0.8, abs=0.01)
+    assert alpha["value"] == pytest.approx(0.8, abs=0.01)
     main("agree", tmp_path)
-    assert capsys.readouterr().out.startswith("pairs.more: 0.90 (0.85 to 0.93) alike, kappa 0.80")
+    assert capsys.readouterr().out.startswith("pairs.more: 0.90 (0.85 to 0.93) alike, alpha 0.80")
 
 
 def test_what_is_no_label_and_a_sheet_with_rows_missing_are_told(tmp_path: Path) -> None:

@@ -78,6 +78,15 @@ class PairJudge(Protocol):
 
 
 @runtime_checkable
+class KnownNoise(Protocol):
+    """A judge or pair judge that knows how sure its raters are of a pair."""
+
+    def p_prefer(self, messages: Conversation, a: str, b: str, axis: str) -> float | None:
+        """Return how probably a rater prefers `a` on the axis, in [0, 1]; None where it cannot tell."""
+        ...
+
+
+@runtime_checkable
 class Referee(Protocol):
     """Decides head-to-heads many at a time: a language model, or what people said. A `PairJudge` does one by one."""
 
@@ -140,6 +149,15 @@ class Raters(Protocol):
 
     def compare(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
         """Turn a table of kind `pairs` into one of kind `comparisons`, source `human`."""
+        ...
+
+
+@runtime_checkable
+class SeveralRaters(Protocol):
+    """Raters of whom it is known what each of several said of a pair: that says how far people agree."""
+
+    def votes(self, pairs: pd.DataFrame, objective: str, seed: int) -> pd.DataFrame:
+        """Return the votes on `pairs` (→ `pair_id, rater, prefers_a`: 1 for A, 0 for B), none where one has no view."""
         ...
 
 

@@ -60,10 +60,15 @@ class EnglishWorldJudge:
 
     def prefer(self, messages: Conversation, a: str, b: str, axis: str, rng: random.Random) -> float:
         """Return 1 if answer A is preferred, 0 if B, 0.5 if the two are alike, NaN if one of them is unknown."""
+        p = self.p_prefer(messages, a, b, axis)
+        if p is None or p == 0.5:
+            return math.nan if p is None else p
+        return float(rng.random() < p)
+
+    def p_prefer(self, messages: Conversation, a: str, b: str, axis: str) -> float | None:
+        """Return how probably answer A is preferred, None if one of the two is unknown."""
         gap = self.judge(messages, a).rating(axis) - self.judge(messages, b).rating(axis)
-        if math.isnan(gap) or gap == 0:
-            return math.nan if math.isnan(gap) else 0.5
-        return float(rng.random() < _sigmoid(self.sharpness * gap))
+        return None if math.isnan(gap) else _sigmoid(self.sharpness * gap)
 
     def objection(self, messages: Conversation, response: str) -> Objection | None:
         """Return what an answer objects to and the harm that its reason is about, None if it does not object."""

@@ -59,6 +59,7 @@ def _refuse_unknown_axes(params: EvaluationParams, axes: Axes) -> None:
         "prompts": params.prompts,
         "snapshots": params.snapshots,
         "behaviours": params.behaviours.root,
+        "hard_tests.ideal": params.hard_tests.ideal,
     }
     if LOOK_ALIKE in axes.root:
         raise ValueError(f"no axis can be called {LOOK_ALIKE}: shares of look-alikes stand under that name; rename it")

@@ -43,6 +43,24 @@ class PreferenceEvaluationParams(_Params):
     batch_size: int = Field(ge=1)
 
 
+class HardTestParams(_Params):
+    """Which pairs of the policies' answers make the hard tests.
+
+    `ideal` are by axis the judge's labels that make a pair easy: the answers that one hopes for.
+    """
+
+    pairs: int = Field(ge=1, description="pairs of a kind, axis and split at most")
+    near: float = Field(gt=0, le=4, description="rating points between two answers of like rating, at most")
+    ideal: dict[str, tuple[str, ...]]
+
+
+class RaterParams(_Params):
+    """On how many pairs the agreement of raters is measured, and how many votes simulated people give on each."""
+
+    pairs: int = Field(ge=1)
+    votes: int = Field(ge=2)
+
+
 class Behaviours(RootModel[dict[str, dict[str, tuple[str, ...] | None]]]):
     """By axis: the name of a share, and which of the judge's labels count towards it; null takes a share away.
 
@@ -87,6 +105,8 @@ class EvaluationParams(_Params):
     revisions: RevisionEvaluationParams
     labels: LabelEvaluationParams
     preference: PreferenceEvaluationParams
+    hard_tests: HardTestParams
+    raters: RaterParams
     snapshots: dict[str, Annotated[int, Field(ge=0)] | None] = Field(
         description="how many of them the policies along RL answer; 0 for none"
     )

@@ -33,7 +33,9 @@ def create_pipeline(lineage: Lineage, exam: Exam, made_before: Collection[str]) 
             *behaviour.verbose_tax(lineage),
             *training.snapshot_judgements(lineage.arms),
             *labels.preference_models(scoring),
+            *labels.hard_tests(lineage, exam, made_before, scoring),
         ]
+    parts += labels.rater_agreement(exam, made_before)
     parts += training.over_training(lineage, exam)
     parts += training.absolute_harmfulness(lineage, exam, made_before)
     made = {name for node in parts for name in node.outputs}

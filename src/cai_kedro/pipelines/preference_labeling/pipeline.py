@@ -25,6 +25,15 @@ def create_pipeline(lineage: Lineage) -> Pipeline:
     )
 
 
+def hard_pairs_pipeline(lineage: Lineage) -> Pipeline:
+    """Label the pairs on which the evaluation tests the labeller."""
+    return Pipeline(
+        [_label(lineage, "hard_pairs", "hard_comparisons", "label_hard_pairs")],
+        namespace="preference_labeling",
+        prefix_datasets_with_namespace=False,
+    )
+
+
 def check_pipeline(lineage: Lineage) -> Pipeline:
     """Ask the labeller, if there is one, whether it can judge."""
     nodes = [] if lineage.roles.labeller is None else [check_node(lineage)]

@@ -10,7 +10,7 @@ from kedro.pipeline import Node, Pipeline
 from cai_kedro.core.axes import Axes
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.pipelines.reporting.nodes import gather_answers, gather_chains, gather_comparisons, write_report
-from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts
+from cai_kedro.reporting.figures.accuracy import draw_choices, draw_contrasts, draw_hard_tests
 from cai_kedro.reporting.figures.along import draw_harmfulness, draw_snapshot_ratings
 from cai_kedro.reporting.figures.behaviour import draw_behaviours, draw_evasion
 from cai_kedro.reporting.figures.benchmarks import draw_benchmarks
@@ -18,6 +18,7 @@ from cai_kedro.reporting.figures.curves import preference_curves_of, rl_curves_o
 from cai_kedro.reporting.figures.harms import draw_harms, draw_transparency
 from cai_kedro.reporting.figures.labels import draw_calibration
 from cai_kedro.reporting.figures.over_training import over_training_of
+from cai_kedro.reporting.figures.raters import draw_rater_agreement
 from cai_kedro.reporting.figures.ratings import draw_frontier, draw_ratings
 from cai_kedro.reporting.figures.revisions import draw_critiques, draw_rounds
 from cai_kedro.reporting.figures.rules import draw_rule_usage
@@ -74,6 +75,8 @@ def figures_of(arms: tuple[str, ...], scoring: tuple[str, ...], axes: Axes) -> t
             needs=(),
         ),
         Figure("contrasts", draw_contrasts, ("preference_accuracy_metrics",)),
+        Figure("hard_tests", draw_hard_tests, ("hard_test_accuracy",)),
+        Figure("rater_agreement", draw_rater_agreement, ("rater_agreement_metrics",)),
         Figure(
             "preference_curves", preference_curves_of(scoring), tuple(f"{arm}.preference_curves" for arm in scoring)
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from cai_kedro.reporting.figures.grids import RIGHT, share_grid
@@ -17,7 +18,7 @@ from cai_kedro.reporting.figures.style import (
     label,
     nothing,
 )
-from cai_kedro.reporting.wording import Metrics, below, percent, told
+from cai_kedro.reporting.wording import SPACE, Metrics, below, percent, told
 
 CHOICES = "Accuracy of AI labels and preference models"
 UNDECIDED = "Whether the labels are right is not known: the judge decides none of the pairs"
@@ -27,6 +28,13 @@ CHOICES_PAPER = (
 )
 CONTRASTS = "Preference models, contrast by contrast"
 CONTRASTS_PAPER = "The paper has no such table."
+
+HARD = "F4 · Labels and preference models on the policies' own answers"
+HARD_PAPER = "The paper has no such table; people wrote the 438 comparisons of its figure 4."
+KINDS = {"sampled": "any two policies", "near": "near in rating", "none_ideal": "none ideal"}
+CEILING = "ceiling"
+#: The axis and the splits of which the sentences tell.
+_MAIN = ("harmlessness", "all")
 
 LABELS = {
     "label.ai.accuracy_one_order": "AI label, one order",
@@ -83,6 +91,57 @@ def draw_contrasts(preference_accuracy_metrics: Metrics) -> go.Figure:
     found = _weakest(arms, names)
     explained(figure, CONTRASTS, CONTRASTS_PAPER, found, height=90 + 32 * len(names))
     return figure.update_layout(margin={"t": 60, "b": 10})
+
+
+def draw_hard_tests(hard_test_accuracy: pd.DataFrame) -> go.Figure:
+    """Draw a grid: how often labels and preference models choose as a rater does, beside the ceiling; splits below."""
+    if hard_test_accuracy.empty:
+        return nothing(HARD, HARD_PAPER, "the judge of this run rates no two answers of policies differently.")
+    cells = {
+        (row["chooser"], row["objective"], row["kind"], row["split"]): row
+        for row in hard_test_accuracy.astype({"n": int}).to_dict("records")
+    }
+    tests = list(dict.fromkeys(key[1:] for key in cells))
+    choosers = dict.fromkeys(key[0] for key in cells)
+    arms = in_order([chooser for chooser in choosers if chooser != "ai"])
+    columns = [*(["ai"] if "ai" in choosers else []), *arms]
+    ceilings = {test: next(row for key, row in cells.items() if key[1:] == test) for test in tests}
+    known = all(row["ceiling"] == row["ceiling"] for row in ceilings.values())
+    grid = [
+        [
+            *([{**ceilings[test], "value": ceilings[test][CEILING], "low": None, "high": None}] if known else []),
+            *(cells.get((chooser, *test)) for chooser in columns),
+        ]
+        for test in tests
+    ]
+    rows = [", ".join([test[0], KINDS[test[1]], *([] if test[2] == "all" else [test[2]])]) for test in tests]
+    heads = [*([CEILING] if known else []), *("AI labels" if name == "ai" else name for name in columns)]
+    figure = share_grid(heads, rows, grid, RIGHT).update_yaxes(automargin=True)
+    explained(figure, HARD, HARD_PAPER, _hard_found(cells, known), height=90 + 26 * len(rows))
+    return figure.update_layout(margin={"t": 60, "b": 10})
+
+
+def _hard_found(cells: Mapping[tuple[str, str, str, str], Mapping[str, Any]], known: bool) -> str:
+    """Say how labels and the headline's preference model do at harmful requests, kind by kind."""
+    sentences = []
+    for chooser, name in (("ai", "AI labels"), (cast().headline, f"The preference model of {cast().headline}")):
+        of = {kind: row for (who, axis, kind, split), row in cells.items() if (who, axis, split) == (chooser, *_MAIN)}
+        told_of = [
+            f"{KINDS[kind]} {percent(row)}{f' of {100 * row[CEILING]:.0f}{SPACE}%' if known else ''}"
+            for kind, row in of.items()
+        ]
+        if told_of:
+            sentences.append(f"{name}: {'; '.join(told_of)}")
+    against = (
+        "Percent of raters that a choice agrees with, beside the ceiling: what nobody can exceed, as raters disagree."
+        if known
+        else "Percent of better answers chosen."
+    )
+    told_of_all = f" Harmlessness. {'. '.join(sentences)}." if sentences else ""
+    return (
+        f"{against}{told_of_all} Chance is 50 %. Pairs are answers of two policies to the same held-out prompt; none "
+        "ideal: without an objection, or right advice."
+    )
 
 
 def _left_out_and_order(metrics: Metrics) -> str:
