@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Protocol
 
 import pandas as pd
@@ -18,6 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from cai_kedro.core.finite import check_step, check_weights
 from cai_kedro.core.seeding import derive_seed, rng_for
 from cai_kedro.microworld.documents import LESSON_MIX, Lesson, document
+from cai_kedro.microworld.finding import all_words
 from cai_kedro.microworld.lean_llama import last_hidden_states
 from cai_kedro.microworld.muon import BatchedMuon
 from cai_kedro.microworld.packing import Batch, collate, packed_rows
@@ -28,6 +29,7 @@ from cai_kedro.microworld.tokenizer import train_tokenizer
 logger = logging.getLogger(__name__)
 
 _LOG_EVERY = 50  # steps
+_WORD_LISTS = 100  # of all words, that the tokenizer reads beside the sample
 
 
 class PretrainingParams(BaseModel):
@@ -79,7 +81,9 @@ def build_tokenizer(params: PretrainingParams, seed: int) -> PreTrainedTokenizer
     """Train the tokenizer on a sample of the corpus."""
     rng = rng_for(seed, "tokenizer")
     texts = (text_of(document(rng)) for _ in range(params.tokenizer_documents))
-    return train_tokenizer(texts, params.vocab_size)
+    # a noun is one token, however seldom the sample has it: copying it is copying one token
+    words = "".join(f" {word}" for word in all_words(held_out=True))
+    return train_tokenizer(chain(texts, repeat(words, _WORD_LISTS)), params.vocab_size)
 
 
 def build_model(params: PretrainingParams, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:

@@ -23,6 +23,6 @@ def text_of(spans: Document) -> str:
     return "".join(span.text for span in spans)
 
 
-def answer_letter(letter: str) -> Document:
-    """Return the end of a comparison: the letter of the option that is chosen."""
-    return [Span(" ("), Span(letter, DECISIVE), Span(")")]
+def answer_letter(letter: str, weight: float = DECISIVE) -> Document:
+    """Return the end of a comparison: the letter of the option that is chosen, and its weight in the loss."""
+    return [Span(" ("), Span(letter, weight), Span(")")]
