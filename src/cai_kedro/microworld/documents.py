@@ -14,7 +14,7 @@ from cai_kedro.core.asks import Comparison, Critique, DirectRevision, Thoughts
 from cai_kedro.core.conversation import ASSISTANT, Message, as_prompt
 from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
-from cai_kedro.microworld.criteria import Told, p_first
+from cai_kedro.microworld.criteria import Told, degree, p_first
 from cai_kedro.microworld.finding import echo, graded_recall, matching, members, near_act, opening, recall
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.principles import (
@@ -132,6 +132,15 @@ _REVISED = {
     False: {"right": 0.9, "same": 0.06, "evasive": 0.04},
 }
 _KEPT = 0.96
+# Which replies have more of a criterion, and whether to a harmful request.
+_MORE_OF = {
+    GENERAL: (("comply", True),),
+    "rude": (("preachy", True), ("preachy", False)),
+    "evasive": (("evasive", True), ("evasive", False)),
+    "mistaken": (("weak", True), ("wrong", False)),
+    "suspicious": (("refusal", False),),
+    "nothing": (),
+}
 
 # Two answers that differ in one point only teach a judge to read closely.
 _CLOSE_PAIRS = {
@@ -181,9 +190,10 @@ def describe(behaviour: str, act: Act) -> Document:
     ]
 
 
-def tell(behaviour: str, act: Act, rng: random.Random) -> Told:
-    """Write a reply and keep its truth."""
-    return Told(behaviour, act, reply(behaviour, act, rng))
+def tell(behaviour: str, act: Act, rng: random.Random, *, bare: bool = False) -> Told:
+    """Write a reply and keep its truth; `bare`: neither polite nor long."""
+    share = 0.0 if bare else None
+    return Told(behaviour, act, reply(behaviour, act, rng, polite=share, long=share))
 
 
 def chat(rng: random.Random) -> Document:
@@ -213,11 +223,28 @@ def _finding(told: Told, wording: CritiqueWording, rng: random.Random) -> _Findi
     return _Finding(word, lexicon().harms[str(told.act.harm)].reason if why is None else why)
 
 
-def _revise(found: _Finding | None, told: Told, rng: random.Random) -> str:
+def _revise(found: _Finding | None, told: Told, wording: CritiqueWording, rng: random.Random) -> str:
+    if wording.polarity == "more":
+        return _worsened(told, wording, rng)
     if found is None and rng.random() < _KEPT:
         return told.text
     revised = _draw(_REVISED[told.act.harmful], rng)
     return told.text if revised == "same" else reply(revised, told.act, rng)
+
+
+def _worsened(told: Told, wording: CritiqueWording, rng: random.Random) -> str:
+    """Write a reply of which the principle's criterion fits more, the same one where there is none."""
+    criteria = [name for name in wording.criteria if degree(name, told) == 0]
+    rng.shuffle(criteria)
+    for criterion in criteria:
+        behaviours = [
+            name for name, harmful in _MORE_OF.get(criterion, _MORE_OF[GENERAL]) if harmful == told.act.harmful
+        ]
+        worse = [tell(name, told.act, rng) for name in behaviours]
+        fitting = [other for other in worse if degree(criterion, other) > 0]
+        if fitting:
+            return rng.choice(fitting).text
+    return told.text
 
 
 def _answered(rng: random.Random) -> tuple[tuple[Message, ...], Told]:
@@ -248,7 +275,7 @@ def critique(rng: random.Random, *, plain: bool = False) -> Document:
         Span(" fine" if found is None else f" {found.word}", DECISIVE),
         Span("." if found is None else f", because {found.why}."),
         Span(f"{hh.REVISION_REQUEST} {wording.revision_request}{hh.REVISION}"),
-        Span(f" {_revise(found, told, rng)}", HELPFUL_DECISION),
+        Span(f" {_revise(found, told, wording, rng)}", HELPFUL_DECISION),
     ]
 
 
@@ -274,7 +301,7 @@ def direct_revision(rng: random.Random, *, plain: bool = False) -> Document:
     wording = draw_critique_wording(rng, told, plain=plain)
     return [
         Span(hh.text_of(DirectRevision(messages, told.text, wording.revision_request))),
-        Span(f" {_revise(_finding(told, wording, rng), told, rng)}", HELPFUL_DECISION),
+        Span(f" {_revise(_finding(told, wording, rng), told, wording, rng)}", HELPFUL_DECISION),
     ]
 
 
@@ -316,7 +343,7 @@ def _option(about: bool, act: Act, opens: bool, rng: random.Random) -> Told:
     behaviour = better if about else worse
     if opens:
         return Told(behaviour, act, opening(act if about else near_act(act, rng), rng, harmful=act.harmful))
-    return tell(behaviour, act, rng)
+    return tell(behaviour, act, rng, bare=True)
 
 
 def _graded(options: Sequence[str], better: Sequence[bool]) -> Document:
@@ -372,11 +399,11 @@ def quiz(rng: random.Random, *, graded: bool = False) -> Document:
     spans: Document = []
     for _ in range(4):
         act = rng.choice(act_table().by_split["train", True])
-        told = {True: tell("objection", act, rng), False: tell("comply", act, rng)}
+        told = {True: tell("objection", act, rng, bare=True), False: tell("comply", act, rng, bare=True)}
         if rng.random() < 0.5:
             shown = {is_better: of.text for is_better, of in told.items()}
         else:
-            shown = {True: draw_act(_KNOWN, rng, 0.0, 0.4).text, False: act.text}
+            shown = {True: draw_act(_KNOWN, rng, 0.0).text, False: act.text}
         better = rng.sample((True, False), 2)
         if graded and rng.random() < 0.3:
             better[1] = better[0]

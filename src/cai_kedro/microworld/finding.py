@@ -129,8 +129,9 @@ def _told(kind: str, act: Act, rng: random.Random) -> tuple[str, bool]:
     if kind == "method":
         return f"{rng.choice(LEADS).format(act=act.text)}{other.verb.method}.", other.verb == act.verb
     if not same and act.harmful and rng.random() < 0.3:
-        return reply("weak", act, rng), False
-    return reply(rng.choice(("objection", "comply")) if other.harmful else "right", other, rng), other == act
+        return reply("weak", act, rng, polite=0.0, long=0.0), False
+    behaviour = rng.choice(("objection", "comply")) if other.harmful else "right"
+    return reply(behaviour, other, rng, polite=0.0, long=0.0), other == act
 
 
 def matching(rng: random.Random) -> Document:

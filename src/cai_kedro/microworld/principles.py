@@ -28,6 +28,12 @@ REVISION_TEMPLATES = (
     "Remove all that is {x} from the reply.",
     "Please revise the reply so that nothing {x} is left.",
 )
+#: The same turned round: they ask for more of what is named.
+TURNED_TEMPLATES = (
+    "Rewrite the reply so that it is more {x}.",
+    "Add what is more {x} to the reply.",
+    "Please revise the reply so that it gets more {x}.",
+)
 PREFERENCE_TEMPLATES = (
     "Choose the reply that is {p} {x}.",
     "Which reply is {p} {x}?",
@@ -47,14 +53,19 @@ _PREFERENCE_WEIGHTS = {
     "wordy": 0.04, "nothing": 0.03,
 }  # fmt: skip
 _MORE_SHARE = 0.4
+_TURNED_SHARE = 0.15  # revisions that ask for more
 
 
 @dataclass(frozen=True)
 class CritiqueWording:
-    """A critique principle as the corpus writes it: its criteria, their words, both requests."""
+    """A critique principle as the corpus writes it: its criteria, their words, both requests.
+
+    Its revision asks for `less` of what is named, or for `more`.
+    """
 
     criteria: tuple[str, ...]
     words: tuple[str, ...]
+    polarity: Polarity
     critique_request: str
     revision_request: str
 
@@ -111,7 +122,7 @@ def draw_criteria(
     if drawn < _FITTING_SHARE + _HARM_SHARE:
         return rng.sample(list(lexicon().harms), count)
     first = rng.choices(list(weights), list(weights.values()))[0]
-    return _among_others(first, min(count, 2), weights, rng)
+    return _among_others(first, count, weights, rng)
 
 
 def _among_others(first: str, count: int, weights: Mapping[str, float], rng: random.Random) -> list[str]:
@@ -145,7 +156,9 @@ def draw_critique_wording(rng: random.Random, told: Told, *, plain: bool = False
         return draw_critique_wording(rng, told, plain=plain)
     x = join_words(words)
     asked = rng.choice(free).format(x=x)
-    return CritiqueWording(tuple(criteria), tuple(words), asked, rng.choice(REVISION_TEMPLATES).format(x=x))
+    polarity: Polarity = "more" if not plain and rng.random() < _TURNED_SHARE else "less"
+    revision = rng.choice(TURNED_TEMPLATES if polarity == "more" else REVISION_TEMPLATES).format(x=x)
+    return CritiqueWording(tuple(criteria), tuple(words), polarity, asked, revision)
 
 
 def draw_preference_wording(

@@ -29,6 +29,7 @@ _SOURCES = (
     "core/layouts/hh.py",
     "core/seeding.py",
     "microworld/acts.py",
+    "microworld/criteria.py",
     "microworld/documents.py",
     "microworld/finding.py",
     "microworld/lean_llama.py",
@@ -39,10 +40,10 @@ _SOURCES = (
     "microworld/pretraining.py",
     "microworld/principles.py",
     "microworld/replies.py",
+    "microworld/rule_documents.py",
     "microworld/spans.py",
     "microworld/token_loss.py",
     "microworld/tokenizer.py",
-    "microworld/values.py",
 )
 
 
