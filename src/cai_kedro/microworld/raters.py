@@ -29,7 +29,7 @@ class SimulatedRaters:
             behaviours = [behaviour_of(act, pair[f"response_{side}"]) for side in "ab"]
             # where the crowd has no opinion (harmlessness of most answers to a harmless request) both rate the same
             first, second = (self.people.rating(objective, act, behaviour) for behaviour in behaviours)
-            if behaviours[0] == behaviours[1] or first == second:
+            if behaviours[0] == behaviours[1] or (first == second and not act.harmful):
                 continue
             rng = rng_for(seed, "raters", objective, pair["pair_id"])
             rows.append({**pair, "p_a_better": self.people.vote(objective, act, behaviours, rng)})
