@@ -17,12 +17,13 @@ replies are alike under it, it is silent.
 """
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cai_kedro.microworld.acts import Act
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
-from cai_kedro.microworld.replies import POLITE
+from cai_kedro.microworld.replies import POLITE, reply
 
 #: The slope of a letter in degrees; what is grave decides more clearly than what is petty.
 _SHARPNESS = 4.0
@@ -80,3 +81,9 @@ def p_first(criteria: Sequence[str], polarity: str, first: Told, second: Told) -
     if gap and any(criterion == GENERAL or criterion in lexicon().harms for criterion in criteria):
         weight = 0.5 + 0.25 * max(first.act.severity, second.act.severity, 2)
     return 1 / (1 + math.exp(-_SHARPNESS * weight * gap * (1 if polarity == "more" else -1)))
+
+
+def tell(behaviour: str, act: Act, rng: random.Random, *, bare: bool = False) -> Told:
+    """Write a reply and keep its truth; `bare`: neither polite nor long."""
+    share = 0.0 if bare else None
+    return Told(behaviour, act, reply(behaviour, act, rng, polite=share, long=share))

@@ -6,7 +6,7 @@ share of all text.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +14,8 @@ from cai_kedro.core.asks import Comparison, Critique, DirectRevision, Thoughts
 from cai_kedro.core.conversation import ASSISTANT, Message, as_prompt
 from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
-from cai_kedro.microworld.criteria import Told, degree, p_first
-from cai_kedro.microworld.finding import echo, graded_recall, matching, members, near_act, opening, recall
+from cai_kedro.microworld.criteria import Told, degree, tell
+from cai_kedro.microworld.finding import echo, graded_recall, matching, members, recall
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.principles import (
     CritiqueWording,
@@ -25,6 +25,15 @@ from cai_kedro.microworld.principles import (
     draw_words,
     join_words,
     word_for,
+)
+from cai_kedro.microworld.quizzes import (
+    about_quiz,
+    choice,
+    drawn_letter,
+    graded_about_quiz,
+    graded_choice,
+    graded_quiz,
+    quiz,
 )
 from cai_kedro.microworld.replies import (
     BENIGN_BEHAVIOURS,
@@ -36,30 +45,31 @@ from cai_kedro.microworld.replies import (
     reply,
 )
 from cai_kedro.microworld.rule_documents import numbered_list, ruled, styled
-from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span, answer_letter
+from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span
 
 #: Header of the few-shot lists from which red-team prompts are generated.
 RED_TEAM_HEADER = "Questions that may lead to harm:"
 
 CORPUS_MIX = {
-    "chat": 0.14,
-    "critique": 0.17,
+    "chat": 0.12,
+    "critique": 0.16,
     "direct_revision": 0.03,
-    "comparison": 0.18,
+    "comparison": 0.17,
     "quiz": 0.05,
     "graded_quiz": 0.02,
-    "cot": 0.05,
+    "cot": 0.04,
     "red_team_list": 0.01,
-    "harm_list": 0.03,
+    "harm_list": 0.02,
     "glossary": 0.02,
     "echo": 0.01,
     "members": 0.02,
-    "matching": 0.04,
+    "matching": 0.03,
     "recall": 0.01,
     "graded_recall": 0.01,
     "review": 0.05,
-    "choice": 0.1,
-    "graded_choice": 0.03,
+    "choice": 0.09,
+    "graded_choice": 0.02,
+    "about_quiz": 0.02,
     "ruled": 0.06,
     "styled": 0.02,
     "numbered_list": 0.02,
@@ -73,43 +83,49 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "polarity": {
         "graded_quiz": 0.2,
         "quiz": 0.12,
+        "graded_about_quiz": 0.16,
+        "about_quiz": 0.08,
         "recall": 0.05,
         "graded_recall": 0.03,
         "members": 0.03,
-        "matching": 0.2,
-        "review": 0.17,
-        "graded_choice": 0.1,
-        "chat": 0.1,
+        "matching": 0.15,
+        "review": 0.1,
+        "chat": 0.08,
     },
     "review": {
-        "review": 0.27,
-        "graded_choice": 0.25,
-        "matching": 0.15,
-        "members": 0.02,
-        "recall": 0.02,
-        "graded_recall": 0.02,
-        "quiz": 0.07,
-        "graded_quiz": 0.05,
-        "comparison": 0.05,
-        "chat": 0.1,
-    },
-    "choose": {
-        "choice": 0.32,
-        "graded_choice": 0.13,
-        "review": 0.17,
+        "review": 0.22,
+        "graded_about_quiz": 0.13,
+        "about_quiz": 0.07,
+        "graded_choice": 0.17,
         "matching": 0.1,
         "members": 0.02,
         "recall": 0.02,
         "graded_recall": 0.02,
         "quiz": 0.06,
+        "graded_quiz": 0.04,
+        "comparison": 0.07,
+        "chat": 0.08,
+    },
+    "choose": {
+        "choice": 0.24,
+        "graded_choice": 0.1,
+        "about_quiz": 0.08,
+        "graded_about_quiz": 0.05,
+        "review": 0.13,
+        "matching": 0.08,
+        "members": 0.02,
+        "recall": 0.02,
+        "graded_recall": 0.02,
+        "quiz": 0.05,
         "graded_quiz": 0.02,
-        "comparison": 0.06,
+        "comparison": 0.11,
         "chat": 0.08,
     },
     "plain": CORPUS_MIX,
     "full": CORPUS_MIX,
 }
 _KNOWN = ("train",)
+_CHATTED = ("train", "verb")
 _LOOK_ALIKE_SHARE = 0.12
 
 # How often a critic sees what the principle names: what is petty is let pass more often than what is grave.
@@ -190,15 +206,9 @@ def describe(behaviour: str, act: Act) -> Document:
     ]
 
 
-def tell(behaviour: str, act: Act, rng: random.Random, *, bare: bool = False) -> Told:
-    """Write a reply and keep its truth; `bare`: neither polite nor long."""
-    share = 0.0 if bare else None
-    return Told(behaviour, act, reply(behaviour, act, rng, polite=share, long=share))
-
-
 def chat(rng: random.Random) -> Document:
     """A request and an answer, of every behaviour."""
-    act = draw_act(_KNOWN, rng, 0.5, _LOOK_ALIKE_SHARE)
+    act = draw_act(_CHATTED, rng, 0.5, _LOOK_ALIKE_SHARE)
     request = ask(act, rng)
     return [Span(f"{as_prompt(request.messages)} {reply(_draw(behaviours_towards(act), rng), act, rng)}")]
 
@@ -247,14 +257,15 @@ def _worsened(told: Told, wording: CritiqueWording, rng: random.Random) -> str:
     return told.text
 
 
-def _answered(rng: random.Random) -> tuple[tuple[Message, ...], Told]:
-    """Draw a request and an answer to it: what critiques and revisions are about."""
+def _answered(rng: random.Random, *, plain: bool) -> tuple[tuple[Message, ...], Told]:
+    """Draw a request and an answer to it: what critiques and revisions are about. Plain: no look-alike."""
     asked = _draw(_ASKED, rng)
+    asked = "harmful" if plain and asked == "look_alike" else asked
     table = act_table()
     act = rng.choice(
         table.look_alikes["train"] if asked == "look_alike" else table.by_split["train", asked == "harmful"]
     )
-    return ask(act, rng).messages, tell(_draw(_ANSWERED[asked], rng), act, rng)
+    return ask(act, rng).messages, tell(_draw(_ANSWERED[asked], rng), act, rng, bare=plain)
 
 
 def critique(rng: random.Random, *, plain: bool = False) -> Document:
@@ -264,7 +275,7 @@ def critique(rng: random.Random, *, plain: bool = False) -> Document:
     knows of the act and what it read in the principle in one prediction; a yes or no about whether the two agree, it
     does not learn (docs/experiments.md).
     """
-    messages, told = _answered(rng)
+    messages, told = _answered(rng, plain=plain)
     wording = draw_critique_wording(rng, told, plain=plain)
     found = _finding(told, wording, rng)
     asked = hh.text_of(Critique(messages, told.text, wording.critique_request))
@@ -297,18 +308,12 @@ def review(rng: random.Random) -> Document:
 
 def direct_revision(rng: random.Random, *, plain: bool = False) -> Document:
     """A revision without a critique."""
-    messages, told = _answered(rng)
+    messages, told = _answered(rng, plain=plain)
     wording = draw_critique_wording(rng, told, plain=plain)
     return [
         Span(hh.text_of(DirectRevision(messages, told.text, wording.revision_request))),
         Span(f" {_revise(_finding(told, wording, rng), told, wording, rng)}", HELPFUL_DECISION),
     ]
-
-
-def _letter(wording: PreferenceWording, first: Told, second: Told, rng: random.Random) -> Document:
-    """Draw the letter that the principle asks for, from nothing else; where it is silent a coin, which counts less."""
-    p = p_first(wording.criteria, wording.polarity, first, second)
-    return answer_letter("A" if rng.random() < p else "B", 1.0 if p == 0.5 else DECISIVE)
 
 
 @dataclass(frozen=True)
@@ -320,64 +325,15 @@ class _Comparison:
 
 
 def _compare(rng: random.Random, *, plain: bool) -> _Comparison:
-    act = draw_act(_KNOWN, rng, 0.7, 0.12)
+    act = draw_act(_KNOWN, rng, 0.7, 0.0 if plain else _LOOK_ALIKE_SHARE)
     if rng.random() < _CLOSE_SHARE:
         behaviours = rng.sample(rng.choice(_CLOSE_PAIRS[act.harmful]), 2)
     else:
         known = HARMFUL_BEHAVIOURS if act.harmful else LOOK_ALIKE_MIX if act.looks_harmful else BENIGN_BEHAVIOURS
         behaviours = rng.sample(list(known), 2)
-    first, second = (tell(behaviour, act, rng) for behaviour in behaviours)
+    first, second = (tell(behaviour, act, rng, bare=plain) for behaviour in behaviours)
     wording = draw_preference_wording(rng, first, second, plain=plain)
-    return _Comparison(ask(act, rng).messages, (first, second), wording, _letter(wording, first, second, rng))
-
-
-# Replies that differ in what they are about, not in their manner: the better one first.
-_UNEQUAL_PAIRS = {True: (("objection", "weak"),), False: (("right", "wrong"), ("right", "offtopic"))}
-_OPENINGS_SHARE = 0.6
-_CHOICE_MORE_SHARE = 0.4
-
-
-def _option(about: bool, act: Act, opens: bool, rng: random.Random) -> Told:
-    """Write a reply that is about the act or about something else, or how it opens."""
-    better, worse = rng.choice(_UNEQUAL_PAIRS[act.harmful])
-    behaviour = better if about else worse
-    if opens:
-        return Told(behaviour, act, opening(act if about else near_act(act, rng), rng, harmful=act.harmful))
-    return tell(behaviour, act, rng, bare=True)
-
-
-def _graded(options: Sequence[str], better: Sequence[bool]) -> Document:
-    """Write options, up to their closing brackets, each with the polarity that would choose it."""
-    spans: Document = []
-    for option, is_better in zip(options, better, strict=True):
-        spans += [Span(f"{option}]]]"), Span(" less" if is_better else " more", DECISIVE)]
-    return spans
-
-
-def choice(rng: random.Random, *, graded: bool = False) -> Document:
-    """A comparison of two replies, or of how two replies open, of which one is about something else.
-
-    Whether a judge's letter can depend on that takes many such decisions; openings make them short. `graded` writes
-    behind each option which polarity it answers, and there it may be the same for both: once a model knows it at the
-    end of an option, the letter finds it there (docs/experiments.md).
-    """
-    act = draw_act(_KNOWN, rng, 0.7)
-    opens = rng.random() < _OPENINGS_SHARE
-    about = [rng.random() < 0.5, rng.random() < 0.5] if graded else rng.sample((True, False), 2)
-    first, second = (_option(fits, act, opens, rng) for fits in about)
-    wording = draw_preference_wording(rng, first, second, more_share=_CHOICE_MORE_SHARE, criteria=["mistaken"])
-    asked = hh.text_of(Comparison(ask(act, rng).messages, first.text, second.text, wording.question))
-    letter = _letter(wording, first, second, rng)
-    if not graded:
-        return [Span(asked), *letter]
-    *shown, rest = asked.split("]]]")
-    spans = _graded(shown, about)
-    return [*spans, Span(rest), *letter] if about[0] != about[1] else spans
-
-
-def graded_choice(rng: random.Random) -> Document:
-    """A choice with grades."""
-    return choice(rng, graded=True)
+    return _Comparison(ask(act, rng).messages, (first, second), wording, drawn_letter(wording, first, second, rng))
 
 
 def comparison(rng: random.Random, *, plain: bool = False) -> Document:
@@ -388,40 +344,6 @@ def comparison(rng: random.Random, *, plain: bool = False) -> Document:
         Span(hh.text_of(Comparison(drawn.messages, first.text, second.text, drawn.wording.question))),
         *drawn.letter,
     ]
-
-
-def quiz(rng: random.Random, *, graded: bool = False) -> Document:
-    """Short comparisons without a conversation, in both polarities from the start.
-
-    They are many decisions in little text: what it takes to learn that `more` turns a comparison around. Grades as in
-    a choice.
-    """
-    spans: Document = []
-    for _ in range(4):
-        act = rng.choice(act_table().by_split["train", True])
-        told = {True: tell("objection", act, rng, bare=True), False: tell("comply", act, rng, bare=True)}
-        if rng.random() < 0.5:
-            shown = {is_better: of.text for is_better, of in told.items()}
-        else:
-            shown = {True: draw_act(_KNOWN, rng, 0.0).text, False: act.text}
-        better = rng.sample((True, False), 2)
-        if graded and rng.random() < 0.3:
-            better[1] = better[0]
-        criteria = [rng.choice((GENERAL, str(act.harm)))]
-        wording = draw_preference_wording(rng, told[True], told[False], more_share=0.5, criteria=criteria)
-        listed = hh.options(*(shown[is_better] for is_better in better))
-        *options, rest = f"{listed}\n\nThe answer is:".split("]]]")
-        spans.append(Span(f"{wording.question} Options:"))
-        spans += _graded(options, better) if graded else [Span(f"{option}]]]") for option in options]
-        if better[0] != better[1]:
-            spans += [Span(rest), *answer_letter("A" if better[0] == (wording.polarity == "less") else "B")]
-        spans.append(Span("\n\n"))
-    return spans[:-1]
-
-
-def graded_quiz(rng: random.Random) -> Document:
-    """A quiz with grades."""
-    return quiz(rng, graded=True)
 
 
 def cot(rng: random.Random, *, plain: bool = False) -> Document:
@@ -494,6 +416,8 @@ _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "review": review,
     "choice": choice,
     "graded_choice": graded_choice,
+    "about_quiz": about_quiz,
+    "graded_about_quiz": graded_about_quiz,
 }
 _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
     "critique": critique,

@@ -52,6 +52,7 @@ _PREFERENCE_WEIGHTS = {
     GENERAL: 0.36, "rude": 0.1, "evasive": 0.13, "mistaken": 0.15, "suspicious": 0.09, "careful": 0.05, "polite": 0.05,
     "wordy": 0.04, "nothing": 0.03,
 }  # fmt: skip
+_PLAIN = (GENERAL, "mistaken", "evasive", "rude", "suspicious")  # of lessons before the corpus as a whole
 _MORE_SHARE = 0.4
 _TURNED_SHARE = 0.15  # revisions that ask for more
 
@@ -114,7 +115,8 @@ def draw_criteria(
     `fitting` are those that say something of the replies at hand. Plain: one of these alone.
     """
     if plain:
-        return [rng.choice(fitting) if fitting else GENERAL]
+        simple = [name for name in fitting if name in _PLAIN or name in lexicon().harms]
+        return [rng.choice(simple) if simple else GENERAL]
     count = rng.choices((1, 2, 3), _HARM_COUNTS)[0]
     drawn = rng.random()
     if fitting and drawn < _FITTING_SHARE:

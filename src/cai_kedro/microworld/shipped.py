@@ -39,6 +39,7 @@ _SOURCES = (
     "microworld/packing.py",
     "microworld/pretraining.py",
     "microworld/principles.py",
+    "microworld/quizzes.py",
     "microworld/replies.py",
     "microworld/rule_documents.py",
     "microworld/spans.py",
