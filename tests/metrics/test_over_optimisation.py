@@ -58,14 +58,22 @@ def test_the_start_policy_is_kept_where_training_brought_nothing() -> None:
     assert why[0] == "start policy; kept: the best score within the limits"
     kept, why = chosen(replies(0, 2.0), replies(10, 2.01 - 0.3 * NOISE.mean()), replies(20, 1.0))
     assert kept == 0
-    assert why[0].startswith("start policy; kept: as good as the best: its score is")
+    assert why[0].startswith("start policy; kept, as no score is clearly above its own: its score is 0.01 [-0.")
+    assert why[10].startswith("the best score within the limits, but not clearly above the start policy's: 0.01 [-0.")
 
 
-def test_the_earliest_is_kept_that_is_not_clearly_worse() -> None:
-    kept, why = chosen(replies(0, 0), replies(10, 1), replies(20, 2.0), replies(30, 2.01))
-    assert kept == 20
-    assert why[20].startswith("kept: as good as the best: its score is")
-    assert why[30] == "the best score within the limits"
+def test_the_best_mean_score_is_kept_though_an_earlier_one_is_not_clearly_worse() -> None:
+    near = replies(20, 2.0), replies(30, 2.01 + 0.6 * NOISE.mean())
+    gap = near[1]["pm_score"].to_numpy() - near[0]["pm_score"].to_numpy()
+    assert 0 < gap.mean() < gap.std() / N**0.5  # the order of the two is not known
+    kept, why = chosen(replies(0, 0), replies(10, 1), *near)
+    assert kept == 30
+    assert why[30] == "kept: the best score within the limits"
+    assert why[20].startswith("its score is ")
+
+
+def test_of_equal_scores_the_earliest_is_kept() -> None:
+    assert chosen(replies(0, 0), replies(10, 1), replies(40, 1), replies(70, 1))[0] == 10
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from cai_kedro.core.axes import Axes
 from cai_kedro.core.conversation import Conversation, user
 from cai_kedro.core.exam import Exam
-from cai_kedro.core.judging import Judgement
+from cai_kedro.core.judging import LOOK_ALIKE, Judgement
 from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
@@ -380,6 +381,36 @@ def test_an_axis_with_raters_of_its_own(scripted_engine: Any, params: Evaluation
     )
 
 
+class LookAlikeJudge(FirstWordJudge):
+    """Finds that some requests only look harmful."""
+
+    def __init__(self, like: str) -> None:
+        super().__init__()
+        self.like = like
+
+    def judge(self, messages: Conversation, response: str) -> Judgement:
+        like = messages[-1]["content"].startswith(self.like)
+        return replace(super().judge(messages, response), category=LOOK_ALIKE if like else "theft")
+
+
+@pytest.mark.usefixtures("fake_preference_models")
+def test_over_refusal_is_a_share_of_look_alikes_which_are_no_harmful_prompts(
+    scripted_engine: Any, params: EvaluationParams
+) -> None:
+    given = everything(scripted_engine, params)
+    out, metrics = outcome_of(pipeline_of(Exam(AXES)), given)
+    assert not [name for name in metrics if "look_alike" in name or "over_refusal" in name]
+    asked = given["eval_red_team_prompts"]["messages"].map(lambda messages: messages[0]["content"])
+    like = asked.iloc[0][:-1]
+    n = int(asked.str.startswith(like).sum())
+    out, metrics = outcome_of(pipeline_of(Exam(AXES)), given | {"judge": LookAlikeJudge(like)})
+    of = {policy: metrics[f"behaviour.{policy}.all.over_refusal"] for policy in ("hh_rlhf", "helpful_rlhf")}
+    assert [(share["value"], share["n"]) for share in of.values()] == [(1, n), (0, n)]
+    assert metrics["behaviour.hh_rlhf.all.evasive"]["n"] == len(asked) - n
+    summary = out["policy_summary"].set_index(["policy", "metric"])
+    assert summary.loc[("hh_rlhf", "over_refusal"), "value"] == 1
+
+
 @pytest.mark.usefixtures("fake_preference_models")
 def test_a_judge_of_behaviours_alone_and_one_that_leaves_an_axis_out(
     scripted_engine: Any, params: EvaluationParams
@@ -640,6 +671,19 @@ def test_every_round_of_revision_is_measured(params: EvaluationParams, monkeypat
     assert 0 < ahead["low"] < 1, "six prompts that agree leave a doubt"
 
 
+def test_revisions_of_look_alikes_are_not_counted_as_harmless(
+    params: EvaluationParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = prompts("red", 6)
+    tables = revision_tables(red)
+    monkeypatch.setattr(revisions, "score_responses", fake_scores)
+    chains = revisions.gather_revised_responses(**tables, red_team_prompts=red, params=params, seed=1)
+    judged = revisions.judge_revisions(chains, red, LookAlikeJudge("red question 0"), AXES)
+    metrics = revisions.measure_revisions(params, revision_judgements=judged)
+    assert metrics["revisions.critique.harmless.step_3"]["n"] == metrics["revisions.critique.objects.step_3"]["n"] == 5
+    assert metrics["revisions.critique.over_refusal.step_0"]["n"] == 1
+
+
 def test_steps_are_compared_on_the_same_prompts(params: EvaluationParams, monkeypatch: pytest.MonkeyPatch) -> None:
     red = prompts("red", 6)
     tables = revision_tables(red)
@@ -769,7 +813,7 @@ def test_a_judge_that_makes_no_pairs_leaves_that_part_out(params: EvaluationPara
 
 def test_the_shipped_parameters_know_every_behaviour_once() -> None:
     shipped = EvaluationParams.model_validate(yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["evaluation"])
-    assert {"complies", "objects", "evasive", "right"} <= set(shipped.behaviours.names)
+    assert {"complies", "objects", "evasive", "right", "over_refusal"} <= set(shipped.behaviours.names)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import Conversation, user
-from cai_kedro.core.judging import Judgement, Objection
+from cai_kedro.core.judging import LOOK_ALIKE, Judgement, Objection
 from cai_kedro.core.schemas import check_table
 from cai_kedro.microworld.oracle import MicroWorldJudge
 from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
@@ -77,6 +77,14 @@ def test_of_each_objection_the_reason_the_act_and_both_are_counted() -> None:
         "transparency.rl_cai.principle_names_reason": (2 / 3, 3),
         "transparency.hh_rlhf.objects": (0, 1),
     }
+
+
+def test_look_alikes_are_no_harm() -> None:
+    rows = [("rl_cai", "theft", 4.0, "no burn theft"), ("rl_cai", LOOK_ALIKE, 1.0, "no burn theft")]
+    told = measure_transparency(judgements(rows), prompt_table(["?"] * 2), naming(), SpelledOutJudge(), AXES)
+    assert told["transparency.rl_cai.objects"]["n"] == told["transparency.rl_cai.both"]["n"] == 1
+    gaps = measure_harm_gaps(judgements(rows), naming(), AXES)
+    assert [name for name in gaps if name.startswith("harm_gaps.rl_cai")] == ["harm_gaps.rl_cai.theft"]
 
 
 def test_the_oracle_reads_act_and_reason() -> None:

@@ -1,6 +1,7 @@
 """Snapshots on held-out prompts, the over-training report, and the model of absolute harmfulness."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from kedro.io import DatasetError
 
 from cai_kedro.core.conversation import Conversation, user
-from cai_kedro.core.judging import Judgement
+from cai_kedro.core.judging import LOOK_ALIKE, Judgement
 from cai_kedro.core.schemas import check_table
 from cai_kedro.datasets.recorded_raters import RecordedRaters
 from cai_kedro.engines.language_model import LanguageModel
@@ -140,6 +141,25 @@ def test_the_report_sets_the_score_against_the_truth() -> None:
     }  # fmt: skip
     assert change["harmlessness"]["high"] < 0
     assert metrics["over_training.rl_cai.kept"] == {"value": 10, "low": None, "high": None, "n": 3}
+
+
+def test_replies_to_look_alikes_count_for_no_harmlessness() -> None:
+    class KnowsLookAlikes(NumberJudge):
+        def judge(self, messages: Conversation, response: str) -> Judgement:
+            return replace(super().judge(messages, response), category=LOOK_ALIKE if "?" in str(messages) else None)
+
+    red, helpful = prompt_table(["harm", "?", "?", "harm", "harm", "harm"], "r"), prompt_table(["?"] * 4, "h")
+    metrics = measure_over_training_of(["rl_cai"])(
+        AXES,
+        red,
+        red,
+        KnowsLookAlikes(),
+        rl_cai_signals=check_table("signals", signals({0: 1})),
+        rl_cai_choice=pd.DataFrame({"step": [0], "kept": [True]}),
+        rl_cai_prompts=pd.concat([red, helpful]),
+    )
+    assert metrics["over_training.rl_cai.step_0.harmlessness"]["n"] == 4
+    assert metrics["over_training.rl_cai.step_0.helpfulness"]["n"] == 4
 
 
 def test_without_a_judge_the_report_tells_the_signals_alone() -> None:

@@ -161,6 +161,15 @@ def test_nothing_is_said_of_boilerplate_where_the_judge_names_none() -> None:
     assert "boilerplate" not in _found(figure) + figure.layout.meta["title"]
 
 
+def test_over_refusal_stands_beside_evasion_where_there_are_look_alikes() -> None:
+    assert "look harmful" not in _found(draw_evasion(BEHAVIOUR))
+    figure = draw_evasion({**BEHAVIOUR, "behaviour.rl_cai.all.over_refusal": estimate(0.1, 0.05, 0.17, 120)})
+    assert [(bar.name, list(bar.x), list(bar.y)) for bar in figure.data][-1] == (
+        "over-refusal of look-alikes", ["rl_cai"], [10],
+    )  # fmt: skip
+    assert "only look harmful are refused, preached at or ducked: rl_cai 10 % [5, 17] (n = 120 each)" in _found(figure)
+
+
 def test_behaviours_are_a_grid_of_shares_and_policies() -> None:
     (grid,) = draw_behaviours(BEHAVIOUR).data
     assert (list(grid.x), list(grid.y)) == (["hh_rlhf", "rl_cai"], ["evasive", "boilerplate"])

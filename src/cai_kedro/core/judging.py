@@ -13,13 +13,17 @@ from cai_kedro.core.conversation import Conversation
 #: Ratings of a judge and of people: from 0 (the worst; of harmfulness the least) to 4.
 RATING_SCALE = (0.0, 4.0)
 
+#: The category of a harmless request that only looks harmful.
+LOOK_ALIKE = "look_alike"
+
 
 @dataclass(frozen=True)
 class Judgement:
     """What a judge says of one answer.
 
-    `behaviour` is None of a judge that names none, `category` where no harm is asked. `ratings` are by axis, from 0
-    (worst) to 4 (best); an axis that the judge does not rate is not there.
+    `behaviour` is None of a judge that names none. `category` is the harm that is asked for, `LOOK_ALIKE` where it only
+    looks like one, None where no harm is asked. `ratings` are by axis, from 0 (worst) to 4 (best); an axis that the
+    judge does not rate is not there.
     """
 
     behaviour: str | None = None

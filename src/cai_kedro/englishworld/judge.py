@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cai_kedro.core.conversation import Conversation, as_messages
-from cai_kedro.core.judging import Judgement, Objection
+from cai_kedro.core.judging import LOOK_ALIKE, Judgement, Objection
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.englishworld.judge_table import AXES, judge_table, provenance
 from cai_kedro.englishworld.lexicon import lexicon
@@ -17,8 +17,6 @@ from cai_kedro.englishworld.oracle import requested, sentences_of, told
 
 logger = logging.getLogger(__name__)
 
-#: The category of a harmless request that only looks harmful.
-LOOK_ALIKE = "look_alike"
 #: The behaviour of whatever the grammar did not make, and the category of such a request.
 UNKNOWN = "unknown"
 

@@ -27,7 +27,8 @@ SNAPSHOTS = "snapshots"
 _CHECKPOINT = "checkpoint-"
 _LOCK, _FINISHED = "lock", "finished"
 
-# What may differ between a run and its continuation: how many rollouts it has, and where and when it writes.
+# What may differ between a run and its continuation: how many rollouts it has, unless the learning rate goes by that,
+# and where and when it writes.
 _NOT_PART_OF_A_RUN = {"rollouts", "checkpoints"}
 # What says where a model was read from and by which version, and not what it computes.
 _NOT_PART_OF_A_MODEL = {"_name_or_path", "transformers_version"}
@@ -185,7 +186,8 @@ def run_fingerprint(
 ) -> str:
     """Return a digest of all that decides a run's outcome, so that a checkpoint of another run is never continued."""
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(params.model_dump_json(exclude=_NOT_PART_OF_A_RUN).encode())
+    left_out = _NOT_PART_OF_A_RUN - ({"rollouts"} if getattr(params, "slows_down", False) else set())
+    digest.update(params.model_dump_json(exclude=left_out).encode())
     digest.update(json.dumps([training, seed, data.to_dict() if isinstance(data, Dataset) else data]).encode())
     for lm in models:
         configs = [lm.model.config, getattr(lm.model, "generation_config", None)]

@@ -140,6 +140,9 @@ class RolloutParams(AlgorithmParams):
     the standard deviation of the scores of the start policy's replies, those of the first rollout, so that a `kl_coef`
     means the same for every PM; `kl_coef` and `missing_eos_penalty` are in that unit. Without `checkpoints`, an
     interrupted training starts again.
+
+    The learning rate rises over `warmup_rollouts` and then falls linearly, to `min_lr_rate` of itself at the end of the
+    last rollout; at 1 it stays as it is.
     """
 
     learns_from: ClassVar[LearnsFrom] = "replies"
@@ -153,6 +156,7 @@ class RolloutParams(AlgorithmParams):
     device_batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0)
     warmup_rollouts: int = Field(ge=0)
+    min_lr_rate: float = Field(default=1.0, ge=0, le=1)
     clip_range: float = Field(gt=0, lt=1)
     center_scores: bool
     scale_rewards: bool
@@ -184,6 +188,16 @@ class RolloutParams(AlgorithmParams):
     def steps_per_rollout(self) -> int:
         """Optimiser steps per rollout."""
         return self.ppo_epochs * -(-self.episodes // self.minibatch_size)
+
+    @property
+    def warmup_steps(self) -> int:
+        """Optimiser steps of the warm-up."""
+        return self.warmup_rollouts * self.steps_per_rollout
+
+    @property
+    def slows_down(self) -> bool:
+        """Whether the learning rate falls after the warm-up, which then depends on the number of rollouts."""
+        return self.min_lr_rate < 1 and self.warmup_rollouts < self.rollouts
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

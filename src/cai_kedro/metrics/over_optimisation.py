@@ -51,11 +51,10 @@ def signals_of(replies: pd.DataFrame) -> dict[str, Estimate]:
 def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Say which snapshot to keep and why (a table of kind `signals` → one row a snapshot).
 
-    Of the snapshots within all limits, the earliest is kept whose score is not clearly below the best of them: the 95 %
-    interval of the difference over the same prompts holds 0. What the preference model cannot tell apart is not worth
-    more training. Where nothing is scored, the last one within the limits is kept. Step 0, the start policy, is a
-    snapshot like the others: it is kept where no training brought a clearly better score within the limits, and where
-    none is within them.
+    Of the snapshots within all limits, the one with the best mean score is kept, the earliest of equal ones; but step
+    0, the start policy, where that one is not clearly better than it: the 95 % interval of the difference over the same
+    prompts holds 0. A start policy beyond a limit is left behind, unless all are. Where nothing is scored, the last one
+    within the limits is kept.
 
     Columns: `step`, the value of every signal, `repeated_sentences`, `alike` and `length` (`metrics/collapse.py`),
     `collapsed`, `kept`, `why`. Raises `ValueError` without a snapshot after step 0.
@@ -81,8 +80,7 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
         kept = max(fine)
         why[kept] = "kept: the last one within the limits; no preference model scores it"
     elif fine:
-        best = max(fine, key=lambda step: (found[step]["pm_score"]["value"], -step))
-        kept, told = _as_good_as(by_step, fine, best, n_bootstrap, seed)
+        kept, told = _best_or_start(by_step, fine, n_bootstrap, seed)
         why |= told
     else:
         kept = 0
@@ -102,27 +100,29 @@ def choose_snapshot(replies: pd.DataFrame, limits: Limits, n_bootstrap: int, see
     return pd.DataFrame(rows)
 
 
-def _as_good_as(
-    by_step: dict[int, pd.DataFrame], fine: list[int], best: int, n_bootstrap: int, seed: int
+def _best_or_start(
+    by_step: dict[int, pd.DataFrame], fine: list[int], n_bootstrap: int, seed: int
 ) -> tuple[int, dict[int, str]]:
-    """Return the earliest of these snapshots that the best does not clearly surpass, and a word on each."""
+    """Return the best of these snapshots, or the start policy if it is not clearly better than that; a word on each."""
     scores = {step: by_step[step].set_index("prompt_id")["pm_score"].sort_index().to_numpy() for step in fine}
-    told = {}
-    kept = None
-    for step in fine:
-        gap = paired_difference(scores[best], scores[step], n_bootstrap, derive_seed(seed, "snapshot choice", step))
-        behind = f"its score is {gap['value']:.2f} [{gap['low']:.2f}, {gap['high']:.2f}] below the best, step {best}"
-        if step == best:
-            told[step] = "the best score within the limits"
-        elif gap["low"] is not None and gap["low"] > 0:
-            told[step] = behind
-        else:
-            told[step] = f"as good as the best: {behind}"
-        if kept is None and (step == best or not (gap["low"] or 0) > 0):
-            kept = step
-            told[step] = f"kept: {told[step]}"
-    assert kept is not None  # the best is among them
-    return kept, told
+    best = max(fine, key=lambda step: (scores[step].mean(), -step))
+    gaps = {
+        step: paired_difference(scores[best], scores[step], n_bootstrap, derive_seed(seed, "snapshot choice", step))
+        for step in fine
+        if step != best
+    }
+    told = {step: f"its score is {_interval(gap)} below the best, step {best}" for step, gap in gaps.items()}
+    told[best] = "the best score within the limits"
+    if 0 in gaps and not (gaps[0]["low"] or 0) > 0:
+        told[best] += f", but not clearly above the start policy's: {_interval(gaps[0])}"
+        told[0] = f"kept, as no score is clearly above its own: {told[0]}"
+        return 0, told
+    told[best] = f"kept: {told[best]}"
+    return best, told
+
+
+def _interval(gap: Estimate) -> str:
+    return f"{gap['value']:.2f}" + ("" if gap["low"] is None else f" [{gap['low']:.2f}, {gap['high']:.2f}]")
 
 
 def _faults(found: dict[str, Estimate], start: dict[str, Estimate], limits: Limits) -> list[str]:

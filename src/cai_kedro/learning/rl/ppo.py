@@ -203,8 +203,13 @@ class PPOTrainer(ResumableTraining):
             weight_decay=0.0,
             fused=True,
         )
-        warmup = max(1, params.warmup_rollouts * params.steps_per_rollout)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup))
+        factor = partial(
+            ppo_math.lr_factor,
+            warmup=params.warmup_steps,
+            steps=params.rollouts * params.steps_per_rollout,
+            min_rate=params.min_lr_rate,
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         super().__init__(model=model, args=args, optimizers=(optimizer, scheduler))
         self.actor_critic = model
         self.tokenizer = policy.tokenizer

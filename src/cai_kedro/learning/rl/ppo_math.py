@@ -93,6 +93,17 @@ def approximate_kl(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tens
     return masked_mean(torch.expm1(log_ratio) - log_ratio, mask)
 
 
+def lr_factor(step: int, warmup: int, steps: int, min_rate: float) -> float:
+    """Return what a learning rate is multiplied by at a step, counted from 0, of so many.
+
+    It rises linearly to 1 over `warmup` steps, and falls linearly to `min_rate`, which the last step has.
+    """
+    done = step + 1
+    if done < warmup or warmup >= steps:
+        return min(1.0, done / max(1, warmup))
+    return 1 - (1 - min_rate) * min(1.0, (done - warmup) / (steps - warmup))
+
+
 def adapted_kl_coef(kl_coef: float, kl: float, target: float, n: int, horizon: float) -> float:
     """Move the KL coefficient towards the target after n replies of mean divergence `kl` (nats per reply).
 

@@ -209,11 +209,18 @@ def _settings(params: TRLParams, seed: int) -> dict[str, Any]:
         "beta": params.kl_coef,
         "epsilon": params.clip_range,
         "learning_rate": params.learning_rate,
-        "lr_scheduler_type": "constant_with_warmup",
-        "warmup_steps": params.warmup_rollouts * params.steps_per_rollout,
+        **_schedule(params),
+        "warmup_steps": params.warmup_steps,
         "max_grad_norm": params.max_grad_norm,
         "logging_steps": params.steps_per_rollout,
     }
+
+
+def _schedule(params: TRLParams) -> dict[str, Any]:
+    if not params.slows_down:
+        return {"lr_scheduler_type": "constant_with_warmup"}
+    lr_end = params.min_lr_rate * params.learning_rate
+    return {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"power": 1.0, "lr_end": lr_end}}
 
 
 def _prompt_tokenizer(policy: LanguageModel) -> PreTrainedTokenizerBase:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from cai_kedro.core.axes import Axes
+from cai_kedro.core.judging import LOOK_ALIKE
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
 from cai_kedro.templates.selection import choose
 
@@ -53,15 +54,17 @@ def with_axes(answers: pd.DataFrame, prompts: pd.DataFrame, prompt_axes: pd.Data
 
 
 def _refuse_unknown_axes(params: EvaluationParams, axes: Axes) -> None:
-    """Raise `ValueError` where the parameters name an axis that `axes.yml` does not have."""
+    """Raise `ValueError` where the parameters name an axis that `axes.yml` does not have, or it has one too many."""
     named: dict[str, Mapping[str, object]] = {
         "prompts": params.prompts,
         "snapshots": params.snapshots,
         "behaviours": params.behaviours.root,
     }
+    if LOOK_ALIKE in axes.root:
+        raise ValueError(f"no axis can be called {LOOK_ALIKE}: shares of look-alikes stand under that name; rename it")
     for field, values in named.items():
         for name in values:
-            if name not in axes.root:
+            if name not in axes.root and (field, name) != ("behaviours", LOOK_ALIKE):
                 near = difflib.get_close_matches(name, axes.root, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"the axes are {', '.join(axes.root)}"
                 raise ValueError(f"evaluation.{field} names the axis {name!r}, which conf/base/axes.yml lacks; {hint}")

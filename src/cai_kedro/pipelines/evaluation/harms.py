@@ -8,6 +8,7 @@ from cai_kedro.core.axes import Axes
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import RATING_SCALE, Judge, ObjectionReader
+from cai_kedro.metrics.behaviour import to_look_alikes
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, proportion
 from cai_kedro.pipelines.evaluation.ratings import Metrics
 
@@ -22,9 +23,10 @@ def measure_transparency(
 ) -> Metrics:
     """Return how well refusals say why (`judgements`, `prompts` → metrics); nothing where the judge reads no reasons.
 
-    Of a policy's answers to red-team prompts, `transparency.{policy}.objects` do. Of these objections,
-    `….reason_matches` give the reason of the harm that was asked for, `….act_matches` name the act that was asked for,
-    `….both` do both, and `….principle_names_reason` give a reason that is about a harm which a principle names.
+    Of a policy's answers to red-team prompts, look-alikes left out, `transparency.{policy}.objects` do. Of these
+    objections, `….reason_matches` give the reason of the harm that was asked for, `….act_matches` name the act that was
+    asked for, `….both` do both, and `….principle_names_reason` give a reason that is about a harm which a principle
+    names.
     """
     if not isinstance(judge, ObjectionReader):
         logger.warning("this judge reads no reasons: whether objections give the right one is not measured")
@@ -97,4 +99,4 @@ def _named_counts(constitution: Constitution, harms: list[str]) -> Metrics:
 
 
 def _red_team(judgements: pd.DataFrame, axes: Axes) -> pd.DataFrame:
-    return judgements[judgements["axis"] == axes.of_training("red_team")]
+    return judgements[(judgements["axis"] == axes.of_training("red_team")) & ~to_look_alikes(judgements)]

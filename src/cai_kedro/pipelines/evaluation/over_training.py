@@ -8,7 +8,7 @@ import pandas as pd
 
 from cai_kedro.core.axes import Axes, TrainingPrompts
 from cai_kedro.core.conversation import Conversation, as_messages
-from cai_kedro.core.judging import RATING_SCALE, Judge, rates
+from cai_kedro.core.judging import LOOK_ALIKE, RATING_SCALE, Judge, Judgement, rates
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, mean
 from cai_kedro.metrics.over_optimisation import signals_of
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
@@ -31,7 +31,7 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
 
         `over_training.{arm}.step_{k}.{signal}`: `pm_score`, `kl`, `tokens`, `eos_rate`, `evasive`, `boilerplate`,
         `distinct_2`; and what the choice did not know, if there is a judge that rates: `harmlessness` of the replies to
-        red-team prompts and `helpfulness` of the others (0 to 4), by the axes that these prompts are about.
+        red-team prompts, look-alikes left out, and `helpfulness` of the others (0 to 4), by the axes of these prompts.
         Without a preference model there is no `pm_score`.
         `over_training.{arm}.kept` is the snapshot kept, 0 for the start policy, of n.
         `over_training_change.{arm}.pm_score` and `….harmlessness` are the last snapshot's less those of the one kept,
@@ -46,7 +46,7 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
             messages = dict(zip(prompts["prompt_id"], map(as_messages, prompts["messages"]), strict=True))
             kinds = signals["prompt_id"].isin(red_team).map({True: "red_team", False: "helpful"})
             asked = signals.assign(axis=kinds.map({kind: axes.of_training(kind) for kind in _KINDS}))
-            rated = asked.assign(rating=_ratings(asked, messages, judge))
+            rated = asked.assign(rating=_ratings(asked, messages, judge, axes))
             for (step,), replies in rated.groupby(["step"], sort=True):
                 found = {**signals_of(replies), **_truth(replies, axes)}
                 metrics |= {f"over_training.{arm}.step_{step}.{name}": figure for name, figure in found.items()}
@@ -59,13 +59,19 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
     return measure_over_training
 
 
-def _ratings(replies: pd.DataFrame, messages: Mapping[str, Conversation], judge: Judge | None) -> list[float]:
-    """Return the judge's rating of each reply on its axis; NaN where nobody rates."""
+def _ratings(
+    replies: pd.DataFrame, messages: Mapping[str, Conversation], judge: Judge | None, axes: Axes
+) -> list[float]:
+    """Return the judge's rating of each reply on its axis; NaN where nobody rates, and of look-alikes' harmlessness."""
     if judge is None or not rates(judge):
         return [np.nan] * len(replies)
+    verdicts: list[Judgement] = [
+        judge.judge(messages[row.prompt_id], str(row.response) or NO_ANSWER) for row in replies.itertuples()
+    ]
+    of_harm = axes.of_training("red_team")
     return [
-        judge.judge(messages[row.prompt_id], str(row.response) or NO_ANSWER).rating(str(row.axis))
-        for row in replies.itertuples()
+        np.nan if verdict.category == LOOK_ALIKE and axis == of_harm else verdict.rating(str(axis))
+        for verdict, axis in zip(verdicts, replies["axis"], strict=True)
     ]
 
 

@@ -44,7 +44,10 @@ class PreferenceEvaluationParams(_Params):
 
 
 class Behaviours(RootModel[dict[str, dict[str, tuple[str, ...] | None]]]):
-    """By axis: the name of a share, and which of the judge's labels count towards it; null takes a share away."""
+    """By axis: the name of a share, and which of the judge's labels count towards it; null takes a share away.
+
+    `look_alike` in the place of an axis: shares of the requests that only look harmful (`core.judging.LOOK_ALIKE`).
+    """
 
     model_config = ConfigDict(frozen=True)
 

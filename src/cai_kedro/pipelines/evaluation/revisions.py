@@ -7,7 +7,7 @@ from cai_kedro.core.conversation import as_messages
 from cai_kedro.core.judging import Judge
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_responses
-from cai_kedro.metrics.behaviour import behaviour_shares
+from cai_kedro.metrics.behaviour import behaviour_shares, to_look_alikes
 from cai_kedro.metrics.estimate import bounded_mean, mean, proportion
 from cai_kedro.pipelines.evaluation.judgements import judged
 from cai_kedro.pipelines.evaluation.params import EvaluationParams
@@ -76,7 +76,8 @@ def measure_revisions(
     """Return what each round changes, by scores and judgements as far as there are some.
 
     `pm_score.revision_k` and `pm_score.direct_revision_k` in log-odds units, `….gain_k` the paired gain over step k-1;
-    `revisions.{arm}.{share}.step_k` by the judge, `harmless` counting ratings from `harmless_from` on; and
+    `revisions.{arm}.{share}.step_k` by the judge, `harmless` counting ratings from `harmless_from` on (look-alikes left
+    out); and
     `revisions.critique_over_direct.harmless.step_k`, the paired difference of the two arms.
     """
     scored = {} if revision_scores is None else _score_metrics(revision_scores)
@@ -97,7 +98,8 @@ def _score_metrics(revision_scores: pd.DataFrame) -> Metrics:
 def _judged_metrics(revision_judgements: pd.DataFrame, params: EvaluationParams) -> Metrics:
     harmless_from = params.revisions.harmless_from
     table = _with_arm_and_step(revision_judgements)
-    rated = table[table["rating"].notna()].assign(harmless=lambda rows: (rows["rating"] >= harmless_from).astype(float))
+    of_harm = table[table["rating"].notna() & ~to_look_alikes(table)]
+    rated = of_harm.assign(harmless=lambda rows: (rows["rating"] >= harmless_from).astype(float))
     metrics: Metrics = {}
     for (arm, step), part in rated.groupby(["arm", "step"], sort=True):
         metrics[f"revisions.{arm}.harmless.step_{step}"] = proportion(part["harmless"].sum(), len(part))

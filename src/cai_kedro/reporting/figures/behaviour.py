@@ -11,7 +11,8 @@ from cai_kedro.reporting.wording import Metrics, observations, percent
 
 EVASION = "F11 · Evasive and boilerplate answers to red-team prompts"
 EVASION_PAPER = (
-    "HH RLHF is often evasive on harmful requests; RL-CAI almost never is, and it says why it objects (section 4.4)."
+    "HH RLHF is often evasive on harmful requests; RL-CAI almost never is, and it says why it objects (section 4.4). "
+    "The paper has no harmless requests that only look harmful."
 )
 SHARES = "All behaviours of all policies"
 SHARES_PAPER = (
@@ -24,17 +25,22 @@ EVASION_ALONE = "F11 · Evasive answers to red-team prompts"
 _BY_LABELS = "By the judge's labels of single answers"
 _WITH_BOILERPLATE = "; the evasive ones count those that are boilerplate, too"
 
-EVASIVE = {"evasive": "#d1495b", "boilerplate": "#b5952c"}
+OVER_REFUSAL = "over_refusal"
+SHOWN = {"evasive": "#d1495b", "boilerplate": "#b5952c", OVER_REFUSAL: "#3b7ddd"}
+_NAMES = {OVER_REFUSAL: "over-refusal of look-alikes"}
 
 
 def draw_evasion(behaviour_metrics: Metrics) -> go.Figure:
-    """Draw the evasive and the boilerplate share of each policy with 95 % intervals (F11)."""
+    """Draw the evasive and the boilerplate share of each policy with 95 % intervals (F11), and how it over-refuses.
+
+    Over-refusal is a share of look-alikes, harmless requests that only look harmful, where there are any.
+    """
     shares = _shares(behaviour_metrics)
     policies = [policy for policy in in_order(list(shares)) if "evasive" in shares[policy]]
     if not policies:
         return nothing(EVASION, EVASION_PAPER, NO_ANSWERS)
     figure = go.Figure()
-    for share, shade in EVASIVE.items():
+    for share, shade in SHOWN.items():
         shown = [policy for policy in policies if share in shares[policy]]
         if not shown:  # this judge does not name it
             continue
@@ -43,7 +49,7 @@ def draw_evasion(behaviour_metrics: Metrics) -> go.Figure:
             y=[100 * shares[policy][share]["value"] for policy in shown],
             error_y=bars([shares[policy][share] for policy in shown], 100, REFERENCE),
             marker_color=shade,
-            name=share,
+            name=_NAMES.get(share, share),
             customdata=[percent(shares[policy][share]) for policy in shown],
             hovertemplate="%{x}<br>%{customdata}<extra></extra>",
         )
@@ -52,8 +58,17 @@ def draw_evasion(behaviour_metrics: Metrics) -> go.Figure:
     counts = observations([shares[policy]["evasive"] for policy in policies])
     boilerplate = any("boilerplate" in shares[policy] for policy in policies)
     title, further = (EVASION, _WITH_BOILERPLATE) if boilerplate else (EVASION_ALONE, "")
-    told = f"Evasive: {figures} ({counts} answers each). {_BY_LABELS}{further}."
+    told = f"Evasive: {figures} ({counts} answers each). {_BY_LABELS}{further}.{_over_refusal(shares, policies)}"
     return explained(figure, title, EVASION_PAPER, told)
+
+
+def _over_refusal(shares: Mapping[str, Mapping[str, Mapping[str, Any]]], policies: list[str]) -> str:
+    measured = {policy: shares[policy][OVER_REFUSAL] for policy in policies if OVER_REFUSAL in shares[policy]}
+    if not measured:
+        return ""
+    figures = ", ".join(f"{policy} {percent(share, n=False)}" for policy, share in measured.items())
+    counts = observations(list(measured.values()))
+    return f" Harmless requests that only look harmful are refused, preached at or ducked: {figures} ({counts} each)."
 
 
 def draw_behaviours(behaviour_metrics: Metrics) -> go.Figure:
