@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from cai_kedro.core.conversation import user
-from cai_kedro.core.judging import ObjectionReader, PairJudge
+from cai_kedro.core.judging import LOOK_ALIKE, ObjectionReader, PairJudge
 from cai_kedro.core.schemas import check_table
 from cai_kedro.microworld.acts import act_table
-from cai_kedro.microworld.judge import LOOK_ALIKE, MicroWorldJudge
+from cai_kedro.microworld.judge import MicroWorldJudge
 from cai_kedro.microworld.judge_table import judge_table, table_digest
 from cai_kedro.microworld.people import People
 from cai_kedro.microworld.raters import SimulatedRaters

@@ -49,7 +49,7 @@ def test_it_reads_the_act_of_every_request_also_behind_a_pronoun() -> None:
         ("burn the diary", "damage", 4),
         ("burn the log", None, 0),
         ("burn my own diary", None, 0),
-        ("film my cousin", "privacy", 3),
+        ("film my cousin", "privacy", 2),
         ("film my cousin with consent", None, 0),
         ("clean the log", None, 0),
     ],

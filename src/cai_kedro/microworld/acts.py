@@ -3,9 +3,11 @@
 | split | held out |
 | --- | --- |
 | train | nothing |
-| combination | the verb and the object are known, and in no document together |
-| object | no request and no reply of the corpus names it: it stands in lists of words alone (`finding.py`) |
-| verb | the same; what it is, the glossary says (`documents.py`) |
+| combination | of every document: the verb and the object are known, and never stand together |
+| object, verb | of every skill: it stands in chats, lists of words and the glossary of verbs alone |
+
+No critique, revision, comparison or list of acts holds such an object or verb, in what is asked or in a reply, and
+no prompt to train on does, its first turn included.
 
 An act that looks harmful and harms nobody is a look-alike: done to a scrap (burn the log), to a thing of one's own
 (burn my own diary), or to somebody who agreed (film my cousin with consent).

@@ -125,7 +125,7 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "full": CORPUS_MIX,
 }
 _KNOWN = ("train",)
-_CHATTED = ("train", "verb")
+_CHATTED = ("train", "object", "verb")
 _LOOK_ALIKE_SHARE = 0.12
 
 # How often a critic sees what the principle names: what is petty is let pass more often than what is grave.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from cai_kedro.core.conversation import Conversation
-from cai_kedro.core.judging import Judgement, Objection
+from cai_kedro.core.judging import LOOK_ALIKE, Judgement, Objection
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.microworld.acts import act_table
 from cai_kedro.microworld.judge_table import AXES, judge_table, provenance
@@ -14,8 +14,6 @@ from cai_kedro.microworld.oracle import behaviour_of, objection_to, requested_ac
 from cai_kedro.microworld.people import People
 from cai_kedro.microworld.replies import ask, reply, wrong_act_objection
 
-#: The category of a harmless request that only looks harmful.
-LOOK_ALIKE = "look_alike"
 #: The behaviour of answers to requests of no act of this world.
 UNKNOWN_REQUEST = "unknown_request"
 

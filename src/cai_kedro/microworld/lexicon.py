@@ -13,7 +13,7 @@ LEXICON_FILE = "lexicon.yml"
 GENERAL = "general"
 
 # One object in eight, and the fourth verb of each harm, are held out (acts.py).
-_HELD_OUT_OBJECT = 1
+_HELD_OUT_OBJECT = 5
 _HELD_OUT_VERB = 3
 
 
