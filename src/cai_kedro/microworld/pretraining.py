@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from cai_kedro.core.finite import check_step, check_weights
 from cai_kedro.core.seeding import derive_seed, rng_for
-from cai_kedro.microworld.documents import LESSON_MIX, Lesson, document
+from cai_kedro.microworld.curriculum import Curriculum, LessonParams
+from cai_kedro.microworld.documents import Lesson, document
 from cai_kedro.microworld.finding import all_words
 from cai_kedro.microworld.lean_llama import last_hidden_states
 from cai_kedro.microworld.muon import BatchedMuon
@@ -48,7 +49,7 @@ class PretrainingParams(BaseModel):
     steps: int = Field(ge=1)
     rows_per_step: int = Field(ge=1)
     row_tokens: int = Field(ge=64)
-    lessons: dict[Lesson, NonNegativeInt]
+    lessons: dict[Lesson, LessonParams]
     matrix_learning_rate: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=1)
@@ -144,7 +145,13 @@ def pretrain(
         (BatchedMuon(matrices, lr=params.matrix_learning_rate), params.matrix_learning_rate),
         (torch.optim.AdamW(others, lr=params.learning_rate, betas=(0.9, 0.95), weight_decay=0.0), params.learning_rate),
     )
-    rows = packed_rows(tokenizer, rng_for(seed, "corpus"), params.row_tokens, _lessons(params))
+    curriculum = Curriculum(params.lessons)
+    rows = packed_rows(
+        tokenizer,
+        rng_for(seed, "corpus"),
+        params.row_tokens,
+        lambda row: curriculum.lesson(row // params.rows_per_step),
+    )
     records: list[tuple[int, str, float]] = []
     first = 0
     if checkpoints is not None and (kept := checkpoints.state) is not None:
@@ -152,12 +159,19 @@ def pretrain(
         model.load_state_dict(kept["model"])
         for (optimizer, _), state in zip(optimizers, kept["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+        curriculum.restore(kept["curriculum"])
         deque(islice(rows, first * params.rows_per_step), maxlen=0)  # what was learnt from is drawn and left
 
     def state_behind(step: int) -> dict[str, Any]:
         check_weights("pretraining", model.named_parameters())
         states = [optimizer.state_dict() for optimizer, _ in optimizers]
-        return {"step": step, "records": records, "model": model.state_dict(), "optimizers": states}
+        return {
+            "step": step,
+            "records": records,
+            "curriculum": curriculum.state,
+            "model": model.state_dict(),
+            "optimizers": states,
+        }
 
     started = time.monotonic()
     for step in range(first, params.steps):
@@ -174,6 +188,10 @@ def pretrain(
         for optimizer, _ in optimizers:
             optimizer.step()
             optimizer.zero_grad()
+        decisive = batch.weights == DECISIVE
+        ended = curriculum.observe(step + 1, losses[decisive].mean().item() if decisive.any() else None)
+        if ended is not None:
+            logger.info("pretraining: the lesson %r ends at step %d", ended, step + 1)
         if step % _LOG_EVERY == _LOG_EVERY - 1 or step == params.steps - 1:
             now = _record(step + 1, losses, batch)
             _log_progress(step + 1, params, now, (time.monotonic() - started) / (step + 1 - first))
@@ -186,11 +204,6 @@ def pretrain(
             break
     check_weights("pretraining", model.named_parameters())
     return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
-
-
-def _lessons(params: PretrainingParams) -> list[tuple[Lesson, int]]:
-    """Return how many rows each lesson lasts, in the order of the lessons."""
-    return [(lesson, params.lessons.get(lesson, 0) * params.rows_per_step) for lesson in LESSON_MIX]
 
 
 def _record(step: int, losses: Tensor, batch: Batch) -> list[tuple[int, str, float]]:

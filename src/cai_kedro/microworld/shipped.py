@@ -30,6 +30,7 @@ _SOURCES = (
     "core/seeding.py",
     "microworld/acts.py",
     "microworld/criteria.py",
+    "microworld/curriculum.py",
     "microworld/documents.py",
     "microworld/finding.py",
     "microworld/lean_llama.py",
