@@ -23,6 +23,7 @@ from cai_kedro.planning.project import asked_by, material_of, models_of
 from cai_kedro.planning.self_align import SelfAlignTrial, self_align_material, self_align_settings
 from cai_kedro.planning.teaching import TeachingTrial, teaching_material, teaching_settings
 from cai_kedro.planning.trial import Trial
+from cai_kedro.planning.two_methods import labels_behind, lines_of_cai, lines_of_self_align, starts_of_self_align
 from tests.asks import plain
 from tests.conftest import ScriptedEngine
 from tests.lineages import LINEAGE
@@ -54,6 +55,20 @@ def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
     assert configured_sizes(settings, few).human_helpful_pairs == 7 * 4
     assert configured_sizes(settings, few).initial_responses == 5 + 300  # with those that are generated
+
+
+def test_the_readme_says_what_each_method_asks_of_people(
+    project: tuple[Settings, Material], metadata: ProjectMetadata
+) -> None:
+    settings, material = project
+    catalog = KedroSession.create(PROJECT, env="base").load_context().catalog
+    sizes, lineage = configured_sizes(settings, material), settings.lineage
+    labels = labels_behind([lineage.headline], lineage, sizes)
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert f"\n| Constitutional AI | {lines_of_cai(material):,} | {labels:,} |" in readme
+    lines = lines_of_self_align(self_align_material(catalog))
+    assert labels_behind(starts_of_self_align(lineage), lineage, sizes) == 0
+    assert f"\n| SELF-ALIGN | {lines:,} | 0 |" in readme
 
 
 def test_further_axes_are_counted_and_prompts_of_two_axes_once(project: tuple[Settings, Material]) -> None:
