@@ -32,6 +32,8 @@ KINDS = (SAMPLED, NEAR, NONE_IDEAL)
 LABELS = "ai"
 CHANCE = 0.5
 
+_ROUNDING = 1e-9  # 1.1 - 0.6 is a little more than 0.5
+
 _CASE = ["pair_id", "prompt_id", "messages", "objective", "split", "better", "worse", "p_better", *KINDS]
 _CELL = ["chooser", "objective", "kind", "split", "value", "low", "high", "n", "chance", "ceiling", "right"]
 
@@ -111,7 +113,7 @@ def _by_kind(answers: pd.DataFrame, params: HardTestParams) -> dict[str, list[tu
     different = [(a, b) for a, b in combinations(ordered, 2) if a.response != b.response and a.rating != b.rating]
     of = {
         SAMPLED: different,
-        NEAR: [(a, b) for a, b in different if abs(a.rating - b.rating) <= params.near],
+        NEAR: [(a, b) for a, b in different if abs(a.rating - b.rating) <= params.near + _ROUNDING],
         NONE_IDEAL: [
             (a, b)
             for a, b in different
