@@ -1,4 +1,7 @@
-"""Put the adapter that `kedro run --pipelines=teach_skills` made last into the package: `--env=english` by default."""
+"""Put the adapter that `kedro run --pipelines=teach_skills` made last into the package: `--env=english` by default.
+
+`--params` is that of the training, if it had some: the fingerprint names them.
+"""
 
 import sys
 from importlib.metadata import version
@@ -6,17 +9,18 @@ from pathlib import Path
 
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from omegaconf import OmegaConf
 
 from cai_kedro.englishworld.shipped import ship
 
 PROJECT = Path(__file__).parents[1]
-_ENV = "--env="
 
 
-def main(env: str) -> None:
-    """Ship the newest adapter of an environment."""
+def main(env: str = "english", params: str = "") -> None:
+    """Ship the newest adapter of an environment, trained with these `--params`."""
     bootstrap_project(PROJECT)
-    context = KedroSession.create(PROJECT, env=env).load_context()
+    changed = OmegaConf.to_container(OmegaConf.from_dotlist(params.split(",") if params else []))
+    context = KedroSession.create(PROJECT, env=env, runtime_params=changed).load_context()
     catalog, parameters = context.catalog, context.config_loader["parameters"]
     place = ship(
         Path(catalog["taught.model@checkpoint"]._get_load_path()),
@@ -39,5 +43,4 @@ def base_of(base_model: dict[str, str | None]) -> str:
 
 
 if __name__ == "__main__":
-    given = [word.removeprefix(_ENV) for word in sys.argv[1:] if word.startswith(_ENV)]
-    main(given[0] if given else "english")
+    main(**dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:]))

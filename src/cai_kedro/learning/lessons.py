@@ -1,6 +1,7 @@
 """Teaching lessons: asks of every kind, each with what is to be written. Loss on the answers only, by weight."""
 
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from cai_kedro.core.seeding import derive_seed
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import right_padded
 from cai_kedro.learning.checkpoints import RunFolder, run_folder
+from cai_kedro.learning.lean_adapters import lean_adapters
 from cai_kedro.learning.lesson_rows import lesson_dataset
 from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.parts import WholeBatches
@@ -71,7 +73,8 @@ def train_on_lessons(
     base: LanguageModel, dataset: Dataset, params: LessonParams, seed: int, folder: RunFolder | None
 ) -> Outcome:
     """Train the model in place on a `lesson_dataset`."""
-    with on_loan(base.model, attention_for(params.device)) as scratch:
+    lean = lean_adapters(base.model) if params.device == "cpu" else nullcontext()
+    with on_loan(base.model, attention_for(params.device)) as scratch, lean:
         trainer = _LessonTrainer(
             model=base.model,
             args=TrainingArguments(output_dir=scratch, **training_flags(params, seed)),

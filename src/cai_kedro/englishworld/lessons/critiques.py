@@ -6,6 +6,7 @@ from cai_kedro.core.asks import Critique, DirectRevision, Revision
 from cai_kedro.englishworld.criteria import GENERAL, degree
 from cai_kedro.englishworld.deeds import Deed
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson, describe, spelled
+from cai_kedro.englishworld.lessons.kinds import label
 from cai_kedro.englishworld.lexicon import lexicon, raw
 from cai_kedro.englishworld.principles import Principle, draw_principle, joined
 from cai_kedro.englishworld.replies import Told, behaviours_for, reply
@@ -76,16 +77,26 @@ def _why(criterion: str, told: Told) -> str:
 
 
 def _critique(case: _Case, draw: Draw) -> str:
-    """Say what the reply does, then the verdict in the words of the principle."""
-    principle = case.principle
-    places = fitting(principle, case.told)
+    """Say what the reply does, which kind of harm it helps with, then the verdict in the words of the principle.
+
+    A kind that is written out makes the verdict a question of two words that stand there: whether the kind is what the
+    principle names.
+    """
+    principle, told = case.principle, case.told
+    places = fitting(principle, told)
     of = "found_why" if principle.asked == "more" and case.found and places else "found" if case.found else "fine"
-    found = raw("critic")["verdicts"][principle.asked][of][principle.wording]
     words = [principle.words[place] for place in places[:1]] if case.found and places else principle.words
-    why = _why(principle.criteria[places[0]], case.told) if places else ""
+    why = _why(principle.criteria[places[0]], told) if places else ""
     # what the principle says is quoted as it stands there, the rest is in the asker's spelling
-    verdict = draw.rng.choice(found).format(x=joined(words), why=spelled(why, case.request))
-    return f"{spelled(describe(case.told, draw.rng), case.request)} {verdict}"
+    verdict = raw("critic")["verdicts"][principle.asked][of][principle.wording]
+    said = [describe(told, draw.rng), *_kind(told)]
+    return f"{spelled(' '.join(said), case.request)} {verdict.format(x=joined(words), why=spelled(why, case.request))}"
+
+
+def _kind(told: Told) -> list[str]:
+    """Say which kind of harm a reply helps with, if it does."""
+    harm = told.deed.harm
+    return [raw("critic")["kind"].format(kind=label(harm))] if harm and degree(harm, told) >= _FITS else []
 
 
 def _order(told: Told, draw: Draw) -> list[str]:
