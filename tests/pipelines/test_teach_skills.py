@@ -183,7 +183,7 @@ def test_the_pipeline_needs_what_is_given_alone() -> None:
     needed = {name for name in pipeline.inputs() if not name.startswith("params:")}
     # Kedro joins the two ways of holding a model by its name
     assert {name.partition("@")[0] for name in needed} == {
-        "free_english_requests", "free_english_pairs", "constitution"
+        "free_english_requests", "free_english_pairs", "free_english_constitution"
     }  # fmt: skip
 
 

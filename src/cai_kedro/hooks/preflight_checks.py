@@ -25,7 +25,7 @@ SHIPPED_CONSTITUTION = "conf/base/constitution"
 
 #: What people give beside prompts and further referees; all of it is quick to read.
 _GIVEN = (
-    *("constitution", "human_raters", "judge", "referee", "comparison_items"),
+    *("constitution", "free_english_constitution", "human_raters", "judge", "referee", "comparison_items"),
     *("self_align_rules", "seed_tasks", "question_types", "benchmark_answers"),
 )
 

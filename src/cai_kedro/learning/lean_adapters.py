@@ -59,7 +59,7 @@ def lean_adapters(model: nn.Module) -> Iterator[None]:
     for layer in frozen:
         layer.forward = partial(_linear, held[layer])  # type: ignore[method-assign]
     for module in adapted:
-        module.forward = partial(_adapted, module, held[module.base_layer])  # type: ignore[assignment, index]
+        module.forward = partial(_adapted, module, held[module.base_layer])  # type: ignore[index]
     try:
         yield
     finally:

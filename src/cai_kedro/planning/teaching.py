@@ -61,9 +61,7 @@ class TeachingMaterial:
 
 def teaching_material(catalog: DataCatalog) -> TeachingMaterial:
     """Read what skills are measured with."""
-    return TeachingMaterial(
-        catalog.load("free_english_requests"), catalog.load("free_english_pairs"), catalog.load("constitution")
-    )
+    return TeachingMaterial(*(catalog.load(f"free_english_{name}") for name in ("requests", "pairs", "constitution")))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def create_pipeline() -> Pipeline:
                     "lessons": "taught.held_out_lessons",
                     "requests": "free_english_requests",
                     "pairs": "free_english_pairs",
-                    "constitution": "constitution",
+                    "constitution": "free_english_constitution",
                     "params": _MEASURED,
                     "seed": _SEED,
                 },
