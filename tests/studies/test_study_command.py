@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
-from cai_kedro.cli.study import _study
+from cai_kedro.cli.study import _study, study
 from cai_kedro.core.lock import locked
 from cai_kedro.studies.chains import LOCK
 from tests.project_copy import PROJECT, copy_project, kedro
@@ -137,6 +139,18 @@ def _wait_for(condition: Callable[[], object], limit: float = 300.0) -> None:
 def study_here(project: Path, *, tables_only: bool = False) -> None:
     bootstrap_project(project)
     _study(project, str(project / "small.yml"), tables_only, [])
+
+
+def test_as_many_chains_at_a_time_as_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(sys.modules[_study.__module__], "_study", lambda *given: seen.append(given))
+    project = SimpleNamespace(project_path=tmp_path)
+    for given in ([], ["--processes", "3"]):
+        assert CliRunner().invoke(study, ["small.yml", *given], obj=project).exit_code == 0
+    assert [(call[1], call[-1]) for call in seen] == [("small.yml", 1), ("small.yml", 3)]
+    refused = CliRunner().invoke(study, ["small.yml", "--processes", "0"], obj=project)
+    assert refused.exit_code == 2
+    assert "0 is not in the range x>=1" in refused.output
 
 
 def test_tables_need_a_finished_chain(project: Path) -> None:

@@ -12,8 +12,16 @@ from cai_kedro.hooks.terminal import prepare_terminal
 @click.command()
 @click.argument("study")
 @click.option("--tables-only", is_flag=True, help="Run nothing; put together what is finished.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Run so many chains at a time, each with its share of the threads.",
+)
 @click.pass_obj
-def study(metadata: ProjectMetadata, study: str, tables_only: bool) -> None:
+def study(metadata: ProjectMetadata, study: str, tables_only: bool, processes: int) -> None:
     """Run every setting of STUDY with every seed; write figures over seeds and verdicts on the paper's claims.
 
     STUDY is a YAML file, or the name of one in conf/base/studies: headline, ablations. Each chain is a `kedro run` in
@@ -23,12 +31,12 @@ def study(metadata: ProjectMetadata, study: str, tables_only: bool) -> None:
     prepare_terminal()
     stage: list[str] = []
     with orderly(lambda: stage[0] if stage else None):
-        failed = _study(Path(metadata.project_path), study, tables_only, stage)
+        failed = _study(Path(metadata.project_path), study, tables_only, stage, processes)
     if failed:
         raise SystemExit(1)
 
 
-def _study(project: Path, given: str, tables_only: bool, stage: list[str]) -> bool:
+def _study(project: Path, given: str, tables_only: bool, stage: list[str], processes: int = 1) -> bool:
     from cai_kedro.core.lock import locked  # noqa: PLC0415 - pandas and SciPy come with these
     from cai_kedro.hooks.quiet import quieten  # noqa: PLC0415
     from cai_kedro.studies.chains import chains_of, prepare  # noqa: PLC0415
@@ -50,7 +58,7 @@ def _study(project: Path, given: str, tables_only: bool, stage: list[str]) -> bo
                 prepare(chain, plan, project)
                 check_free(chain)
             stage.append(f"the study {file.stem}")
-            failed = run_chains(chains, click.echo)
+            failed = run_chains(chains, click.echo, processes)
             if not any(chain.finished for chain in chains):
                 click.echo("no chain is finished: nothing is written")
                 return True
