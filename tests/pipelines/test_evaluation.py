@@ -24,6 +24,7 @@ from cai_kedro.core.lineage import Lineage
 from cai_kedro.core.schemas import check_table
 from cai_kedro.core.seeding import derive_seed
 from cai_kedro.core.shards import ShardParams, ShardPlan
+from cai_kedro.datasets.lm_eval_dataset import LmEvalDataset
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import with_score_head
 from cai_kedro.metrics.bradley_terry import elo_gap
@@ -233,6 +234,7 @@ def everything(scripted_engine: Any, params: EvaluationParams) -> dict[str, Any]
         **{f"{arm}.snapshot_signals": signals(red, helpful) for arm in LINEAGE.arms},
         **{f"{arm}.snapshot_choice": pd.DataFrame({"step": [0, 10], "kept": [False, True]}) for arm in LINEAGE.arms},
         **{f"{arm}.rl_prompts": pd.concat([red, helpful]) for arm in LINEAGE.arms},
+        "benchmark_answers": LmEvalDataset(filepath=None).load(),
         "given_red_team_prompts": red,
         "hard_comparisons": comparisons(LABELLED),
         "human_red_team_pairs": pair_table([("a", "b")]),
