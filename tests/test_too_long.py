@@ -43,6 +43,7 @@ from cai_kedro.pipelines.preference_labeling.labels import LabelParams, plan_lab
 from cai_kedro.pipelines.self_align.cloning.answering import plan_verbose_answers
 from cai_kedro.pipelines.self_align.cloning.training import clone
 from cai_kedro.pipelines.self_align.engraving.training import engrave
+from cai_kedro.pipelines.self_align.leave_one_out.answering import LeaveOneOutParams, plan_without_rules
 from cai_kedro.pipelines.self_align.self_alignment.answering import plan_self_alignment
 from cai_kedro.pipelines.self_align.self_instruct.lists import (
     ListParams,
@@ -231,6 +232,14 @@ def asked(world: World) -> pd.DataFrame:
     return world.prompts[["prompt_id", "messages"]].assign(source="self_instruct", question_type=None, topic=None)
 
 
+def thought(world: World) -> pd.DataFrame:
+    """Return the prompts as answered questions of SELF-ALIGN, whose thoughts name a rule."""
+    rules = pd.Series([["harmless"]] * len(world.prompts), index=world.prompts.index)
+    return asked(world).assign(
+        thoughts="I follow rule 1 (harmless).", rules=rules, response="No.", ended=True, fault=None
+    )
+
+
 def stage_trained(world: World, train: Callable[..., object], params: StageTrainingParams) -> Iterable[str]:
     save_language_model(world.lm, world.folder / "base")  # an adapter names the files that it is of
     base = load_language_model(world.folder / "base")
@@ -287,6 +296,9 @@ STAGES: dict[str, Callable[[World], ShardPlan | Iterable[str]]] = {
         [MANY_TOKENS, "Say yes.", "Say no."], question_types(), w.engine, lists_of(1), 0, SHARDS
     ),
     "plan_self_alignment": lambda w: plan_self_alignment(asked(w), RULES, w.engine, rule_params(), 0, SHARDS),
+    "plan_without_rules": lambda w: plan_without_rules(
+        thought(w), RULES, w.engine, rule_params(), LeaveOneOutParams(questions=None), 0, SHARDS
+    ),
     "plan_verbose_answers": lambda w: plan_verbose_answers(asked(w), w.engine, CLONING, 0, SHARDS),
     "engrave": lambda w: stage_trained(w, engrave, ENGRAVING),
     "teach_model": taught,
@@ -365,7 +377,7 @@ def test_one_prompt_beyond_the_context_stops_no_stage(
             ]
             assert 0 < len(too_long) < len(made.ids)
             if stage not in LISTS:  # there a list is in quarantine, with all its examples
-                assert all(name.startswith(LONG) for name in too_long)
+                assert all(name.removeprefix("harmless.").startswith(LONG) for name in too_long), too_long
             return
     assert set(made) == set(numbered(N - 1))
     told = [message for message in caplog.messages if "left out" in message or "no score" in message]
