@@ -21,7 +21,8 @@ def _curriculum() -> Curriculum:
 def _train(curriculum: Curriculum, steps: range, learned_at: int) -> list[tuple[str, int]]:
     ended = []
     for step in steps:
-        lesson = curriculum.observe(step, None if step <= 10 else 0.05 if step > learned_at else 0.6)
+        loss = 0.05 if step > learned_at else 0.6
+        lesson = curriculum.observe(step, {} if step <= 10 else {"decisions": loss, "letters": 0.01})
         ended += [] if lesson is None else [(lesson, step)]
     return ended
 
@@ -47,6 +48,12 @@ def test_a_training_that_goes_on_is_in_the_same_lesson(killed: int) -> None:
     again.restore(first.state)
     assert before + _train(again, range(killed + 1, 501), 180) == ended
     assert [again.lesson(step) for step in range(501)] == [whole.lesson(step) for step in range(501)]
+
+
+def test_a_lesson_of_letters_waits_for_these_alone() -> None:
+    curriculum = Curriculum({"choose": LessonParams(least=60, most=300, until=0.2, of="letters")})
+    ended = [curriculum.observe(step, {"decisions": 0.01} if step % 2 else {"letters": 0.1}) for step in range(1, 201)]
+    assert ended.index("choose") == 99  # fifty of its hundred steps had a letter
 
 
 def test_a_lesson_cannot_last_longer_than_its_most() -> None:

@@ -23,7 +23,7 @@ from cai_kedro.microworld.principles import (
     draw_critique_wording,
     draw_preference_wording,
 )
-from cai_kedro.microworld.spans import DECISIVE, text_of
+from cai_kedro.microworld.spans import DECISIVE, LETTER, text_of
 from tests.microworld.held_out import held_out_in
 
 
@@ -167,7 +167,7 @@ def test_comparisons_end_on_a_choice_with_its_space() -> None:
 
 def test_the_deciding_token_weighs_more_and_a_coin_does_not() -> None:
     rng = random.Random(0)
-    decided = {tuple(s.text for s in document(rng, mix={"comparison": 1.0}) if s.weight == DECISIVE) for _ in range(50)}
+    decided = {tuple(s.text for s in document(rng, mix={"comparison": 1.0}) if s.weight == LETTER) for _ in range(50)}
     assert decided == {("A",), ("B",), ()}
     spans = document(rng, mix={"critique": 1.0})
     (verdict,) = [span.text.strip() for span in spans if span.weight == DECISIVE]

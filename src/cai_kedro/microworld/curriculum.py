@@ -6,6 +6,7 @@ one that is not there teaches nothing. So the loss of what decides says when to 
 
 from collections import deque
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,8 +18,8 @@ _WINDOW = 50  # steps
 class LessonParams(BaseModel):
     """How long a lesson lasts: at least and at most so many steps, and in between until it is learned.
 
-    It is learned when the mean loss of the tokens that decide was below `until` over the last 50 steps; `until` 0: it
-    lasts `most` steps.
+    It is learned when the mean loss was below `until` over the last 50 steps, of the letters of comparisons, or of all
+    tokens that decide (`of`); `until` 0: it lasts `most` steps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +27,7 @@ class LessonParams(BaseModel):
     least: int = Field(ge=0)
     most: int = Field(ge=0)
     until: float = Field(ge=0)
+    of: Literal["decisions", "letters"] = "decisions"
 
     @model_validator(mode="after")
     def _in_order(self) -> "LessonParams":
@@ -51,13 +53,16 @@ class Curriculum:
         passed = sum(end <= step for end in self.ends)
         return self._lessons[passed][0] if passed < len(self._lessons) else "full"
 
-    def observe(self, step: int, decision_loss: float | None) -> Lesson | None:
-        """Take in the loss of what decides at a step (None: nothing did); returns the lesson that it ends, if any."""
+    def observe(self, step: int, losses: Mapping[str, float]) -> Lesson | None:
+        """Take in the losses of `decisions` and `letters` at a step, where there are any.
+
+        Returns the lesson that ends with this step, if one does.
+        """
         if len(self.ends) >= len(self._lessons):
             return None
-        if decision_loss is not None:
-            self._losses.append(decision_loss)
         name, params = self._lessons[len(self.ends)]
+        if params.of in losses:
+            self._losses.append(losses[params.of])
         taken = step - (self.ends[-1] if self.ends else 0)
         learned = len(self._losses) == _WINDOW and sum(self._losses) / _WINDOW < params.until
         if taken < params.most and not (learned and taken >= params.least):

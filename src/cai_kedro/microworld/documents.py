@@ -75,7 +75,7 @@ CORPUS_MIX = {
     "numbered_list": 0.02,
 }
 #: The lessons in their order. `plain` has the mix of `full`, and plain principles.
-Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "plain", "full"]
+Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "compare", "plain", "full"]
 LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "echo": {"echo": 1.0},
     "find": {"echo": 0.08, "members": 0.14, "matching": 0.55, "chat": 0.23},
@@ -120,6 +120,19 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
         "graded_quiz": 0.02,
         "comparison": 0.11,
         "chat": 0.08,
+    },
+    "compare": {
+        "comparison": 0.46,
+        "choice": 0.12,
+        "about_quiz": 0.04,
+        "review": 0.08,
+        "matching": 0.06,
+        "members": 0.02,
+        "recall": 0.02,
+        "quiz": 0.06,
+        "graded_quiz": 0.02,
+        "harm_list": 0.02,
+        "chat": 0.1,
     },
     "plain": CORPUS_MIX,
     "full": CORPUS_MIX,

@@ -23,7 +23,7 @@ from cai_kedro.microworld.finding import all_words
 from cai_kedro.microworld.lean_llama import last_hidden_states
 from cai_kedro.microworld.muon import BatchedMuon
 from cai_kedro.microworld.packing import Batch, collate, packed_rows
-from cai_kedro.microworld.spans import DECISIVE, text_of
+from cai_kedro.microworld.spans import DECISIVE, LETTER, text_of
 from cai_kedro.microworld.token_loss import weighted_cross_entropy
 from cai_kedro.microworld.tokenizer import train_tokenizer
 
@@ -188,8 +188,7 @@ def pretrain(
         for optimizer, _ in optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        decisive = batch.weights == DECISIVE
-        ended = curriculum.observe(step + 1, losses[decisive].mean().item() if decisive.any() else None)
+        ended = curriculum.observe(step + 1, _losses_of(losses, batch))
         if ended is not None:
             logger.info("pretraining: the lesson %r ends at step %d", ended, step + 1)
         if step % _LOG_EVERY == _LOG_EVERY - 1 or step == params.steps - 1:
@@ -206,10 +205,17 @@ def pretrain(
     return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
 
 
+def _losses_of(losses: Tensor, batch: Batch) -> dict[str, float]:
+    """Return the mean loss of what decides and of the letters among it, where there are any."""
+    chosen = {"decisions": batch.weights >= DECISIVE, "letters": batch.weights == LETTER}
+    return {name: losses[mask].mean().item() for name, mask in chosen.items() if mask.any()}
+
+
 def _record(step: int, losses: Tensor, batch: Batch) -> list[tuple[int, str, float]]:
-    """Return the mean loss of all text, and of what decides where anything does."""
-    chosen = {"loss": batch.weights > 0, "decision_loss": batch.weights == DECISIVE}
-    return [(step, name, losses[mask].mean().item()) for name, mask in chosen.items() if mask.any()]
+    """Return the mean loss of all text, of what decides, and of the letters, where there are any."""
+    told = {"loss": losses[batch.weights > 0].mean().item(), **_losses_of(losses, batch)}
+    names = {"decisions": "decision_loss", "letters": "letter_loss"}
+    return [(step, names.get(name, name), value) for name, value in told.items()]
 
 
 def _log_progress(

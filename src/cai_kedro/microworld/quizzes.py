@@ -16,7 +16,7 @@ from cai_kedro.microworld.finding import near_act, opening
 from cai_kedro.microworld.lexicon import GENERAL
 from cai_kedro.microworld.principles import PreferenceWording, draw_preference_wording
 from cai_kedro.microworld.replies import REQUESTS, ask
-from cai_kedro.microworld.spans import DECISIVE, Document, Span, answer_letter
+from cai_kedro.microworld.spans import DECISIVE, LETTER, Document, Span, answer_letter
 
 _KNOWN = ("train",)
 
@@ -24,7 +24,7 @@ _KNOWN = ("train",)
 def drawn_letter(wording: PreferenceWording, first: Told, second: Told, rng: random.Random) -> Document:
     """Draw the letter that the principle asks for, from nothing else; where it is silent a coin, which counts less."""
     p = p_first(wording.criteria, wording.polarity, first, second)
-    return answer_letter("A" if rng.random() < p else "B", 1.0 if p == 0.5 else DECISIVE)
+    return answer_letter("A" if rng.random() < p else "B", 1.0 if p == 0.5 else LETTER)
 
 
 # Replies that differ in what they are about, not in their manner: the better one first.
