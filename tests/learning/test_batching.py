@@ -46,3 +46,15 @@ def test_the_seed_decides() -> None:
     lengths = _lengths(64)
     assert _batches(lengths, 8, seed=1) == _batches(lengths, 8, seed=1)
     assert _batches(lengths, 8, seed=1) != _batches(lengths, 8, seed=2)
+
+
+def test_a_phase_comes_behind_the_one_before_in_whole_batches() -> None:
+    lengths, phases = _lengths(103), [1 + row % 2 for row in range(103)]
+    sampler = LengthGrouped(lengths, 8, seed=1, phases=phases)
+    for _ in range(2):
+        order = list(sampler)
+        assert sorted(order) == list(range(103))
+        first = order[:48]  # 52 rows are of the first phase, four of them fill no batch
+        assert {phases[row] for row in first} == {1}
+        assert [phases[row] for row in order[48:]].count(1) == 4
+    assert list(LengthGrouped(lengths, 8, seed=1, phases=[3] * 103)) == list(LengthGrouped(lengths, 8, seed=1))

@@ -54,6 +54,7 @@ def table_of(*lessons: tuple[Ask, str]) -> pd.DataFrame:
             "lesson_id": [f"lesson-{place}" for place in range(len(lessons))],
             "ask": [json.dumps(as_json(ask)) for ask, _ in lessons],
             "answer": [answer for _, answer in lessons],
+            "phase": 2,
         }
     )
 

@@ -47,7 +47,7 @@ def held_out() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def lessons() -> pd.DataFrame:
-    return check_table("lessons", build_lessons(MadeLessons(count=1500, mix=None), seed=1))
+    return check_table("lessons", build_lessons(MadeLessons(count=1500, less_first=0.4, mix=None), seed=1))
 
 
 def asked_of(held_out: pd.DataFrame, **engines: ScriptedEngine) -> pd.DataFrame:

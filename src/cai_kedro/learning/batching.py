@@ -22,14 +22,16 @@ class LengthGrouped(Sampler[int]):
     """Row numbers such that each run of `batch_size` of them is a batch of rows of similar length.
 
     transformers' own sampler leaves the batches sorted from long to short; here they are shuffled. Every pass draws
-    anew from the same generator; a run that goes on says with `set_epoch` which pass is next.
+    anew from the same generator; a run that goes on says with `set_epoch` which pass is next. With `phases`, a number
+    for each row, a pass takes the rows of the least number first; what fills no batch of a phase goes to the next one.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, phases: Sequence[int] | None = None) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
+        self._phases = _whole_phases(phases or [0] * len(lengths), batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which pass the next one is."""
@@ -41,8 +43,12 @@ class LengthGrouped(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """Yield every row number once."""
-        order, batches = self._draw()
+        drawn = [self._draw(len(rows), self.seed + number) for number, rows in enumerate(self._phases)]
         self.epoch += 1
+        for rows, (order, batches) in zip(self._phases, drawn, strict=True):
+            yield from self._of_phase([rows[place] for place in order], batches)
+
+    def _of_phase(self, order: list[int], batches: list[int]) -> Iterator[int]:
         pool = BATCHES_PER_POOL * self.batch_size
         by_length = [
             row for start in range(0, len(order), pool) for row in sorted(order[start : start + pool], key=self._length)
@@ -52,10 +58,9 @@ class LengthGrouped(Sampler[int]):
         # the incomplete batch must come last: a loader cuts batches by counting
         yield from by_length[len(batches) * self.batch_size :]
 
-    def _draw(self) -> tuple[list[int], list[int]]:
-        """Return an order of the rows, and one of the whole batches, as the pass of this number draws them."""
-        generator = torch.Generator().manual_seed(self.seed)
-        rows = len(self.lengths)
+    def _draw(self, rows: int, seed: int) -> tuple[list[int], list[int]]:
+        """Return an order of so many rows, and one of the whole batches, as the pass of this number draws them."""
+        generator = torch.Generator().manual_seed(seed)
         for _ in range(self.epoch + 1):
             order = torch.randperm(rows, generator=generator)
             batches = torch.randperm(rows // self.batch_size, generator=generator)
@@ -63,3 +68,16 @@ class LengthGrouped(Sampler[int]):
 
     def _length(self, row: int) -> int:
         return self.lengths[row]
+
+
+def _whole_phases(phases: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Return the row numbers of each phase, of all but the last one in whole batches."""
+    numbers = sorted(set(phases))
+    found: list[list[int]] = []
+    left: list[int] = []
+    for number in numbers:
+        rows = left + [row for row, phase in enumerate(phases) if phase == number]
+        whole = len(rows) if number == numbers[-1] else len(rows) // batch_size * batch_size
+        found.append(rows[:whole])
+        left = rows[whole:]
+    return found

@@ -21,11 +21,15 @@ LETTERS = ("A", "B")
 
 @dataclass(frozen=True)
 class EncodedLesson:
-    """The ids of a prompt, those of what is to be written behind it, and 1 for each of these that decides a letter."""
+    """The ids of a prompt, those of what is to be written behind it, and 1 for each of these that decides a letter.
+
+    Lessons of `phase` 1 are learnt before those of phase 2.
+    """
 
     prompt: list[int]
     answer: list[int]
     letters: list[int]
+    phase: int
 
     @property
     def ids(self) -> list[int]:
@@ -34,7 +38,7 @@ class EncodedLesson:
 
 
 def lesson_dataset(base: LanguageModel, lessons: pd.DataFrame, max_length: int) -> Dataset:
-    """Return `input_ids`, `start` (where the answer begins), `letters` and `length` of what fits."""
+    """Return `input_ids`, `start` (where the answer begins), `letters`, `length` and `phase` of what fits."""
     if lessons.empty:
         raise ValueError("there are no lessons: expected a non-empty `lessons` table; raise teach_skills.lessons.count")
     encoded = encode_lessons(base, lessons)
@@ -58,6 +62,7 @@ def lesson_dataset(base: LanguageModel, lessons: pd.DataFrame, max_length: int) 
             "start": [len(lesson.prompt) for lesson in kept],
             "letters": [lesson.letters for lesson in kept],
             "length": [len(lesson.ids) for lesson in kept],
+            "phase": [lesson.phase for lesson in kept],
         }
     )
 
@@ -84,7 +89,11 @@ def encode_lessons(base: LanguageModel, lessons: pd.DataFrame) -> list[EncodedLe
         base, [(ask, answer) for ask, answer, letter in zip(asks, answers, ids, strict=True) if letter is None]
     )
     remaining = iter(texts)
-    return [EncodedLesson(prompt, *(letter or next(remaining))) for prompt, letter in zip(prompts, ids, strict=True)]
+    phases = [int(lessons["phase"].iloc[row]) for row in rows]
+    return [
+        EncodedLesson(prompt, *(letter or next(remaining)), phase)
+        for prompt, letter, phase in zip(prompts, ids, phases, strict=True)
+    ]
 
 
 def asks_of(lessons: pd.DataFrame) -> list[Ask]:

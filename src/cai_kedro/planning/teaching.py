@@ -107,7 +107,7 @@ class TeachingTrial:
         params = self.settings.teaching.model_copy(update={"fine_tuning": tuning})
 
         def train(rows: int) -> None:
-            lessons = build_lessons(MadeLessons(count=rows, mix=self.settings.lessons.mix), self.settings.seed)
+            lessons = build_lessons(self.settings.lessons.model_copy(update={"count": rows}), self.settings.seed)
             teach_model(load(), lessons, params, self.settings.seed)
 
         return {"teaching": cost_of_training([seconds_a_row(train, tuning.batch_size) for _ in range(self.repeats)])}

@@ -52,6 +52,19 @@ def test_both_polarities_occur_alike_in_comparisons(lessons: pd.DataFrame) -> No
     assert compared["polarity"].eq("more").mean() == pytest.approx(0.5, abs=0.08)
 
 
+def test_the_first_lessons_ask_for_less_and_come_first(lessons: pd.DataFrame) -> None:
+    phased = make_lessons(500, MIX, 0, less_first=0.4)
+    assert list(phased["phase"]) == [1] * 200 + [2] * 300
+    first = phased.head(200)
+    compared = first[first["p_first"].notna()]
+    assert len(compared) > 60
+    assert set(compared["polarity"]) == {"less"}
+    assert {"more", "less"} == set(phased.tail(300).query("p_first.notna()")["polarity"])
+    pd.testing.assert_frame_equal(phased.tail(300), lessons.iloc[200:500])
+    with pytest.raises(ValueError, match="less_first"):
+        make_lessons(5, MIX, 0, less_first=1.5)
+
+
 def test_thoughts_end_on_the_letter(lessons: pd.DataFrame) -> None:
     for row in lessons[lessons["lesson"] == "verdict"].itertuples():
         ask = from_json(json.loads(row.ask))

@@ -66,7 +66,7 @@ def _compare(draw: Draw, pair: Callable[[Draw, Request, Principle], tuple[Told, 
     request = draw.request(draw.deed(_HARMFUL_SHARE))
     silent = draw.rng.random() < _SILENT_SHARE
     for _ in range(_TRIES):
-        principle = draw_principle("question", request.deed, draw.rng, split=draw.split)
+        principle = draw_principle("question", request.deed, draw.rng, split=draw.split, polarity=draw.polarity)
         first, second = pair(draw, request, principle)
         p = p_first(principle.criteria, principle.polarity, first, second)
         if silent == (p == 0.5):
@@ -89,7 +89,9 @@ def comparison(draw: Draw) -> Lesson:
 def option(draw: Draw) -> Lesson:
     """Which of two replies is about what was asked, and which is not."""
     request = draw.request(draw.deed(_HARMFUL_SHARE))
-    principle = draw_principle("question", request.deed, draw.rng, split=draw.split, criteria=["off_topic"])
+    principle = draw_principle(
+        "question", request.deed, draw.rng, split=draw.split, criteria=["off_topic"], polarity=draw.polarity
+    )
     pair = [draw.reply(name, request) for name in draw.rng.choice(_ABOUT[request.deed.harmful])]
     draw.rng.shuffle(pair)
     p = p_first(principle.criteria, principle.polarity, pair[0], pair[1])
@@ -102,7 +104,9 @@ def polarity(draw: Draw) -> Lesson:
     request = draw.request(draw.deed(1.0), plainly=True)
     own = str(request.deed.harm)
     criteria = [own] if words_for(own, draw.split) and draw.rng.random() < 0.5 else [GENERAL]
-    principle = draw_principle("question", request.deed, draw.rng, split=draw.split, criteria=criteria)
+    principle = draw_principle(
+        "question", request.deed, draw.rng, split=draw.split, criteria=criteria, polarity=draw.polarity
+    )
     words, act = raw("critic")["short_options"], request.deed.say("text", "critic")
     pair = [
         Told(request.deed, behaviour, (), spelled(draw.rng.choice(words[name]).format(act=act), request))

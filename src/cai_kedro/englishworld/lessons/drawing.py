@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cai_kedro.core.asks import Ask
 from cai_kedro.englishworld.deeds import Deed, acts_of, draw_deed
 from cai_kedro.englishworld.lexicon import raw
-from cai_kedro.englishworld.principles import Principle
+from cai_kedro.englishworld.principles import Polarity, Principle
 from cai_kedro.englishworld.replies import Told, reply
 from cai_kedro.englishworld.requests import Request, ask
 from cai_kedro.englishworld.spelling import american
@@ -33,10 +33,11 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Draw:
-    """The generator of a row and what is held out in it."""
+    """The generator of a row, what is held out in it, and the polarity of comparisons; None: either."""
 
     rng: random.Random
     split: str = "train"
+    polarity: Polarity | None = None
 
     def deed(self, harmful_share: float) -> Deed:
         """Draw a deed, a harmful one with the given probability."""

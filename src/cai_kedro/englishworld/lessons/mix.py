@@ -49,11 +49,13 @@ MIX: Mapping[str, float] = {
 }
 LESSON_COLUMNS = (
     "lesson_id", "lesson", "ask", "answer", "p_first", "kind", "act", "harmful", "severity", "behaviour", "criterion",
-    "polarity", "split",
+    "polarity", "split", "phase",
 )  # fmt: skip
 
 
-def make_lessons(count: int, mix: Mapping[str, float], seed: int, held_out: bool = False) -> pd.DataFrame:
+def make_lessons(
+    count: int, mix: Mapping[str, float], seed: int, held_out: bool = False, less_first: float = 0.0
+) -> pd.DataFrame:
     """Make so many lessons; every row is drawn from a seed of its own, so more rows change none that were there.
 
     Args:
@@ -62,25 +64,31 @@ def make_lessons(count: int, mix: Mapping[str, float], seed: int, held_out: bool
         seed: of the run.
         held_out: whether each row holds something that no lesson without it holds: an act, an object, a kind, a frame
             or a wording (the column `split`).
+        less_first: the share of lessons, from the first, of which all comparisons ask for less. Which option is the
+            better one is learnt first, and that `more` turns it around behind that: the letter is a product of the two.
 
     Returns:
         `lesson_id`, `lesson`, `ask` (JSON of a `core.asks` ask), `answer` (what is to be written; of a comparison or a
         verdict the letter), `p_first` (of two replies: how probably the first is better, 0.5 where the principle is
         silent; else null); and the truth: `kind` of harm (null if none), `act` (its name in the lexicon), `harmful`,
         `severity` (null where no act is spoken of), `behaviour` of the reply or of both, `criterion` (several with
-        commas) and `polarity` of the principle, `split`.
+        commas) and `polarity` of the principle, `split`; `phase`, 1 or 2: in which order they are learnt.
 
     Raises:
         ValueError: for an unknown lesson, weights that are no weights, or a negative count.
     """
     _check(count, mix)
+    if not 0 <= less_first <= 1:
+        raise ValueError(f"expected a share `less_first` from 0 to 1, got {less_first}")
     rows = []
     for number in range(count):
         lesson_id = f"{'held-out' if held_out else 'lesson'}-{number:06d}"
         rng = rng_for(seed, "english lessons", lesson_id)
         name = rng.choices(list(mix), list(mix.values()))[0]
         split = rng.choice(_HELD_OUT.get(name, SPLITS[1:])) if held_out else "train"
-        rows.append(_row(lesson_id, name, _LESSONS[name](Draw(rng, split)), split))
+        only_less = number < less_first * count
+        lesson = _LESSONS[name](Draw(rng, split, "less" if only_less else None))
+        rows.append(_row(lesson_id, name, lesson, split) | {"phase": 1 if only_less else 2})
     types = {"p_first": "float", "harmful": "boolean", "severity": "Int64"}
     return pd.DataFrame(rows, columns=list(LESSON_COLUMNS)).astype(types)
 

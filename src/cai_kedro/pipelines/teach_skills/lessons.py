@@ -20,7 +20,7 @@ _EVEN = 0.5
 
 def build_lessons(params: MadeLessons, seed: int) -> pd.DataFrame:
     """Make the lessons that are learnt from (→ `lessons`)."""
-    return make_lessons(params.count, params.mix or MIX, seed)
+    return make_lessons(params.count, params.mix or MIX, seed, less_first=params.less_first)
 
 
 def build_held_out_lessons(params: Measured, seed: int) -> pd.DataFrame:

@@ -8,11 +8,15 @@ from cai_kedro.models.adapters import AdapterParams
 
 
 class MadeLessons(BaseModel):
-    """How many lessons are made, and how often each occurs: lesson → weight; null as `englishworld.lessons.MIX`."""
+    """How many lessons are made, and how often each occurs: lesson → weight; null as `englishworld.lessons.MIX`.
+
+    In the first `less_first` of them (a share) every comparison asks for less.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(ge=1)
+    less_first: float = Field(ge=0, le=1)
     mix: dict[str, NonNegativeFloat] | None
 
 
