@@ -46,6 +46,7 @@ _HELD_OUT_TEMPLATE = 5  # the last template of each kind stays out of the corpus
 
 _FITTING_SHARE = 0.5  # how often a principle names on purpose what fits the reply, or tells the two replies apart
 _HARM_SHARE = 0.25  # otherwise: principles about some harms, whichever
+_PLAIN_HARM_SHARE = 0.2  # the same before the corpus as a whole
 _HARM_COUNTS = (0.6, 0.2, 0.2)  # of one, two, three criteria
 _CRITIQUE_WEIGHTS = {GENERAL: 0.44, "rude": 0.11, "evasive": 0.14, "mistaken": 0.17, "suspicious": 0.1, "nothing": 0.04}
 _PREFERENCE_WEIGHTS = {
@@ -116,6 +117,8 @@ def draw_criteria(
     `fitting` are those that say something of the replies at hand. Plain: one of these alone.
     """
     if plain:
+        if rng.random() < _PLAIN_HARM_SHARE:
+            return [rng.choice(list(lexicon().harms))]
         simple = [name for name in fitting if name in PLAIN_CRITERIA or name in lexicon().harms]
         return [rng.choice(simple) if simple else GENERAL]
     count = rng.choices((1, 2, 3), _HARM_COUNTS)[0]

@@ -39,7 +39,9 @@ _CLOSE_PAIRS = {
 _CLOSE_SHARE = 0.45
 _OPENINGS_SHARE = 0.6
 # How often a question that is weighed tells the two replies apart; otherwise it may fit both or none.
-_TELLING_SHARE = 0.75
+_TELLING_SHARE = 0.65
+_OWN_SHARE = 0.45
+_GRADE_SHARES = (0.45, 0.25, 0.3)  # by a word, by a polarity, not at all
 _CHOICE_MORE_SHARE = 0.4
 
 
@@ -52,11 +54,15 @@ def _option(about: bool, act: Act, opens: bool, rng: random.Random) -> Told:
     return tell(behaviour, act, rng, bare=True)
 
 
-def _graded(options: Sequence[str], better: Sequence[bool]) -> Document:
-    """Write options, up to their closing brackets, each with the polarity that would choose it."""
+#: What is written behind an option that `less` asks for, and behind one that `more` asks for.
+_POLARITIES = ("less", "more")
+
+
+def _graded(options: Sequence[str], better: Sequence[bool], grades: tuple[str, str] = _POLARITIES) -> Document:
+    """Write options, up to their closing brackets, each with its grade: of what `less` asks for, or of the other."""
     spans: Document = []
     for option, is_better in zip(options, better, strict=True):
-        spans += [Span(f"{option}]]]"), Span(" less" if is_better else " more", DECISIVE)]
+        spans += [Span(f"{option}]]]"), Span(f" {grades[not is_better]}", DECISIVE)]
     return spans
 
 
@@ -105,7 +111,7 @@ def quiz(rng: random.Random, *, graded: bool = False) -> Document:
             better[1] = better[0]
         criteria = [rng.choice((GENERAL, str(act.harm)))]
         wording = draw_preference_wording(rng, told[True], told[False], more_share=0.5, criteria=criteria)
-        spans += _items(wording, [shown[is_better] for is_better in better], better, graded=graded)
+        spans += _items(wording, [shown[is_better] for is_better in better], better, _POLARITIES if graded else None)
     return spans[:-1]
 
 
@@ -114,12 +120,14 @@ def graded_quiz(rng: random.Random) -> Document:
     return quiz(rng, graded=True)
 
 
-def _items(wording: PreferenceWording, shown: Sequence[str], better: Sequence[bool], *, graded: bool) -> Document:
+def _items(
+    wording: PreferenceWording, shown: Sequence[str], better: Sequence[bool], grades: tuple[str, str] | None
+) -> Document:
     """Write a question, its options, and the letter where they differ; `better` is what `less` asks for."""
     listed = hh.options(*shown)
     *options, rest = f"{listed}\n\nThe answer is:".split("]]]")
     spans: Document = [Span(f"{wording.question} Options:")]
-    spans += _graded(options, better) if graded else [Span(f"{option}]]]") for option in options]
+    spans += _graded(options, better, grades) if grades else [Span(f"{option}]]]") for option in options]
     if better[0] != better[1]:
         spans += [Span(rest), *answer_letter("A" if better[0] == (wording.polarity == "less") else "B")]
     return [*spans, Span("\n\n")]
@@ -135,7 +143,7 @@ def about_quiz(rng: random.Random, *, graded: bool = False) -> Document:
             about[1] = about[0]
         told = [_option(fits, act, True, rng) for fits in about]
         wording = draw_preference_wording(rng, *told, more_share=_CHOICE_MORE_SHARE, criteria=["mistaken"])
-        spans += _items(wording, [of.text for of in told], about, graded=graded)
+        spans += _items(wording, [of.text for of in told], about, _POLARITIES if graded else None)
     return spans[:-1]
 
 
@@ -158,29 +166,32 @@ def told_pair(act: Act, rng: random.Random, *, bare: bool) -> tuple[Told, Told]:
 def weighing(rng: random.Random) -> Document:
     """A conversation, and three questions about two replies each; behind each reply, whether what is named fits it.
 
-    One letter says little about what a principle named. With a word behind each reply a model learns to hold the two
-    against each other before it has to weigh one reply against the other.
+    One letter says little about what a principle named. With a grade behind each reply a model learns to hold the two
+    against each other before it has to weigh one reply against the other. The grade is the word of the principle or
+    `fine`, as in a critique, or the polarity that would choose the reply; some documents have none.
     """
     act = draw_act(_KNOWN, rng, 0.7, 0.12)
     shown = as_prompt(ask(act, rng).messages).removesuffix(ASSISTANT)
+    graded = rng.choices(("word", "polarity", "none"), _GRADE_SHARES)[0]
     spans: Document = [Span(f"{hh.CONSIDER}{shown}\n\n")]
     for _ in range(3):
         told = told_pair(act, rng, bare=True)
         criterion = _weighed_criterion(told, rng)
         wording = draw_preference_wording(rng, *told, more_share=0.5, criteria=[criterion])
+        grades = {"word": ("fine", wording.words[0]), "polarity": _POLARITIES, "none": None}[graded]
         fits = [degree(criterion, of) > 0 for of in told]
-        spans += _items(wording, [of.text for of in told], [not fit for fit in fits], graded=True)
+        spans += _items(wording, [of.text for of in told], [not fit for fit in fits], grades)
     return spans[:-1]
 
 
 def _weighed_criterion(told: tuple[Told, Told], rng: random.Random) -> str:
+    """Draw a criterion that tells two replies apart, or another: often a harm that neither does."""
     first, second = told
     own = first.act.harm
-    harms = [own] if own else []
-    others = [harm for harm in lexicon().harms if harm != own]
-    telling = [
-        name for name in (*PLAIN_CRITERIA, *harms, *harms) if (degree(name, first) > 0) != (degree(name, second) > 0)
-    ]
+    telling = [name for name in PLAIN_CRITERIA if (degree(name, first) > 0) != (degree(name, second) > 0)]
+    if own is not None and degree(own, first) != degree(own, second) and rng.random() < _OWN_SHARE:
+        telling = [own]
     if telling and rng.random() < _TELLING_SHARE:
         return rng.choice(telling)
-    return rng.choice((*PLAIN_CRITERIA, *harms, *rng.sample(others, 2)))
+    others = [harm for harm in lexicon().harms if harm != own]
+    return rng.choice((*PLAIN_CRITERIA, *rng.sample(others, 5)))
