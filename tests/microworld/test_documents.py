@@ -158,6 +158,41 @@ def test_a_choice_is_a_comparison_of_which_one_option_is_about_the_act() -> None
     assert chosen[1] / more[1] < 0.1
 
 
+_WEIGHED = re.compile(
+    r"([^\n]+) Options:\n \(A\) \[\[\[(.*)\]\]\](?: (\w+))?\n \(B\) \[\[\[(.*)\]\]\](?: (\w+))?"
+    r"(?:\n\nThe answer is: \(([AB])\))?"
+)
+
+
+def test_a_weighing_says_of_each_reply_whether_what_is_named_fits_it() -> None:
+    styles: Counter[str] = Counter()
+    harms = {True: 0, False: 0}
+    for text in _texts("weighing", 300):
+        conversation = text.removeprefix(hh.CONSIDER).split(" Options:")[0].rsplit("\n\n", 1)[0]
+        act = requested_act(parse(conversation))
+        assert act is not None
+        items = _WEIGHED.findall(text)
+        assert len(items) == 3
+        for question, first, first_grade, second, second_grade, letter in items:
+            said = re.findall(r"\w+", question)
+            (named,) = [name for name, words in lexicon().criteria.items() if set(words) & set(said)]
+            fits = [degree(named, Told(behaviour_of(act, shown), act, shown)) > 0 for shown in (first, second)]
+            if named in lexicon().harms and "comply" in [behaviour_of(act, shown) for shown in (first, second)]:
+                harms[named == act.harm] += 1
+            polarity = "more" if "more" in said else "less"
+            word = next(word for word in lexicon().criteria[named] if word in said)
+            for fit, grade in zip(fits, (first_grade, second_grade), strict=True):
+                style = "none" if not grade else "polarity" if grade in ("less", "more") else "word"
+                styles[style] += 1
+                expected = {"none": "", "polarity": "more" if fit else "less", "word": word if fit else "fine"}[style]
+                assert grade == expected, text
+            assert bool(letter) == (fits[0] != fits[1])
+            if letter:
+                assert (letter == "A") == (fits[0] == (polarity == "more"))
+    assert min(styles[style] for style in ("word", "polarity", "none")) > 300
+    assert min(harms.values()) > 0.3 * sum(harms.values())  # the harm at hand, and another
+
+
 def test_comparisons_end_on_a_choice_with_its_space() -> None:
     for text in _texts("comparison", 50):
         assert text.endswith(tuple(f"The answer is:{choice}" for choice in hh.CHOICES))
