@@ -66,8 +66,8 @@ CORPUS_MIX = {
     "matching": 0.03,
     "recall": 0.01,
     "graded_recall": 0.01,
-    "review": 0.05,
-    "choice": 0.09,
+    "review": 0.07,
+    "choice": 0.07,
     "graded_choice": 0.02,
     "about_quiz": 0.02,
     "ruled": 0.06,
@@ -75,7 +75,7 @@ CORPUS_MIX = {
     "numbered_list": 0.02,
 }
 #: The lessons in their order. `plain` has the mix of `full`, and plain principles.
-Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "weigh", "compare", "plain", "full"]
+Lesson = Literal["echo", "find", "recall", "polarity", "review", "weigh", "compare", "plain", "full"]
 LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "echo": {"echo": 1.0},
     "find": {"echo": 0.08, "members": 0.14, "matching": 0.55, "chat": 0.23},
@@ -107,43 +107,28 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
         "comparison": 0.07,
         "chat": 0.08,
     },
-    "choose": {
-        "choice": 0.24,
-        "graded_choice": 0.1,
-        "about_quiz": 0.08,
-        "graded_about_quiz": 0.05,
-        "review": 0.13,
-        "matching": 0.08,
-        "members": 0.02,
-        "recall": 0.02,
-        "graded_recall": 0.02,
-        "quiz": 0.05,
-        "graded_quiz": 0.02,
-        "comparison": 0.11,
-        "chat": 0.08,
-    },
     "weigh": {
-        "weighing": 0.4,
+        "weighing": 0.38,
         "comparison": 0.06,
-        "critique": 0.08,
-        "choice": 0.07,
-        "about_quiz": 0.04,
-        "quiz": 0.04,
-        "review": 0.1,
-        "harm_list": 0.06,
-        "matching": 0.05,
+        "critique": 0.1,
+        "choice": 0.06,
+        "about_quiz": 0.03,
+        "quiz": 0.03,
+        "review": 0.13,
+        "harm_list": 0.05,
+        "matching": 0.06,
         "members": 0.01,
         "recall": 0.02,
         "chat": 0.07,
     },
     "compare": {
         "weighing": 0.2,
-        "comparison": 0.24,
-        "critique": 0.12,
-        "choice": 0.08,
+        "comparison": 0.22,
+        "critique": 0.13,
+        "choice": 0.07,
         "about_quiz": 0.03,
         "quiz": 0.03,
-        "review": 0.08,
+        "review": 0.1,
         "harm_list": 0.05,
         "matching": 0.05,
         "members": 0.01,
@@ -317,7 +302,7 @@ _REVIEWED = {True: ("objection", "weak", "comply", "badcomply", "offtopic"), Fal
 
 def review(rng: random.Random) -> Document:
     """Several replies to one request, and of each what it does: many decisions on whether it is about the act."""
-    act = draw_act(_KNOWN, rng, 0.65, 0.05)
+    act = draw_act(_KNOWN, rng, 0.5, 0.05)
     spans = [Span(as_prompt(ask(act, rng).messages).removesuffix(ASSISTANT))]
     for _ in range(4):
         # half of the replies are about the act

@@ -41,7 +41,7 @@ _OPENINGS_SHARE = 0.6
 # How often a question that is weighed tells the two replies apart; otherwise it may fit both or none.
 _TELLING_SHARE = 0.65
 _OWN_SHARE = 0.45
-_GRADE_SHARES = (0.45, 0.25, 0.3)  # by a word, by a polarity, not at all
+_GRADE_SHARES = (0.25, 0.45, 0.3)  # by a word, by a polarity, not at all
 _CHOICE_MORE_SHARE = 0.4
 
 
