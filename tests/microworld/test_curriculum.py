@@ -13,7 +13,7 @@ def _curriculum() -> Curriculum:
         "find": LessonParams(least=100, most=300, until=0.2),
         "recall": LessonParams(least=20, most=400, until=0.2),
         "echo": LessonParams(least=10, most=10, until=0.0),
-        "choose": LessonParams(least=0, most=0, until=0.0),
+        "compare": LessonParams(least=0, most=0, until=0.0),
     }
     return Curriculum(lessons)
 
@@ -51,9 +51,9 @@ def test_a_training_that_goes_on_is_in_the_same_lesson(killed: int) -> None:
 
 
 def test_a_lesson_of_letters_waits_for_these_alone() -> None:
-    curriculum = Curriculum({"choose": LessonParams(least=60, most=300, until=0.2, of="letters")})
+    curriculum = Curriculum({"compare": LessonParams(least=60, most=300, until=0.2, of="letters")})
     ended = [curriculum.observe(step, {"decisions": 0.01} if step % 2 else {"letters": 0.1}) for step in range(1, 201)]
-    assert ended.index("choose") == 99  # fifty of its hundred steps had a letter
+    assert ended.index("compare") == 99  # fifty of its hundred steps had a letter
 
 
 def test_a_lesson_cannot_last_longer_than_its_most() -> None:
