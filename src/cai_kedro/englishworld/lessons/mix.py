@@ -65,7 +65,7 @@ def make_lessons(
         held_out: whether each row holds something that no lesson without it holds: an act, an object, a kind, a frame
             or a wording (the column `split`).
         less_first: the share of lessons, from the first, of which all comparisons ask for less. Which option is the
-            better one is learnt first, and that `more` turns it around behind that: the letter is a product of the two.
+            better one is learnt first, and that `more` turns it around behind that.
 
     Returns:
         `lesson_id`, `lesson`, `ask` (JSON of a `core.asks` ask), `answer` (what is to be written; of a comparison or a
@@ -75,7 +75,7 @@ def make_lessons(
         commas) and `polarity` of the principle, `split`; `phase`, 1 or 2: in which order they are learnt.
 
     Raises:
-        ValueError: for an unknown lesson, weights that are no weights, or a negative count.
+        ValueError: for an unknown lesson, weights that are no weights, a negative count, or a share that is none.
     """
     _check(count, mix)
     if not 0 <= less_first <= 1:
