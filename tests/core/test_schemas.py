@@ -72,6 +72,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "criterion": "general",
         "polarity": "less",
         "split": "train",
+        "phase": 1,
     },
     "skill_answers": {
         "step": 0,
