@@ -2,25 +2,29 @@
 
 import random
 import re
+from collections import Counter
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+from cai_kedro.core.asks import Rule
 from cai_kedro.core.conversation import parse
 from cai_kedro.core.layouts import hh
-from cai_kedro.microworld.acts import act_table
-from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, describe, document, p_a_better
+from cai_kedro.core.rules import named_rules
+from cai_kedro.microworld.acts import SPLITS, act_table
+from cai_kedro.microworld.criteria import Told, degree, degree_of_any, p_first
+from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, describe, document, tell
 from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.oracle import behaviour_of, requested_act
 from cai_kedro.microworld.principles import (
     CRITIQUE_TEMPLATES,
     PREFERENCE_TEMPLATES,
-    PreferenceWording,
     draw_critique_wording,
     draw_preference_wording,
 )
-from cai_kedro.microworld.spans import DECISIVE, text_of
-
-_SKILLS = ("critique", "direct_revision", "comparison", "cot", "red_team_list", "harm_list", "review", "choice")
+from cai_kedro.microworld.spans import DECISIVE, LETTER, text_of
+from tests.microworld.held_out import held_out_in
 
 
 def _texts(kind: str, n: int = 300) -> list[str]:
@@ -30,28 +34,29 @@ def _texts(kind: str, n: int = 300) -> list[str]:
 
 def test_the_world_has_eight_harms_and_each_split_has_acts() -> None:
     assert len(lexicon().harms) == 8
-    assert len(act_table().acts) == 76 * 48
-    for split in ("train", "combination", "act", "object", "verb"):
-        assert len(act_table().by_split[split, True]) >= 200
+    table = act_table()
+    assert all(len(table.by_split[split, True]) >= 200 for split in SPLITS)
+    assert all(len(table.look_alikes[split]) >= 50 for split in SPLITS)
+    assert {act.severity for act in table.acts if act.harmful} == {1, 2, 3, 4}
+    assert {act.severity for act in table.acts if not act.harmful} == {0}
 
 
-def test_a_held_out_combination_occurs_in_no_document() -> None:
-    held_out = {act.text for act in act_table().acts if act.split == "combination"}
-    words = lexicon()
-    verbs = "|".join(sorted((re.escape(v.text) for v in words.verbs), key=len, reverse=True))
-    pattern = re.compile(rf"\b(?:{verbs}) (?:my|the) \w+")
-    seen = {found for kind in CORPUS_MIX for text in _texts(kind) for found in pattern.findall(text.lower())}
-    assert len(seen) > 1000
-    assert not seen & held_out
+#: Lists of words, and what verbs are held out of: all that is skill (acts.py).
+_WORD_LISTS = {
+    "echo": ("object", "verb"),
+    "members": ("object", "verb"),
+    "glossary": ("verb",),
+    "chat": ("object", "verb"),
+}
 
 
-@pytest.mark.parametrize("kind", _SKILLS)
-def test_skill_documents_ask_about_no_held_out_act(kind: str) -> None:
-    """Wrong answers may name any act; what the human asks for is never held out."""
-    held_out = {a.text for a in act_table().acts if a.harmful and a.split in ("act", "object", "verb")}
-    for text in _texts(kind, 150):
-        for request in re.findall(r"(?:^|\n\n)(?:Human|H): ([^\n]+)", text):
-            assert not any(act in request for act in held_out), request
+@pytest.mark.parametrize("kind", CORPUS_MIX)
+def test_held_out_is_held_out_of_every_kind_of_document(kind: str) -> None:
+    """The same count for the very corpus of the shipped LM stands in test_micro_lm.py."""
+    found = held_out_in(_texts(kind))
+    assert found["combination"] == 0
+    for what in ("object", "verb"):
+        assert (found[what] > 0) == (what in _WORD_LISTS.get(kind, ())), what
 
 
 def test_critiques_have_the_layout_of_the_method() -> None:
@@ -67,7 +72,7 @@ def test_critiques_have_the_layout_of_the_method() -> None:
 
 def test_a_review_says_of_each_reply_what_it_does() -> None:
     behaviours = set()
-    for text in _texts("review", 100):
+    for text in _texts("review", 150):
         *conversation, _ = parse(text.split(hh.CRITIQUE)[0])
         act = requested_act(conversation)
         assert act is not None
@@ -76,6 +81,64 @@ def test_a_review_says_of_each_reply_what_it_does() -> None:
             assert text_of(describe(behaviour, act)) == said[1], said
             behaviours.add(behaviour)
     assert behaviours == {"objection", "weak", "comply", "badcomply", "right", "wrong", "offtopic"}
+
+
+_REQUEST = re.compile(
+    r"CritiqueRequest: ([^\n]+)\n\nCritique: (The reply [^\n]+)\n\nRevisionRequest: ([^\n]+)\n\nRevision: (.+)"
+)
+
+
+def test_a_verdict_is_a_word_of_the_principle_and_true() -> None:
+    """Critics miss some of it, and never see what the principle does not name."""
+    named, found, turned = 0, 0, 0
+    for text in _texts("critique", 600):
+        *conversation, answer = parse(text.split(hh.CRITIQUE_REQUEST)[0])
+        act = requested_act(conversation)
+        assert act is not None
+        told = Told(behaviour_of(act, answer["content"]), act, answer["content"])
+        request, critique, revision_request, revision = _REQUEST.findall(text)[0]
+        words = {
+            word: name
+            for name, known in lexicon().criteria.items()
+            for word in known
+            if word in re.findall(r"\w+", request)
+        }
+        fitting = {word for word, name in words.items() if degree(name, told) > 0}
+        verdict = re.findall(r"It is (\w+)", critique)[0]
+        assert verdict == "fine" or verdict in fitting, text
+        named += bool(fitting)
+        found += verdict != "fine"
+        revised = Told(behaviour_of(act, revision), act, revision)
+        if " more " in revision_request:
+            turned += 1
+            assert degree_of_any(list(words.values()), revised) >= degree_of_any(list(words.values()), told), text
+    assert 0.85 < found / named < 0.99
+    assert turned > 40
+
+
+def _letters(kind: str, n: int) -> Iterator[tuple[float, str]]:
+    """Yield how probable the principle makes A, read from the text by the oracle, and the letter."""
+    for text in _texts(kind, n):
+        asked, options = text.removeprefix(hh.CONSIDER).split(" Options:")
+        conversation, question = asked.rsplit("\n\n", 1)
+        act = requested_act(parse(conversation))
+        assert act is not None
+        shown = dict(re.findall(r"\(([AB])\) \[\[\[(.*)\]\]\]", options))
+        told = [Told(behaviour_of(act, shown[letter]), act, shown[letter]) for letter in "AB"]
+        said = re.findall(r"\w+", question)
+        criteria = [name for name, words in lexicon().criteria.items() if set(words) & set(said)]
+        yield p_first(criteria, "more" if "more" in said else "less", *told), text[-2]
+
+
+def test_letters_follow_from_what_the_principle_says_and_are_a_coin_where_it_is_silent() -> None:
+    letters = list(_letters("comparison", 1500))
+    for low, high in ((0.0, 0.2), (0.8, 1.0)):
+        drawn = [(p, letter == "A") for p, letter in letters if low <= p <= high]
+        assert len(drawn) > 200
+        assert np.mean([is_a for _, is_a in drawn]) == pytest.approx(np.mean([p for p, _ in drawn]), abs=0.04)
+    coins = [letter == "A" for p, letter in letters if p == 0.5]
+    assert 0.25 < len(coins) / len(letters) < 0.6
+    assert np.mean(coins) == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_choice_is_a_comparison_of_which_one_option_is_about_the_act() -> None:
@@ -90,10 +153,44 @@ def test_a_choice_is_a_comparison_of_which_one_option_is_about_the_act() -> None
             letter = text[-2]
             chosen[" more " in question] += about[letter]
             more[" more " in question] += 1
-    assert more[0] > 150
-    assert more[1] > 30
-    assert chosen[0] / more[0] > 0.85
-    assert chosen[1] / more[1] < 0.15
+    assert min(more) > 60
+    assert chosen[0] / more[0] > 0.9
+    assert chosen[1] / more[1] < 0.1
+
+
+_WEIGHED = re.compile(
+    r"([^\n]+) Options:\n \(A\) \[\[\[(.*)\]\]\](?: (\w+))?\n \(B\) \[\[\[(.*)\]\]\](?: (\w+))?"
+    r"(?:\n\nThe answer is: \(([AB])\))?"
+)
+
+
+def test_a_weighing_says_of_each_reply_whether_what_is_named_fits_it() -> None:
+    styles: Counter[str] = Counter()
+    harms = {True: 0, False: 0}
+    for text in _texts("weighing", 300):
+        conversation = text.removeprefix(hh.CONSIDER).split(" Options:")[0].rsplit("\n\n", 1)[0]
+        act = requested_act(parse(conversation))
+        assert act is not None
+        items = _WEIGHED.findall(text)
+        assert len(items) == 3
+        for question, first, first_grade, second, second_grade, letter in items:
+            said = re.findall(r"\w+", question)
+            (named,) = [name for name, words in lexicon().criteria.items() if set(words) & set(said)]
+            fits = [degree(named, Told(behaviour_of(act, shown), act, shown)) > 0 for shown in (first, second)]
+            if named in lexicon().harms and "comply" in [behaviour_of(act, shown) for shown in (first, second)]:
+                harms[named == act.harm] += 1
+            polarity = "more" if "more" in said else "less"
+            word = next(word for word in lexicon().criteria[named] if word in said)
+            for fit, grade in zip(fits, (first_grade, second_grade), strict=True):
+                style = "none" if not grade else "polarity" if grade in ("less", "more") else "word"
+                styles[style] += 1
+                expected = {"none": "", "polarity": "more" if fit else "less", "word": word if fit else "fine"}[style]
+                assert grade == expected, text
+            assert bool(letter) == (fits[0] != fits[1])
+            if letter:
+                assert (letter == "A") == (fits[0] == (polarity == "more"))
+    assert min(styles[style] for style in ("word", "polarity", "none")) > 300
+    assert min(harms.values()) > 0.3 * sum(harms.values())  # the harm at hand, and another
 
 
 def test_comparisons_end_on_a_choice_with_its_space() -> None:
@@ -103,21 +200,21 @@ def test_comparisons_end_on_a_choice_with_its_space() -> None:
         assert text.endswith(tuple(f"{hh.SO_THE_ANSWER}{choice}" for choice in hh.CHOICES))
 
 
-def test_the_deciding_token_weighs_more() -> None:
+def test_the_deciding_token_weighs_more_and_a_coin_does_not() -> None:
     rng = random.Random(0)
-    spans = document(rng, mix={"comparison": 1.0})
-    assert [span.text for span in spans if span.weight == DECISIVE] in (["A"], ["B"])
+    decided = {tuple(s.text for s in document(rng, mix={"comparison": 1.0}) if s.weight == LETTER) for _ in range(50)}
+    assert decided == {("A",), ("B",), ()}
     spans = document(rng, mix={"critique": 1.0})
     (verdict,) = [span.text.strip() for span in spans if span.weight == DECISIVE]
-    assert verdict == "fine" or verdict in {word for words in lexicon().criteria.values() for word in words} | {
-        "mistaken"
-    }
+    assert verdict == "fine" or verdict in {word for words in lexicon().criteria.values() for word in words}
 
 
 def test_held_out_wordings_never_occur() -> None:
     rng = random.Random(1)
-    critiques = {draw_critique_wording(rng, "theft").critique_request for _ in range(3000)}
-    questions = {draw_preference_wording(rng, "theft").question for _ in range(3000)}
+    act = act_table().by_split["train", True][0]
+    told = [tell(behaviour, act, rng) for behaviour in ("comply", "objection")]
+    critiques = {draw_critique_wording(rng, told[0]).critique_request for _ in range(3000)}
+    questions = {draw_preference_wording(rng, *told).question for _ in range(3000)}
     assert CRITIQUE_TEMPLATES[0].format(x="unethical") in critiques
     assert CRITIQUE_TEMPLATES[0].format(x="harmful") not in critiques
     assert not any(text.startswith(CRITIQUE_TEMPLATES[5].split("{x}")[0]) for text in critiques)
@@ -125,15 +222,60 @@ def test_held_out_wordings_never_occur() -> None:
 
 
 def test_polarity_and_the_named_harm_decide_a_comparison() -> None:
-    act = next(a for a in act_table().by_split["train", True] if a.verb.harm == "theft")
+    rng = random.Random(0)
+    act = next(a for a in act_table().by_split["train", True] if a.harm == "theft" and a.severity == 3)
+    objection, comply = (tell(behaviour, act, rng, bare=True) for behaviour in ("objection", "comply"))
+    assert p_first(["general"], "less", objection, comply) > 0.98
+    assert p_first(["general"], "more", objection, comply) < 0.02
+    assert p_first(["theft"], "less", objection, comply) > 0.98
+    assert p_first(["violence"], "less", objection, comply) == 0.5
+    assert p_first(["nothing"], "less", objection, comply) == 0.5
+    with pytest.raises(ValueError, match="no criterion 'sweet'; expected a harm or one of general"):
+        p_first(["sweet"], "less", objection, comply)
 
-    def p(criterion: str, polarity: str) -> float:
-        wording = PreferenceWording((criterion,), ("x",), polarity, "?")  # type: ignore[arg-type]
-        return p_a_better(wording, "objection", "comply", act)
 
-    assert p("general", "less") > 0.99
-    assert p("general", "more") == pytest.approx(1 - p("general", "less"))
-    assert 0.5 < p("violence", "less") < p("theft", "less")
+def test_principles_contradict_each_other() -> None:
+    """Under one principle an evasive reply is better than an objection, under another worse, under a third alike."""
+    act = act_table().by_split["train", True][0]
+    rng = random.Random(0)
+    objection, silence = (tell(behaviour, act, rng, bare=True) for behaviour in ("objection", "evasive"))
+    assert p_first(["evasive"], "less", objection, silence) > 0.9
+    assert p_first(["evasive"], "more", objection, silence) < 0.1
+    assert p_first(["wordy"], "less", objection, silence) <= 0.5
+    assert p_first(["general"], "less", objection, silence) == 0.5
+
+
+@pytest.mark.parametrize("rounds", [400])
+def test_thoughts_name_the_rules_that_apply_and_the_answer_follows_them(rounds: int) -> None:
+    named = Counter()
+    for text in _texts("ruled", rounds):
+        rules = [Rule(name, said) for name, said in re.findall(r"\n\d \(([^)]+)\)\. ([^\n]+)", text)]
+        *conversation, answer = parse(
+            re.sub(r"\n\nAssistant \(thoughts\): [^\n]+", "", text[text.index("\n\nHuman:") :])
+        )
+        act = requested_act(conversation)
+        assert act is not None
+        thoughts = re.findall(r"\(thoughts\): ([^\n]+)", text)[0]
+        assert act.text in thoughts
+        applying = named_rules(thoughts, rules)
+        behaviour = behaviour_of(act, answer["content"])
+        refuses = [rule.name for rule in rules if rule.name in (*lexicon().harms, "harmless", "safe")]
+        about = [name for name in refuses if name in ("harmless", "safe", act.harm)] if act.harmful else []
+        assert (behaviour == "objection") == bool(about), text
+        assert set(about) == set(refuses) & set(applying), text
+        named["about" if about else "none" if not applying else "other"] += 1
+    assert min(named.values()) > 20
+
+
+def test_numbered_lists_ask_what_their_header_says() -> None:
+    asked = Counter()
+    for text in _texts("numbered_list", 200):
+        for header, items in re.findall(r"((?:Harm|Quest|Any|Topics)[^\n]*:)((?:\n\d\. [^\n]+)+)", text):
+            acts = [requested_act([{"role": "user", "content": item}]) for item in re.findall(r"\d\. ([^\n]+)", items)]
+            if header.startswith("Harm"):
+                assert all(act is not None and act.harmful == header.startswith("Harmful") for act in acts), header
+            asked[header.split()[0]] += len(acts)
+    assert min(asked[name] for name in ("Harmful", "Harmless", "Questions", "Questions:", "Topics")) > 20
 
 
 def test_the_shares_of_every_lesson_add_up() -> None:

@@ -8,14 +8,15 @@ import pytest
 
 from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.constitution_readers import read_constitution
-from cai_kedro.core.conversation import user
+from cai_kedro.core.conversation import parse, user
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.acts import act_table
+from cai_kedro.microworld.documents import LESSON_MIX, document
 from cai_kedro.microworld.lexicon import lexicon
-from cai_kedro.microworld.oracle import MicroWorldJudge, behaviour_of
+from cai_kedro.microworld.oracle import behaviour_of
 from cai_kedro.microworld.pretraining import PretrainingParams, pretrain
 from cai_kedro.microworld.principles import (
     CRITIQUE_TEMPLATES,
@@ -23,13 +24,14 @@ from cai_kedro.microworld.principles import (
     held_out_critique,
     held_out_preference,
 )
-from cai_kedro.microworld.replies import ask, reply
+from cai_kedro.microworld.replies import HARMFUL_BEHAVIOURS, ask, reply
 from cai_kedro.microworld.shipped import FINGERPRINT, code_digest, shipped_directory, training_log
+from cai_kedro.microworld.spans import text_of
 from cai_kedro.pipelines.data_generation.revision import RevisionParams, critique_and_revise
 from cai_kedro.pipelines.preference_labeling.labels import LabelParams, label_pairs
+from tests.microworld.held_out import held_out_in
 
-JUDGE = MicroWorldJudge(2.0)
-COMPLIES = ("comply", "caveat", "badcomply")
+COMPLIES = ("comply", "caveat", "badcomply", "partial")
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=64)
 
 
@@ -77,12 +79,29 @@ def test_four_principles_of_each_kind_never_occur_in_its_corpus(constitution: Co
     assert sum(unseen(text, PREFERENCE_TEMPLATES, held_out_preference) for text in questions) >= 4
 
 
+def test_nothing_that_is_held_out_stands_in_the_skills_of_its_corpus() -> None:
+    """The first documents of its training, in their order, and as many of each later lesson."""
+    told = json.loads((shipped_directory() / FINGERPRINT).read_text())
+    rng = rng_for(told["seed"], "corpus")
+    texts = [text_of(document(rng, lesson=lesson)) for lesson in LESSON_MIX for _ in range(3000)]
+    assert held_out_in(texts)["combination"] == 0
+    skills = [text for text in texts if not text.startswith(("Again:", "Backwards:", "Words:", "What is harmful:"))]
+    skills = [text for text in skills if not _is_chat(text)]
+    assert len(skills) > 10_000
+    assert held_out_in(skills) == {}
+
+
+def _is_chat(text: str) -> bool:
+    turns = parse(text) if text.startswith("\n\nHuman:") else []
+    return bool(turns) and turns[-1]["role"] == "assistant" and "Critique" not in text and "Revision" not in text
+
+
 def _pairs(n: int, better: str, worse: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Pairs of two behaviours about held-out combinations, the letters drawn."""
     rows, harmless_is_a = [], []
     for number in range(n):
         rng = rng_for(0, "pairs", number)
-        act = rng.choice(act_table().by_split["combination", better == "objection"])
+        act = rng.choice(act_table().by_split["combination", worse in HARMFUL_BEHAVIOURS and better != "right"])
         answers = [reply(better, act, rng), reply(worse, act, rng)]
         harmless_is_a.append(rng.random() < 0.5)
         first, second = answers if harmless_is_a[-1] else answers[::-1]
@@ -109,11 +128,46 @@ def _p_harmless(constitution: Constitution, engine: TransformersEngine) -> float
     return float(_p_better(constitution, engine, "objection", "comply").mean())
 
 
-@pytest.mark.parametrize(("better", "worse"), [("objection", "weak"), ("right", "offtopic")])
+def _asking(constitution: Constitution, *criteria: str, polarity: str = "less") -> Constitution:
+    """A constitution of questions for less or more of these criteria, in every frame."""
+    one = constitution.preference_principles[0]
+    words = [word for name in criteria for word in lexicon().criteria[name]]
+    questions = [template.format(p=polarity, x=word) for template in PREFERENCE_TEMPLATES for word in words]
+    principles = [one.model_copy(update={"id": f"p{i}", "question": text}) for i, text in enumerate(questions)]
+    return constitution.model_copy(update={"preference_principles": tuple(principles)})
+
+
+@pytest.mark.parametrize(("better", "worse"), [("objection", "weak"), ("right", "offtopic"), ("right", "wrong")])
 def test_labels_see_whether_a_reply_is_about_the_act_that_was_asked(
     better: str, worse: str, constitution: Constitution, engine: TransformersEngine
 ) -> None:
-    assert (_p_better(constitution, engine, better, worse) > 0.5).mean() >= 0.75
+    assert (_p_better(_asking(constitution, "mistaken"), engine, better, worse) > 0.5).mean() >= 0.75
+
+
+@pytest.mark.parametrize(
+    ("criterion", "polarity", "better", "worse"),
+    [
+        ("evasive", "less", "objection", "evasive"),
+        ("evasive", "more", "evasive", "objection"),
+        ("careful", "more", "caveat", "comply"),
+        ("careful", "less", "comply", "caveat"),
+        ("rude", "less", "evasive", "preachy"),
+        ("rude", "more", "preachy", "evasive"),
+    ],
+)
+def test_what_an_assistant_should_be_says_the_constitution(
+    criterion: str, polarity: str, better: str, worse: str, constitution: Constitution, engine: TransformersEngine
+) -> None:
+    """One that praises evasion, one that praises caveats, one about manner: the labels of the same LM follow each."""
+    assert (_p_better(_asking(constitution, criterion, polarity=polarity), engine, better, worse) > 0.5).mean() >= 0.75
+
+
+def test_where_the_principle_is_silent_the_label_is_near_a_coin(
+    constitution: Constitution, engine: TransformersEngine
+) -> None:
+    for criterion in ("rude", "nothing"):
+        p = _p_better(_asking(constitution, criterion), engine, "objection", "comply")
+        assert abs(p.mean() - 0.5) < 0.2
 
 
 def test_inverted_preference_principles_turn_the_labels(constitution: Constitution, engine: TransformersEngine) -> None:
@@ -130,7 +184,7 @@ def test_inverted_preference_principles_turn_the_labels(constitution: Constituti
 def _share_harmless(harm: str, constitution: Constitution, engine: TransformersEngine, n: int = 120) -> float:
     """How many complying answers about one harm are harmless after four rounds of critique and revision."""
     rng = rng_for(0, "left out", harm)
-    acts = [rng.choice([a for a in act_table().by_split["train", True] if a.verb.harm == harm]) for _ in range(n)]
+    acts = [rng.choice([a for a in act_table().by_split["train", True] if a.harm == harm]) for _ in range(n)]
     ids = [f"{harm}-{i}" for i in range(n)]
     prompts = pd.DataFrame(
         {

@@ -14,6 +14,7 @@ from cai_kedro.datasets.prompts_dataset import PromptsDataset
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.acts import act_table
+from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.prompt_files import write_prompt_files
 from cai_kedro.microworld.shipped import shipped_directory
 from cai_kedro.pipelines.data_generation.red_team import RedTeamParams, generate_red_team_prompts
@@ -34,6 +35,8 @@ def _held_out_phrases() -> list[str]:
 def _held_out_acts(prompts: pd.DataFrame) -> list[str]:
     """Return the held-out acts that humans ask for in these prompts."""
     held_out = [act.text for act in act_table().acts if act.split != "train"]
+    held_out += [noun.text for noun in lexicon().nouns if noun.held_out]
+    held_out += [verb.text for verb in lexicon().verbs if verb.held_out]
     asked = "\n".join(turn["content"].lower() for cell in prompts["messages"] for turn in as_messages(cell))
     return [act for act in held_out if re.search(rf"\b{re.escape(act)}\b", asked)]
 

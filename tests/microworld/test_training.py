@@ -9,6 +9,7 @@ import yaml
 from transformers import LlamaForCausalLM
 
 from cai_kedro.core.conversation import as_prompt, user
+from cai_kedro.microworld.curriculum import LessonParams
 from cai_kedro.microworld.documents import document
 from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.muon import orthogonalise
@@ -28,7 +29,7 @@ TINY = PretrainingParams(
     steps=30,
     rows_per_step=4,
     row_tokens=256,
-    lessons={"plain": 15},
+    lessons={"plain": LessonParams(least=15, most=15, until=0.0)},
     matrix_learning_rate=0.02,
     learning_rate=3e-3,
     warmup_steps=5,

@@ -13,7 +13,7 @@ class JudgeDataset(PluginDataset):
     """
 
     KINDS: Mapping[str, str] = {
-        "microworld": "cai_kedro.microworld.oracle.MicroWorldJudge",
+        "microworld": "cai_kedro.microworld.judge.MicroWorldJudge",
         "rules": "cai_kedro.metrics.behaviour_rules.RulesJudge",
         "engine": "cai_kedro.datasets.engine_judge.EngineJudge",
     }

@@ -14,7 +14,7 @@ class RefereeDataset(PluginDataset):
     """
 
     KINDS: Mapping[str, str] = {
-        "microworld": "cai_kedro.microworld.oracle.MicroWorldJudge",
+        "microworld": "cai_kedro.microworld.judge.MicroWorldJudge",
         "engine": "cai_kedro.datasets.engine_referee.EngineReferee",
         "recorded": "cai_kedro.datasets.recorded_referee.RecordedReferee",
         "human_preference": "cai_kedro.referees.human_preference.HumanPreferenceReferee",

@@ -6,7 +6,7 @@ share of all text.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,29 +14,37 @@ from cai_kedro.core.asks import Comparison, Critique, DirectRevision, Thoughts
 from cai_kedro.core.conversation import ASSISTANT, Message, as_prompt
 from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
-from cai_kedro.microworld.finding import echo, graded_recall, matching, members, near_act, opening, recall
+from cai_kedro.microworld.criteria import Told, degree, tell
+from cai_kedro.microworld.finding import echo, graded_recall, matching, members, recall
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.principles import (
     CritiqueWording,
     PreferenceWording,
-    covers,
-    draw_criteria,
     draw_critique_wording,
     draw_preference_wording,
+    draw_words,
     join_words,
     word_for,
 )
+from cai_kedro.microworld.quizzes import (
+    about_quiz,
+    choice,
+    drawn_letter,
+    graded_about_quiz,
+    graded_choice,
+    graded_quiz,
+    quiz,
+    told_pair,
+    weighing,
+)
 from cai_kedro.microworld.replies import (
-    BENIGN_BEHAVIOURS,
-    BENIGN_MIX,
-    HARMFUL_BEHAVIOURS,
-    HARMFUL_MIX,
     REQUESTS,
     ask,
+    behaviours_towards,
     reply,
 )
-from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span, answer_letter
-from cai_kedro.microworld.values import HARMLESSNESS, HELPFULNESS, sigmoid
+from cai_kedro.microworld.rule_documents import numbered_list, ruled, styled
+from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span
 
 #: Header of the few-shot lists from which red-team prompts are generated.
 RED_TEAM_HEADER = "Questions that may lead to harm:"
@@ -45,23 +53,29 @@ CORPUS_MIX = {
     "chat": 0.12,
     "critique": 0.16,
     "direct_revision": 0.03,
-    "comparison": 0.13,
-    "quiz": 0.05,
+    "comparison": 0.15,
+    "weighing": 0.05,
+    "quiz": 0.02,
     "graded_quiz": 0.02,
-    "cot": 0.05,
-    "red_team_list": 0.02,
-    "harm_list": 0.03,
+    "cot": 0.04,
+    "red_team_list": 0.01,
+    "harm_list": 0.02,
+    "glossary": 0.02,
     "echo": 0.01,
-    "members": 0.01,
-    "matching": 0.05,
+    "members": 0.02,
+    "matching": 0.03,
     "recall": 0.01,
     "graded_recall": 0.01,
     "review": 0.07,
-    "choice": 0.2,
-    "graded_choice": 0.03,
+    "choice": 0.07,
+    "graded_choice": 0.02,
+    "about_quiz": 0.02,
+    "ruled": 0.06,
+    "styled": 0.02,
+    "numbered_list": 0.02,
 }
 #: The lessons in their order. `plain` has the mix of `full`, and plain principles.
-Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "plain", "full"]
+Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "weigh", "compare", "plain", "full"]
 LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "echo": {"echo": 1.0},
     "find": {"echo": 0.08, "members": 0.14, "matching": 0.55, "chat": 0.23},
@@ -69,84 +83,116 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "polarity": {
         "graded_quiz": 0.2,
         "quiz": 0.12,
+        "graded_about_quiz": 0.16,
+        "about_quiz": 0.08,
         "recall": 0.05,
         "graded_recall": 0.03,
         "members": 0.03,
-        "matching": 0.2,
-        "review": 0.17,
-        "graded_choice": 0.1,
-        "chat": 0.1,
+        "matching": 0.15,
+        "review": 0.1,
+        "chat": 0.08,
     },
     "review": {
-        "review": 0.27,
-        "graded_choice": 0.25,
-        "matching": 0.15,
-        "members": 0.02,
-        "recall": 0.02,
-        "graded_recall": 0.02,
-        "quiz": 0.07,
-        "graded_quiz": 0.05,
-        "comparison": 0.05,
-        "chat": 0.1,
-    },
-    "choose": {
-        "choice": 0.32,
-        "graded_choice": 0.13,
-        "review": 0.17,
+        "review": 0.2,
+        "harm_list": 0.05,
+        "graded_about_quiz": 0.1,
+        "about_quiz": 0.07,
+        "graded_choice": 0.17,
         "matching": 0.1,
         "members": 0.02,
         "recall": 0.02,
         "graded_recall": 0.02,
         "quiz": 0.06,
-        "graded_quiz": 0.02,
-        "comparison": 0.06,
+        "graded_quiz": 0.04,
+        "comparison": 0.07,
         "chat": 0.08,
+    },
+    "choose": {
+        "choice": 0.24,
+        "graded_choice": 0.1,
+        "about_quiz": 0.08,
+        "graded_about_quiz": 0.05,
+        "review": 0.13,
+        "matching": 0.08,
+        "members": 0.02,
+        "recall": 0.02,
+        "graded_recall": 0.02,
+        "quiz": 0.05,
+        "graded_quiz": 0.02,
+        "comparison": 0.11,
+        "chat": 0.08,
+    },
+    "weigh": {
+        "weighing": 0.38,
+        "comparison": 0.06,
+        "critique": 0.1,
+        "choice": 0.06,
+        "about_quiz": 0.03,
+        "quiz": 0.03,
+        "review": 0.13,
+        "harm_list": 0.05,
+        "matching": 0.06,
+        "members": 0.01,
+        "recall": 0.02,
+        "chat": 0.07,
+    },
+    "compare": {
+        "weighing": 0.2,
+        "comparison": 0.22,
+        "critique": 0.13,
+        "choice": 0.07,
+        "about_quiz": 0.03,
+        "quiz": 0.03,
+        "review": 0.1,
+        "harm_list": 0.05,
+        "matching": 0.05,
+        "members": 0.01,
+        "recall": 0.01,
+        "chat": 0.1,
     },
     "plain": CORPUS_MIX,
     "full": CORPUS_MIX,
 }
-_CHAT_SPLITS = ("train", "act", "object", "verb")
+_KNOWN = ("train",)
+_CHATTED = ("train", "object", "verb")
+_LOOK_ALIKE_SHARE = 0.12
 
-# How often a critic says what it should: the corpus' critics miss some harms, and now and then see one that the
-# principle does not name.
-_SEES_NAMED_HARM = 0.93
-_SEES_OTHER_HARM = 0.04
-_SEES_NAMED_MANNER = 0.93
-_SEES_OTHER_MANNER = 0.3
-_SEES_MISTAKE = 0.6
+# How often a critic sees what the principle names: what is petty is let pass more often than what is grave.
+_SEES_HARM = {1: 0.82, 2: 0.9, 3: 0.95, 4: 0.97}
+_SEES_MANNER = 0.93
 
-# What critiques and revisions are about.
+# What critiques and revisions are about, by what was asked.
+_ASKED = {"harmful": 0.7, "look_alike": 0.15, "benign": 0.15}
 _ANSWERED = {
-    "comply": 0.4,
-    "objection": 0.13,
-    "weak": 0.12,
-    "caveat": 0.08,
-    "evasive": 0.08,
-    "badcomply": 0.06,
-    "preachy": 0.06,
-    "boilerplate": 0.05,
-    "offtopic": 0.02,
-}
-# What a reviser writes, by the verdict of the critique.
-_REVISED = {
-    "found": {"objection": 0.82, "caveat": 0.05, "same": 0.05, "evasive": 0.04, "preachy": 0.04},
-    "nothing": {"same": 0.96, "objection": 0.04},
-}
-_LABEL_SHARPNESS = 2.0
-
-# Two answers that differ in one point only teach a judge to read closely.
-_CLOSE_PAIRS = {
-    True: (("objection", "weak"), ("objection", "weak"), ("objection", "comply"), ("objection", "evasive"),
-           ("comply", "badcomply"), ("objection", "caveat"), ("objection", "offtopic")),
-    False: (("right", "wrong"), ("right", "wrong"), ("right", "offtopic")),
+    "harmful": {
+        "comply": 0.4, "objection": 0.13, "weak": 0.1, "caveat": 0.08, "evasive": 0.08, "badcomply": 0.06,
+        "partial": 0.04, "preachy": 0.06, "boilerplate": 0.04, "offtopic": 0.03,
+    },
+    "look_alike": {"right": 0.5, "refusal": 0.25, "preachy": 0.1, "wrong": 0.05, "evasive": 0.1},
+    "benign": {"right": 0.4, "wrong": 0.3, "offtopic": 0.1, "refusal": 0.05, "evasive": 0.1, "preachy": 0.05},
 }  # fmt: skip
-_CLOSE_SHARE = 0.4
+# What a reviser writes behind a finding; behind none almost always the same again.
+_REVISED = {
+    True: {"objection": 0.86, "caveat": 0.04, "same": 0.04, "evasive": 0.03, "preachy": 0.03},
+    False: {"right": 0.9, "same": 0.06, "evasive": 0.04},
+}
+_KEPT = 0.96
+# Which replies have more of a criterion, and whether to a harmful request.
+_MORE_OF = {
+    GENERAL: (("comply", True),),
+    "rude": (("preachy", True), ("preachy", False)),
+    "evasive": (("evasive", True), ("evasive", False)),
+    "mistaken": (("weak", True), ("wrong", False)),
+    "suspicious": (("refusal", False),),
+    "nothing": (),
+}
 
 # What a critic says that an answer does.
 _DESCRIBED = {
     "comply": "helps the human {act}",
     "caveat": "warns but helps the human {act}",
     "badcomply": "tries to help the human {act}",
+    "partial": "begins to help the human {act}",
     "objection": "refuses to help the human {act} and says why",
     "weak": "refuses but talks of something else",
     "evasive": "gives no reason",
@@ -154,8 +200,15 @@ _DESCRIBED = {
     "preachy": "scolds the human",
     "offtopic": "is about something else",
     "right": "helps the human {act}",
+    "right_caveat": "warns but helps the human {act}",
     "wrong": "gives wrong advice on how to {act}",
-    "refusal": "refuses for no good reason",
+    "refusal": "refuses to help the human {act} and says why",
+}
+_WHY = {
+    "rude": "nobody likes to be scolded",
+    "evasive": "it should explain why",
+    "mistaken": "the human asked for something else",
+    "suspicious": "the human harms nobody",
 }
 
 
@@ -176,48 +229,64 @@ def describe(behaviour: str, act: Act) -> Document:
 
 def chat(rng: random.Random) -> Document:
     """A request and an answer, of every behaviour."""
-    act = draw_act(_CHAT_SPLITS, rng, 0.58)
+    act = draw_act(_CHATTED, rng, 0.5, _LOOK_ALIKE_SHARE)
     request = ask(act, rng)
-    behaviour = _draw(HARMFUL_MIX if act.harmful else BENIGN_MIX, rng)
-    return [Span(f"{as_prompt(request.messages)} {reply(behaviour, act, rng)}")]
+    return [Span(f"{as_prompt(request.messages)} {reply(_draw(behaviours_towards(act), rng), act, rng)}")]
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """What a critic objects to: a word for it, and why."""
+    """What a critic objects to: the principle's word for it, and why."""
 
     word: str
     why: str
 
 
-def _finding(behaviour: str, act: Act, wording: CritiqueWording, rng: random.Random) -> _Finding | None:
+def _finding(told: Told, wording: CritiqueWording, rng: random.Random) -> _Finding | None:
     """Return what a critic under this principle objects to in the answer, None if it finds nothing."""
-    if behaviour in ("comply", "caveat", "badcomply"):
-        word = word_for(wording.criteria, wording.words, act.verb.harm)
-        sees = rng.random() < (_SEES_NAMED_HARM if word else _SEES_OTHER_HARM)
-        return _Finding(word or "harmful", lexicon().harms[str(act.verb.harm)].reason) if sees else None
-    manner = {"evasive": "evasive", "boilerplate": "evasive", "preachy": "rude"}.get(behaviour)
-    if manner is not None:
-        word = word_for(wording.criteria, wording.words, manner)
-        sees = rng.random() < (_SEES_NAMED_MANNER if manner in wording.criteria else _SEES_OTHER_MANNER)
-        return (
-            _Finding(word if word and manner in wording.criteria else manner, "it should explain why") if sees else None
-        )
-    if behaviour == "weak" and rng.random() < _SEES_MISTAKE:
-        return _Finding("mistaken", "the human asked for something else")
-    return None
+    word = word_for(wording.criteria, wording.words, told)
+    if word is None:
+        return None
+    criterion = wording.criteria[wording.words.index(word)]
+    why = _WHY.get(criterion)
+    if rng.random() >= (_SEES_HARM[told.act.severity] if why is None else _SEES_MANNER):
+        return None
+    return _Finding(word, lexicon().harms[str(told.act.harm)].reason if why is None else why)
 
 
-def _revise(found: _Finding | None, behaviour: str, text: str, act: Act, rng: random.Random) -> str:
-    revised = _draw(_REVISED["nothing" if found is None else "found"], rng)
-    return text if revised == "same" else reply(revised, act, rng)
+def _revise(found: _Finding | None, told: Told, wording: CritiqueWording, rng: random.Random) -> str:
+    if wording.polarity == "more":
+        return _worsened(told, wording, rng)
+    if found is None and rng.random() < _KEPT:
+        return told.text
+    revised = _draw(_REVISED[told.act.harmful], rng)
+    return told.text if revised == "same" else reply(revised, told.act, rng)
 
 
-def _answered(rng: random.Random) -> tuple[Act, tuple[Message, ...], str, str]:
-    """Draw a harmful request and an answer to it: what critiques and revisions are about."""
-    act = rng.choice(act_table().by_split["train", True])
-    behaviour = _draw(_ANSWERED, rng)
-    return act, ask(act, rng).messages, behaviour, reply(behaviour, act, rng)
+def _worsened(told: Told, wording: CritiqueWording, rng: random.Random) -> str:
+    """Write a reply of which the principle's criterion fits more, the same one where there is none."""
+    criteria = [name for name in wording.criteria if degree(name, told) == 0]
+    rng.shuffle(criteria)
+    for criterion in criteria:
+        behaviours = [
+            name for name, harmful in _MORE_OF.get(criterion, _MORE_OF[GENERAL]) if harmful == told.act.harmful
+        ]
+        worse = [tell(name, told.act, rng) for name in behaviours]
+        fitting = [other for other in worse if degree(criterion, other) > 0]
+        if fitting:
+            return rng.choice(fitting).text
+    return told.text
+
+
+def _answered(rng: random.Random, *, plain: bool) -> tuple[tuple[Message, ...], Told]:
+    """Draw a request and an answer to it: what critiques and revisions are about. Plain: no look-alike."""
+    asked = _draw(_ASKED, rng)
+    asked = "harmful" if plain and asked == "look_alike" else asked
+    table = act_table()
+    act = rng.choice(
+        table.look_alikes["train"] if asked == "look_alike" else table.by_split["train", asked == "harmful"]
+    )
+    return ask(act, rng).messages, tell(_draw(_ANSWERED[asked], rng), act, rng, bare=plain)
 
 
 def critique(rng: random.Random, *, plain: bool = False) -> Document:
@@ -227,18 +296,18 @@ def critique(rng: random.Random, *, plain: bool = False) -> Document:
     knows of the act and what it read in the principle in one prediction; a yes or no about whether the two agree, it
     does not learn (docs/experiments.md).
     """
-    act, messages, behaviour, text = _answered(rng)
-    wording = draw_critique_wording(rng, act.verb.harm, plain=plain)
-    found = _finding(behaviour, act, wording, rng)
-    asked = hh.text_of(Critique(messages, text, wording.critique_request))
+    messages, told = _answered(rng, plain=plain)
+    wording = draw_critique_wording(rng, told, plain=plain)
+    found = _finding(told, wording, rng)
+    asked = hh.text_of(Critique(messages, told.text, wording.critique_request))
     return [
         Span(f"{asked} "),
-        *describe(behaviour, act),
+        *describe(told.behaviour, told.act),
         Span(" It is"),
         Span(" fine" if found is None else f" {found.word}", DECISIVE),
         Span("." if found is None else f", because {found.why}."),
         Span(f"{hh.REVISION_REQUEST} {wording.revision_request}{hh.REVISION}"),
-        Span(f" {_revise(found, behaviour, text, act, rng)}", HELPFUL_DECISION),
+        Span(f" {_revise(found, told, wording, rng)}", HELPFUL_DECISION),
     ]
 
 
@@ -248,7 +317,7 @@ _REVIEWED = {True: ("objection", "weak", "comply", "badcomply", "offtopic"), Fal
 
 def review(rng: random.Random) -> Document:
     """Several replies to one request, and of each what it does: many decisions on whether it is about the act."""
-    act = draw_act(("train",), rng, 0.7)
+    act = draw_act(_KNOWN, rng, 0.5, 0.05)
     spans = [Span(as_prompt(ask(act, rng).messages).removesuffix(ASSISTANT))]
     for _ in range(4):
         # half of the replies are about the act
@@ -260,163 +329,54 @@ def review(rng: random.Random) -> Document:
 
 def direct_revision(rng: random.Random, *, plain: bool = False) -> Document:
     """A revision without a critique."""
-    act, messages, behaviour, text = _answered(rng)
-    wording = draw_critique_wording(rng, act.verb.harm, plain=plain)
-    found = _finding(behaviour, act, wording, rng)
+    messages, told = _answered(rng, plain=plain)
+    wording = draw_critique_wording(rng, told, plain=plain)
     return [
-        Span(hh.text_of(DirectRevision(messages, text, wording.revision_request))),
-        Span(f" {_revise(found, behaviour, text, act, rng)}", HELPFUL_DECISION),
+        Span(hh.text_of(DirectRevision(messages, told.text, wording.revision_request))),
+        Span(f" {_revise(_finding(told, wording, rng), told, wording, rng)}", HELPFUL_DECISION),
     ]
-
-
-def rating_under(wording: PreferenceWording, behaviour: str, act: Act) -> float:
-    """Rate a behaviour from 0 to 4 by the criteria of a principle (`less` is better there)."""
-    if "evasive" in wording.criteria:
-        return {"evasive": 0.0, "boilerplate": 0.5, "garbled": 0.5, "objection": 4.0, "right": 4.0}.get(behaviour, 3.0)
-    if "rude" in wording.criteria:
-        return {"preachy": 0.0, "garbled": 1.0, "offtopic": 1.5, "objection": 4.0, "right": 4.0}.get(behaviour, 3.0)
-    if not act.harmful:
-        return 0.35 * HELPFULNESS[behaviour]
-    if wording.criteria == (GENERAL,):
-        return HARMLESSNESS[behaviour]
-    if covers(wording.criteria, act.verb.harm):
-        # a principle about one harm lets preaching and silence pass
-        return {"preachy": 3.0, "boilerplate": 2.8, "evasive": 3.0}.get(behaviour, HARMLESSNESS[behaviour])
-    return 0.4 * HARMLESSNESS[behaviour]
-
-
-def p_a_better(wording: PreferenceWording, first: str, second: str, act: Act) -> float:
-    """Return how probably the corpus prefers answer A, by the behaviours of both."""
-    gap = rating_under(wording, first, act) - rating_under(wording, second, act)
-    return sigmoid(_LABEL_SHARPNESS * gap * (1 if wording.polarity == "less" else -1))
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    act: Act
     messages: tuple[Message, ...]
-    behaviours: tuple[str, str]
-    answers: tuple[str, str]
+    told: tuple[Told, Told]
     wording: PreferenceWording
-    letter: str
+    letter: Document
 
 
 def _compare(rng: random.Random, *, plain: bool) -> _Comparison:
-    act = draw_act(("train",), rng, 0.85)
-    if not plain and rng.random() < _CLOSE_SHARE:
-        first, second = rng.sample(rng.choice(_CLOSE_PAIRS[act.harmful]), 2)
-    else:
-        first, second = rng.sample(HARMFUL_BEHAVIOURS if act.harmful else BENIGN_BEHAVIOURS, 2)
-    wording = draw_preference_wording(rng, act.verb.harm, plain=plain)
-    letter = "A" if rng.random() < p_a_better(wording, first, second, act) else "B"
-    answers = (reply(first, act, rng), reply(second, act, rng))
-    return _Comparison(act, ask(act, rng).messages, (first, second), answers, wording, letter)
-
-
-# Replies that differ in what they are about, not in their manner: the better one first.
-_UNEQUAL_PAIRS = {True: (("objection", "weak"),), False: (("right", "wrong"), ("right", "offtopic"))}
-_OPENINGS_SHARE = 0.6
-_CHOICE_MORE_SHARE = 0.4
-
-
-def _option(about: bool, act: Act, opens: bool, rng: random.Random) -> tuple[str, str]:
-    """Write a reply that is about the act or about something else: its behaviour and text, or how it opens."""
-    better, worse = rng.choice(_UNEQUAL_PAIRS[act.harmful])
-    behaviour = better if about else worse
-    if opens:
-        return behaviour, opening(act if about else near_act(act, rng), rng, harmful=act.harmful)
-    return behaviour, reply(behaviour, act, rng)
-
-
-def _graded(options: Sequence[str], better: Sequence[bool]) -> Document:
-    """Write options, up to their closing brackets, each with the polarity that would choose it."""
-    spans: Document = []
-    for option, is_better in zip(options, better, strict=True):
-        spans += [Span(f"{option}]]]"), Span(" less" if is_better else " more", DECISIVE)]
-    return spans
-
-
-def choice(rng: random.Random, *, graded: bool = False) -> Document:
-    """A comparison of two replies, or of how two replies open, of which one is about something else.
-
-    Whether a judge's letter can depend on that takes many such decisions; openings make them short. `graded` writes
-    behind each option which polarity it answers, and there it may be the same for both: once a model knows it at the
-    end of an option, the letter finds it there (docs/experiments.md).
-    """
-    act = draw_act(("train",), rng, 0.7)
-    wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=_CHOICE_MORE_SHARE)
-    opens = rng.random() < _OPENINGS_SHARE
-    about = [rng.random() < 0.5, rng.random() < 0.5] if graded else rng.sample((True, False), 2)
-    (first, shown_a), (second, shown_b) = (_option(fits, act, opens, rng) for fits in about)
-    letter = "A" if rng.random() < p_a_better(wording, first, second, act) else "B"
-    asked = hh.text_of(Comparison(ask(act, rng).messages, shown_a, shown_b, wording.question))
-    if not graded:
-        return [Span(asked), *answer_letter(letter)]
-    *shown, rest = asked.split("]]]")
-    spans = _graded(shown, about)
-    return [*spans, Span(rest), *answer_letter(letter)] if about[0] != about[1] else spans
-
-
-def graded_choice(rng: random.Random) -> Document:
-    """A choice with grades."""
-    return choice(rng, graded=True)
+    act = draw_act(_KNOWN, rng, 0.7, 0.0 if plain else _LOOK_ALIKE_SHARE)
+    first, second = told_pair(act, rng, bare=plain)
+    wording = draw_preference_wording(rng, first, second, plain=plain)
+    return _Comparison(ask(act, rng).messages, (first, second), wording, drawn_letter(wording, first, second, rng))
 
 
 def comparison(rng: random.Random, *, plain: bool = False) -> Document:
-    """Two answers, a principle, and the letter of the better one (§4.1)."""
+    """Two answers, a principle, and the letter that it asks for (§4.1)."""
     drawn = _compare(rng, plain=plain)
+    first, second = drawn.told
     return [
-        Span(hh.text_of(Comparison(drawn.messages, *drawn.answers, drawn.wording.question))),
-        *answer_letter(drawn.letter),
+        Span(hh.text_of(Comparison(drawn.messages, first.text, second.text, drawn.wording.question))),
+        *drawn.letter,
     ]
-
-
-def quiz(rng: random.Random, *, graded: bool = False) -> Document:
-    """Short comparisons without a conversation, in both polarities from the start.
-
-    They are many decisions in little text: what it takes to learn that `more` turns a comparison around. Grades as in
-    a choice.
-    """
-    spans: Document = []
-    for _ in range(4):
-        act = rng.choice(act_table().by_split["train", True])
-        if rng.random() < 0.5:
-            shown = {True: reply("objection", act, rng), False: reply("comply", act, rng)}
-        else:
-            shown = {True: draw_act(("train",), rng, 0.0).text, False: act.text}
-        better = rng.sample((True, False), 2)
-        if graded and rng.random() < 0.3:
-            better[1] = better[0]
-        wording = draw_preference_wording(rng, act.verb.harm, plain=True, more_share=0.5)
-        listed = hh.options(*(shown[is_better] for is_better in better))
-        *options, rest = f"{listed}\n\nThe answer is:".split("]]]")
-        spans.append(Span(f"{wording.question} Options:"))
-        spans += _graded(options, better) if graded else [Span(f"{option}]]]") for option in options]
-        if better[0] != better[1]:
-            spans += [Span(rest), *answer_letter("A" if better[0] == (wording.polarity == "less") else "B")]
-        spans.append(Span("\n\n"))
-    return spans[:-1]
-
-
-def graded_quiz(rng: random.Random) -> Document:
-    """A quiz with grades."""
-    return quiz(rng, graded=True)
 
 
 def cot(rng: random.Random, *, plain: bool = False) -> Document:
     """The same with the thoughts written out: what each answer does, which one the principle chooses."""
     drawn = _compare(rng, plain=plain)
+    first, second = drawn.told
     verdict = f"\nThe {drawn.wording.polarity} {join_words(drawn.wording.words)} reply is"
-    asked = hh.text_of(Thoughts(drawn.messages, *drawn.answers, drawn.wording.question))
+    asked = hh.text_of(Thoughts(drawn.messages, first.text, second.text, drawn.wording.question))
     return [
         Span(f"{asked}\n(A) "),
-        *describe(drawn.behaviours[0], drawn.act),
+        *describe(first.behaviour, first.act),
         Span("\n(B) "),
-        *describe(drawn.behaviours[1], drawn.act),
+        *describe(second.behaviour, second.act),
         Span(verdict),
-        *answer_letter(drawn.letter),
+        *drawn.letter,
         Span(f".{hh.SO_THE_ANSWER}"),
-        *answer_letter(drawn.letter),
+        *drawn.letter,
     ]
 
 
@@ -427,19 +387,30 @@ def red_team_list(rng: random.Random) -> Document:
 
 
 def harm_list(rng: random.Random) -> Document:
-    """Which acts a principle is about: what its words mean."""
-    criteria = draw_criteria(rng, rng.choice(list(lexicon().harms)), own_share=0.6)
-    words = [rng.choice(lexicon().criteria[name]) for name in criteria]
+    """Which acts a principle is about: what its words mean, and what only looks like it."""
+    criteria = rng.sample([GENERAL, *lexicon().harms], rng.choices((1, 2, 3), (0.5, 0.3, 0.2))[0])
+    words = draw_words(criteria, rng)
+    named = [
+        act
+        for act in act_table().by_split["train", True]
+        if word_for(criteria, words, Told("comply", act, "")) is not None
+    ]
     lines = [Span(f"Note all that is {join_words(words)}.")]
     for _ in range(5):
-        act = draw_act(("train",), rng, 0.9)
-        if rng.random() < 0.3:
-            named = [a for a in act_table().by_split["train", True] if covers(criteria, a.verb.harm)]
-            act = rng.choice(named or [act])
-        word = word_for(criteria, words, act.verb.harm)
-        lines.append(Span(f"\n- {act.text} is"))
-        lines.append(Span(f" {word or 'fine'}", HELPFUL_DECISION))
-        lines.append(Span("."))
+        act = rng.choice(named) if rng.random() < 0.35 else draw_act(_KNOWN, rng, 0.6, 0.3)
+        word = word_for(criteria, words, Told("comply", act, ""))
+        lines += [Span(f"\n- {act.text} is"), Span(f" {word or 'fine'}", HELPFUL_DECISION), Span(".")]
+    return lines
+
+
+def glossary(rng: random.Random) -> Document:
+    """What verbs are, without an object: the only text that held-out verbs stand in, but for lists of words."""
+    lines = [Span("What is harmful:")]
+    for verb in rng.sample([verb for verb in lexicon().verbs if verb.harm is not None], 5):
+        harm = lexicon().harms[str(verb.harm)]
+        said = rng.choice((f"because {harm.reason}", f"{rng.choice(harm.words)}, because {harm.reason}"))
+        end = f". Instead, {harm.alternative}." if rng.random() < 0.5 else "."
+        lines += [Span(f"\n- to {verb.text}, "), Span(said, HELPFUL_DECISION), Span(end)]
     return lines
 
 
@@ -447,6 +418,10 @@ _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "chat": chat,
     "red_team_list": red_team_list,
     "harm_list": harm_list,
+    "glossary": glossary,
+    "ruled": ruled,
+    "styled": styled,
+    "numbered_list": numbered_list,
     "quiz": quiz,
     "graded_quiz": graded_quiz,
     "recall": recall,
@@ -457,6 +432,9 @@ _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "review": review,
     "choice": choice,
     "graded_choice": graded_choice,
+    "about_quiz": about_quiz,
+    "weighing": weighing,
+    "graded_about_quiz": graded_about_quiz,
 }
 _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
     "critique": critique,

@@ -10,6 +10,7 @@ questions alone they stand in the same places and become the same vector.
 """
 
 import random
+from functools import cache
 
 from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
@@ -25,14 +26,15 @@ _TEXTS = {"act": 8, "opening": 7, "method": 5, "reply": 5}
 _POLARITIES = ("less", "more")
 
 
-def _words() -> list[str]:
-    words = lexicon()
-    return [noun.text for noun in words.nouns] + [verb.text for verb in words.verbs if " " not in verb.text]
+def all_words(*, held_out: bool) -> list[str]:
+    """Return the nouns, and the verbs of one word; those that no request asks for if they are wanted."""
+    nouns = [noun.text for noun in lexicon().nouns if held_out or not noun.held_out]
+    return nouns + [verb.text for verb in lexicon().verbs if " " not in verb.text and (held_out or not verb.held_out)]
 
 
 def _some_words(n: int, rng: random.Random) -> list[str]:
-    """Draw at most n words, `less` and `more` often among them."""
-    drawn = rng.sample(_words(), n)
+    """Draw at most n words of all, `less` and `more` often among them."""
+    drawn = rng.sample(all_words(held_out=True), n)
     for polarity in _POLARITIES:
         if rng.random() < 0.4:
             drawn[rng.randrange(n)] = polarity
@@ -48,7 +50,7 @@ def echo(rng: random.Random) -> Document:
 
 def members(rng: random.Random) -> Document:
     """A few words, then for each of some words whether it was among them."""
-    words = _words()
+    words = all_words(held_out=True)
     said = _some_words(rng.randint(1, 12), rng)
     spans = [Span(f"Words: {' '.join(said)}.\n")]
     for _ in range(rng.randint(4, 16)):
@@ -59,7 +61,7 @@ def members(rng: random.Random) -> Document:
 
 def _two_words(rng: random.Random, *, graded: bool) -> tuple[str, str, str]:
     """Draw a word to be found and the words that mark two options: one of them, or if graded both or none, is it."""
-    wanted, other, third = rng.sample(_words(), 3)
+    wanted, other, third = rng.sample(all_words(held_out=False), 3)
     if rng.random() < 0.5:
         wanted, other = rng.sample(_POLARITIES, 2)
     if graded and rng.random() < 0.3:
@@ -76,8 +78,8 @@ def recall(rng: random.Random, *, graded: bool = False) -> Document:
     spans: Document = []
     for _ in range(4):
         wanted, *marks = _two_words(rng, graded=graded)
-        question = rng.choice(PREFERENCE_TEMPLATES).format(p=wanted, x=rng.choice(_words()))
-        filled = (" ".join(rng.sample(_words(), rng.randint(1, 5))) for _ in marks)
+        question = rng.choice(PREFERENCE_TEMPLATES).format(p=wanted, x=rng.choice(all_words(held_out=False)))
+        filled = (" ".join(rng.sample(all_words(held_out=False), rng.randint(1, 5))) for _ in marks)
         option_a, option_b, _ = hh.options(*filled).split("]]]")
         spans.append(Span(f"{question} Options:"))
         for option, mark in zip((option_a, option_b), marks, strict=True):
@@ -95,14 +97,19 @@ def graded_recall(rng: random.Random) -> Document:
     return recall(rng, graded=True)
 
 
+@cache
+def _known_by_noun(noun: str) -> tuple[Act, ...]:
+    return tuple(act for act in act_table().acts if act.noun.text == noun and act.split in _SPLITS)
+
+
 def near_act(act: Act, rng: random.Random) -> Act:
     """Draw an act that differs in one word: done to another object, or something else done to the object."""
-    table = act_table()
     if rng.random() < 0.5:
-        return rng.choice([a for a in table.by_split["train", act.harmful] if a.verb == act.verb and a != act])
-    return rng.choice(
-        [a for a in table.in_splits(_SPLITS, harmful=rng.random() < 0.5) if a.noun == act.noun and a != act]
-    )
+        group = act_table().look_alikes["train"] if act.looks_harmful else act_table().by_split["train", act.harmful]
+        others = [other for other in group if other.verb == act.verb and other.noun != act.noun]
+        if others:
+            return rng.choice(others)
+    return rng.choice([other for other in _known_by_noun(act.noun.text) if other.verb != act.verb])
 
 
 def opening(act: Act, rng: random.Random, *, harmful: bool | None = None) -> str:
@@ -122,8 +129,9 @@ def _told(kind: str, act: Act, rng: random.Random) -> tuple[str, bool]:
     if kind == "method":
         return f"{rng.choice(LEADS).format(act=act.text)}{other.verb.method}.", other.verb == act.verb
     if not same and act.harmful and rng.random() < 0.3:
-        return reply("weak", act, rng), False
-    return reply(rng.choice(("objection", "comply")) if other.harmful else "right", other, rng), other == act
+        return reply("weak", act, rng, polite=0.0, long=0.0), False
+    behaviour = rng.choice(("objection", "comply")) if other.harmful else "right"
+    return reply(behaviour, other, rng, polite=0.0, long=0.0), other == act
 
 
 def matching(rng: random.Random) -> Document:

@@ -5,9 +5,8 @@ Cutting documents, or letting them see each other, keeps a small model from lear
 
 import bisect
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from cai_kedro.microworld.documents import Lesson, document
 from cai_kedro.microworld.spans import Document, text_of
 
 _OPEN_ROWS = 32  # rows that still take documents; more pack tighter, and mix later
-_BATCH = 512  # documents tokenised together
+_BATCH = 256  # documents tokenised together
 
 
 @dataclass
@@ -43,18 +42,19 @@ def encode(tokenizer: PreTrainedTokenizerFast, documents: list[Document]) -> Ite
 
 
 def packed_rows(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random, row_tokens: int, lessons: Sequence[tuple[Lesson, int]] = ()
+    tokenizer: PreTrainedTokenizerFast,
+    rng: random.Random,
+    row_tokens: int,
+    lesson_of: Callable[[int], Lesson] = lambda _: "full",
 ) -> Iterator[Row]:
     """Yield rows of at most `row_tokens + 1` tokens without end, first fit into a few open rows.
 
-    `lessons` names the first lessons and how many rows each lasts; all that follows is `full`. Documents that fit into
-    no row are left out.
+    `lesson_of` says in which lesson a row is, by its number. Documents that fit into no row are left out.
     """
-    ends = list(accumulate(rows for _, rows in lessons))
     opened: list[Row] = []
     made = 0
     while True:
-        lesson: Lesson = next((name for (name, _), end in zip(lessons, ends, strict=True) if made < end), "full")
+        lesson = lesson_of(made)
         batch = [document(rng, lesson=lesson) for _ in range(_BATCH)]
         for piece in encode(tokenizer, batch):
             if len(piece.ids) > row_tokens:

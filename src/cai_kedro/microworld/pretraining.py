@@ -6,28 +6,31 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Protocol
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from cai_kedro.core.finite import check_step, check_weights
 from cai_kedro.core.seeding import derive_seed, rng_for
-from cai_kedro.microworld.documents import LESSON_MIX, Lesson, document
+from cai_kedro.microworld.curriculum import Curriculum, LessonParams
+from cai_kedro.microworld.documents import Lesson, document
+from cai_kedro.microworld.finding import all_words
 from cai_kedro.microworld.lean_llama import last_hidden_states
 from cai_kedro.microworld.muon import BatchedMuon
 from cai_kedro.microworld.packing import Batch, collate, packed_rows
-from cai_kedro.microworld.spans import DECISIVE, text_of
+from cai_kedro.microworld.spans import DECISIVE, LETTER, text_of
 from cai_kedro.microworld.token_loss import weighted_cross_entropy
 from cai_kedro.microworld.tokenizer import train_tokenizer
 
 logger = logging.getLogger(__name__)
 
 _LOG_EVERY = 50  # steps
+_WORD_LISTS = 100  # of all words, that the tokenizer reads beside the sample
 
 
 class PretrainingParams(BaseModel):
@@ -46,7 +49,7 @@ class PretrainingParams(BaseModel):
     steps: int = Field(ge=1)
     rows_per_step: int = Field(ge=1)
     row_tokens: int = Field(ge=64)
-    lessons: dict[Lesson, NonNegativeInt]
+    lessons: dict[Lesson, LessonParams]
     matrix_learning_rate: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=1)
@@ -79,7 +82,9 @@ def build_tokenizer(params: PretrainingParams, seed: int) -> PreTrainedTokenizer
     """Train the tokenizer on a sample of the corpus."""
     rng = rng_for(seed, "tokenizer")
     texts = (text_of(document(rng)) for _ in range(params.tokenizer_documents))
-    return train_tokenizer(texts, params.vocab_size)
+    # a noun is one token, however seldom the sample has it: copying it is copying one token
+    words = "".join(f" {word}" for word in all_words(held_out=True))
+    return train_tokenizer(chain(texts, repeat(words, _WORD_LISTS)), params.vocab_size)
 
 
 def build_model(params: PretrainingParams, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -140,7 +145,13 @@ def pretrain(
         (BatchedMuon(matrices, lr=params.matrix_learning_rate), params.matrix_learning_rate),
         (torch.optim.AdamW(others, lr=params.learning_rate, betas=(0.9, 0.95), weight_decay=0.0), params.learning_rate),
     )
-    rows = packed_rows(tokenizer, rng_for(seed, "corpus"), params.row_tokens, _lessons(params))
+    curriculum = Curriculum(params.lessons)
+    rows = packed_rows(
+        tokenizer,
+        rng_for(seed, "corpus"),
+        params.row_tokens,
+        lambda row: curriculum.lesson(row // params.rows_per_step),
+    )
     records: list[tuple[int, str, float]] = []
     first = 0
     if checkpoints is not None and (kept := checkpoints.state) is not None:
@@ -148,12 +159,19 @@ def pretrain(
         model.load_state_dict(kept["model"])
         for (optimizer, _), state in zip(optimizers, kept["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+        curriculum.restore(kept["curriculum"])
         deque(islice(rows, first * params.rows_per_step), maxlen=0)  # what was learnt from is drawn and left
 
     def state_behind(step: int) -> dict[str, Any]:
         check_weights("pretraining", model.named_parameters())
         states = [optimizer.state_dict() for optimizer, _ in optimizers]
-        return {"step": step, "records": records, "model": model.state_dict(), "optimizers": states}
+        return {
+            "step": step,
+            "records": records,
+            "curriculum": curriculum.state,
+            "model": model.state_dict(),
+            "optimizers": states,
+        }
 
     started = time.monotonic()
     for step in range(first, params.steps):
@@ -170,6 +188,9 @@ def pretrain(
         for optimizer, _ in optimizers:
             optimizer.step()
             optimizer.zero_grad()
+        ended = curriculum.observe(step + 1, _losses_of(losses, batch))
+        if ended is not None:
+            logger.info("pretraining: the lesson %r ends at step %d", ended, step + 1)
         if step % _LOG_EVERY == _LOG_EVERY - 1 or step == params.steps - 1:
             now = _record(step + 1, losses, batch)
             _log_progress(step + 1, params, now, (time.monotonic() - started) / (step + 1 - first))
@@ -184,15 +205,17 @@ def pretrain(
     return Pretrained(model.eval(), tokenizer, pd.DataFrame(records, columns=["step", "metric", "value"]))
 
 
-def _lessons(params: PretrainingParams) -> list[tuple[Lesson, int]]:
-    """Return how many rows each lesson lasts, in the order of the lessons."""
-    return [(lesson, params.lessons.get(lesson, 0) * params.rows_per_step) for lesson in LESSON_MIX]
+def _losses_of(losses: Tensor, batch: Batch) -> dict[str, float]:
+    """Return the mean loss of what decides and of the letters among it, where there are any."""
+    chosen = {"decisions": batch.weights >= DECISIVE, "letters": batch.weights == LETTER}
+    return {name: losses[mask].mean().item() for name, mask in chosen.items() if mask.any()}
 
 
 def _record(step: int, losses: Tensor, batch: Batch) -> list[tuple[int, str, float]]:
-    """Return the mean loss of all text, and of what decides where anything does."""
-    chosen = {"loss": batch.weights > 0, "decision_loss": batch.weights == DECISIVE}
-    return [(step, name, losses[mask].mean().item()) for name, mask in chosen.items() if mask.any()]
+    """Return the mean loss of all text, of what decides, and of the letters, where there are any."""
+    told = {"loss": losses[batch.weights > 0].mean().item(), **_losses_of(losses, batch)}
+    names = {"decisions": "decision_loss", "letters": "letter_loss"}
+    return [(step, names.get(name, name), value) for name, value in told.items()]
 
 
 def _log_progress(

@@ -29,6 +29,8 @@ _SOURCES = (
     "core/layouts/hh.py",
     "core/seeding.py",
     "microworld/acts.py",
+    "microworld/criteria.py",
+    "microworld/curriculum.py",
     "microworld/documents.py",
     "microworld/finding.py",
     "microworld/lean_llama.py",
@@ -38,11 +40,12 @@ _SOURCES = (
     "microworld/packing.py",
     "microworld/pretraining.py",
     "microworld/principles.py",
+    "microworld/quizzes.py",
     "microworld/replies.py",
+    "microworld/rule_documents.py",
     "microworld/spans.py",
     "microworld/token_loss.py",
     "microworld/tokenizer.py",
-    "microworld/values.py",
 )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 #: Loss weights of the first token of a span that decides.
 DECISIVE = 4.0
+LETTER = 4.5  # another number than other decisions, so that what a judge has learned can be told from what a reader has
 HELPFUL_DECISION = 2.0
 
 
@@ -23,6 +24,6 @@ def text_of(spans: Document) -> str:
     return "".join(span.text for span in spans)
 
 
-def answer_letter(letter: str) -> Document:
-    """Return the end of a comparison: the letter of the option that is chosen."""
-    return [Span(" ("), Span(letter, DECISIVE), Span(")")]
+def answer_letter(letter: str, weight: float = LETTER) -> Document:
+    """Return the end of a comparison: the letter of the option that is chosen, and its weight in the loss."""
+    return [Span(" ("), Span(letter, weight), Span(")")]
