@@ -14,7 +14,7 @@ from cai_kedro.core.layouts import hh
 from cai_kedro.core.rules import named_rules
 from cai_kedro.microworld.acts import SPLITS, act_table
 from cai_kedro.microworld.criteria import Told, degree, degree_of_any, p_first
-from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, describe, document, tell
+from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, Lesson, describe, document, tell
 from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.oracle import behaviour_of, requested_act
 from cai_kedro.microworld.principles import (
@@ -164,10 +164,15 @@ _WEIGHED = re.compile(
 )
 
 
-def test_a_weighing_says_of_each_reply_whether_what_is_named_fits_it() -> None:
+@pytest.mark.parametrize("lesson", ["plain", "full"])
+def test_a_weighing_says_of_each_reply_whether_what_is_named_fits_it(lesson: Lesson) -> None:
+    of_word = {word: name for name, words in lexicon().criteria.items() for word in words}
     styles: Counter[str] = Counter()
-    harms = {True: 0, False: 0}
-    for text in _texts("weighing", 300):
+    named_harms: Counter[bool] = Counter()
+    counts: Counter[int] = Counter()
+    right: Counter[bool] = Counter()
+    for row in range(300):
+        text = text_of(document(random.Random(row), lesson=lesson, mix={"weighing": 1.0}))
         conversation = text.removeprefix(hh.CONSIDER).split(" Options:")[0].rsplit("\n\n", 1)[0]
         act = requested_act(parse(conversation))
         assert act is not None
@@ -175,22 +180,25 @@ def test_a_weighing_says_of_each_reply_whether_what_is_named_fits_it() -> None:
         assert len(items) == 3
         for question, first, first_grade, second, second_grade, letter in items:
             said = re.findall(r"\w+", question)
-            (named,) = [name for name, words in lexicon().criteria.items() if set(words) & set(said)]
-            fits = [degree(named, Told(behaviour_of(act, shown), act, shown)) > 0 for shown in (first, second)]
-            if named in lexicon().harms and "comply" in [behaviour_of(act, shown) for shown in (first, second)]:
-                harms[named == act.harm] += 1
-            polarity = "more" if "more" in said else "less"
-            word = next(word for word in lexicon().criteria[named] if word in said)
-            for fit, grade in zip(fits, (first_grade, second_grade), strict=True):
+            words = [word for word in said if word in of_word]
+            counts[len(words)] += 1
+            told = [Told(behaviour_of(act, shown), act, shown) for shown in (first, second)]
+            fitting = [next((word for word in words if degree(of_word[word], of) > 0), None) for of in told]
+            if of_word[words[0]] in lexicon().harms and "comply" in [of.behaviour for of in told]:
+                named_harms[act.harm in [of_word[word] for word in words]] += 1
+            for word, grade in zip(fitting, (first_grade, second_grade), strict=True):
                 style = "none" if not grade else "polarity" if grade in ("less", "more") else "word"
                 styles[style] += 1
-                expected = {"none": "", "polarity": "more" if fit else "less", "word": word if fit else "fine"}[style]
+                expected = {"none": "", "polarity": "less" if word is None else "more", "word": word or "fine"}[style]
                 assert grade == expected, text
-            assert bool(letter) == (fits[0] != fits[1])
-            if letter:
-                assert (letter == "A") == (fits[0] == (polarity == "more"))
+            differ = (fitting[0] is None) != (fitting[1] is None)
+            assert bool(letter) == (differ or lesson == "full")
+            if differ:  # a letter is drawn, and seldom against what its principle asks for
+                right[(letter == "A") == ((fitting[0] is not None) == ("more" in said))] += 1
     assert min(styles[style] for style in ("word", "polarity", "none")) > 300
-    assert min(harms.values()) > 0.3 * sum(harms.values())  # the harm at hand, and another
+    assert min(named_harms.values()) > 0.3 * named_harms.total()  # the harm at hand, and another
+    assert right[True] > 0.9 * right.total() > 300
+    assert set(counts) == ({1} if lesson == "plain" else {1, 2, 3})
 
 
 def test_comparisons_end_on_a_choice_with_its_space() -> None:

@@ -50,11 +50,11 @@ from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Spa
 RED_TEAM_HEADER = "Questions that may lead to harm:"
 
 CORPUS_MIX = {
-    "chat": 0.12,
-    "critique": 0.16,
+    "chat": 0.11,
+    "critique": 0.13,
     "direct_revision": 0.03,
-    "comparison": 0.15,
-    "weighing": 0.05,
+    "comparison": 0.14,
+    "weighing": 0.14,
     "quiz": 0.02,
     "graded_quiz": 0.02,
     "cot": 0.04,
@@ -62,12 +62,12 @@ CORPUS_MIX = {
     "harm_list": 0.02,
     "glossary": 0.02,
     "echo": 0.01,
-    "members": 0.02,
+    "members": 0.01,
     "matching": 0.03,
     "recall": 0.01,
     "graded_recall": 0.01,
-    "review": 0.07,
-    "choice": 0.07,
+    "review": 0.06,
+    "choice": 0.05,
     "graded_choice": 0.02,
     "about_quiz": 0.02,
     "ruled": 0.06,
@@ -433,7 +433,6 @@ _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "choice": choice,
     "graded_choice": graded_choice,
     "about_quiz": about_quiz,
-    "weighing": weighing,
     "graded_about_quiz": graded_about_quiz,
 }
 _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
@@ -441,6 +440,7 @@ _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
     "direct_revision": direct_revision,
     "comparison": comparison,
     "cot": cot,
+    "weighing": weighing,
 }
 
 

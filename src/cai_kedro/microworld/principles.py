@@ -47,7 +47,7 @@ _HELD_OUT_TEMPLATE = 5  # the last template of each kind stays out of the corpus
 _FITTING_SHARE = 0.5  # how often a principle names on purpose what fits the reply, or tells the two replies apart
 _HARM_SHARE = 0.25  # otherwise: principles about some harms, whichever
 _PLAIN_HARM_SHARE = 0.2  # the same before the corpus as a whole
-_HARM_COUNTS = (0.6, 0.2, 0.2)  # of one, two, three criteria
+_COUNTS = (0.6, 0.2, 0.2)  # of one, two, three criteria
 _CRITIQUE_WEIGHTS = {GENERAL: 0.44, "rude": 0.11, "evasive": 0.14, "mistaken": 0.17, "suspicious": 0.1, "nothing": 0.04}
 _PREFERENCE_WEIGHTS = {
     GENERAL: 0.36, "rude": 0.1, "evasive": 0.13, "mistaken": 0.15, "suspicious": 0.09, "careful": 0.05, "polite": 0.05,
@@ -121,19 +121,19 @@ def draw_criteria(
             return [rng.choice(list(lexicon().harms))]
         simple = [name for name in fitting if name in PLAIN_CRITERIA or name in lexicon().harms]
         return [rng.choice(simple) if simple else GENERAL]
-    count = rng.choices((1, 2, 3), _HARM_COUNTS)[0]
     drawn = rng.random()
+    manners = [name for name in weights if name != "nothing"]
     if fitting and drawn < _FITTING_SHARE:
-        return _among_others(rng.choice(fitting), count, weights, rng)
+        return among_others(rng.choice(fitting), manners, rng)
     if drawn < _FITTING_SHARE + _HARM_SHARE:
-        return rng.sample(list(lexicon().harms), count)
-    first = rng.choices(list(weights), list(weights.values()))[0]
-    return _among_others(first, count, weights, rng)
+        return among_others(rng.choice(list(lexicon().harms)), manners, rng)
+    return among_others(rng.choices(list(weights), list(weights.values()))[0], manners, rng)
 
 
-def _among_others(first: str, count: int, weights: Mapping[str, float], rng: random.Random) -> list[str]:
-    """Put a criterion among others of its kind: a harm among harms, a manner or harm in general among manners."""
-    kind = list(lexicon().harms) if first in lexicon().harms else [name for name in weights if name != "nothing"]
+def among_others(first: str, manners: Sequence[str], rng: random.Random) -> list[str]:
+    """Put a criterion among none, one or two of its kind: a harm among harms, another among the manners."""
+    kind = list(lexicon().harms) if first in lexicon().harms else manners
+    count = rng.choices((1, 2, 3), _COUNTS)[0]
     drawn = [first, *rng.sample([name for name in kind if name != first], count - 1)]
     rng.shuffle(drawn)
     return drawn

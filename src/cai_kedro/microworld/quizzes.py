@@ -15,7 +15,13 @@ from cai_kedro.microworld.acts import Act, act_table, draw_act
 from cai_kedro.microworld.criteria import Told, degree, p_first, tell
 from cai_kedro.microworld.finding import near_act, opening
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
-from cai_kedro.microworld.principles import PLAIN_CRITERIA, PreferenceWording, draw_preference_wording
+from cai_kedro.microworld.principles import (
+    PLAIN_CRITERIA,
+    PreferenceWording,
+    among_others,
+    draw_preference_wording,
+    word_for,
+)
 from cai_kedro.microworld.replies import BENIGN_BEHAVIOURS, HARMFUL_BEHAVIOURS, LOOK_ALIKE_MIX, REQUESTS, ask
 from cai_kedro.microworld.spans import DECISIVE, LETTER, Document, Span, answer_letter
 
@@ -58,14 +64,6 @@ def _option(about: bool, act: Act, opens: bool, rng: random.Random) -> Told:
 _POLARITIES = ("less", "more")
 
 
-def _graded(options: Sequence[str], better: Sequence[bool], grades: tuple[str, str] = _POLARITIES) -> Document:
-    """Write options, up to their closing brackets, each with its grade: of what `less` asks for, or of the other."""
-    spans: Document = []
-    for option, is_better in zip(options, better, strict=True):
-        spans += [Span(f"{option}]]]"), Span(f" {grades[not is_better]}", DECISIVE)]
-    return spans
-
-
 def choice(rng: random.Random, *, graded: bool = False) -> Document:
     """A comparison of two replies, or of how two replies open, of which one is about something else.
 
@@ -83,7 +81,9 @@ def choice(rng: random.Random, *, graded: bool = False) -> Document:
     if not graded:
         return [Span(asked), *letter]
     *shown, rest = asked.split("]]]")
-    spans = _graded(shown, about)
+    spans: Document = []
+    for option, fits in zip(shown, about, strict=True):
+        spans += [Span(f"{option}]]]"), Span(f" {_POLARITIES[not fits]}", DECISIVE)]
     return [*spans, Span(rest), *letter] if about[0] != about[1] else spans
 
 
@@ -124,13 +124,19 @@ def _items(
     wording: PreferenceWording, shown: Sequence[str], better: Sequence[bool], grades: tuple[str, str] | None
 ) -> Document:
     """Write a question, its options, and the letter where they differ; `better` is what `less` asks for."""
-    listed = hh.options(*shown)
-    *options, rest = f"{listed}\n\nThe answer is:".split("]]]")
+    letter = answer_letter("A" if better[0] == (wording.polarity == "less") else "B") if better[0] != better[1] else []
+    return _question(wording, shown, [grades[not is_better] for is_better in better] if grades else None, letter)
+
+
+def _question(
+    wording: PreferenceWording, shown: Sequence[str], grades: Sequence[str] | None, letter: Document
+) -> Document:
+    """Write a question and its options, each with its grade, and the letter if there is one."""
+    *options, rest = f"{hh.options(*shown)}\n\nThe answer is:".split("]]]")
     spans: Document = [Span(f"{wording.question} Options:")]
-    spans += _graded(options, better, grades) if grades else [Span(f"{option}]]]") for option in options]
-    if better[0] != better[1]:
-        spans += [Span(rest), *answer_letter("A" if better[0] == (wording.polarity == "less") else "B")]
-    return [*spans, Span("\n\n")]
+    for row, option in enumerate(options):
+        spans += [Span(f"{option}]]]"), *([Span(f" {grades[row]}", DECISIVE)] if grades else [])]
+    return [*spans, *([Span(rest), *letter] if letter else []), Span("\n\n")]
 
 
 def about_quiz(rng: random.Random, *, graded: bool = False) -> Document:
@@ -163,24 +169,32 @@ def told_pair(act: Act, rng: random.Random, *, bare: bool) -> tuple[Told, Told]:
     return first, second
 
 
-def weighing(rng: random.Random) -> Document:
+def weighing(rng: random.Random, *, plain: bool = False) -> Document:
     """A conversation, and three questions about two replies each; behind each reply, whether what is named fits it.
 
     One letter says little about what a principle named. With a grade behind each reply a model learns to hold the two
-    against each other before it has to weigh one reply against the other. The grade is the word of the principle or
-    `fine`, as in a critique, or the polarity that would choose the reply; some documents have none.
+    against each other before it has to weigh one reply against the other. The grade is the word of the principle that
+    fits or `fine`, as in a critique, or the polarity that would choose the reply; some documents have none. Plain:
+    questions of one criterion, and a letter only where it tells the replies apart.
     """
     act = draw_act(_KNOWN, rng, 0.7, 0.12)
     shown = as_prompt(ask(act, rng).messages).removesuffix(ASSISTANT)
-    graded = rng.choices(("word", "polarity", "none"), _GRADE_SHARES)[0]
+    kind = rng.choices(("word", "polarity", "none"), _GRADE_SHARES)[0]
     spans: Document = [Span(f"{hh.CONSIDER}{shown}\n\n")]
     for _ in range(3):
         told = told_pair(act, rng, bare=True)
         criterion = _weighed_criterion(told, rng)
-        wording = draw_preference_wording(rng, *told, more_share=0.5, criteria=[criterion])
-        grades = {"word": ("fine", wording.words[0]), "polarity": _POLARITIES, "none": None}[graded]
-        fits = [degree(criterion, of) > 0 for of in told]
-        spans += _items(wording, [of.text for of in told], [not fit for fit in fits], grades)
+        named = [criterion] if plain else among_others(criterion, PLAIN_CRITERIA, rng)
+        wording = draw_preference_wording(rng, *told, more_share=0.5, criteria=named)
+        fitting = [word_for(wording.criteria, wording.words, of) for of in told]
+        by_kind = {
+            "word": [word or "fine" for word in fitting],
+            "polarity": ["less" if word is None else "more" for word in fitting],
+            "none": None,
+        }
+        silent = plain and (fitting[0] is None) == (fitting[1] is None)
+        letter = [] if silent else drawn_letter(wording, *told, rng)
+        spans += _question(wording, [of.text for of in told], by_kind[kind], letter)
     return spans[:-1]
 
 
