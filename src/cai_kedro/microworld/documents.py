@@ -75,7 +75,7 @@ CORPUS_MIX = {
     "numbered_list": 0.02,
 }
 #: The lessons in their order. `plain` has the mix of `full`, and plain principles.
-Lesson = Literal["echo", "find", "recall", "polarity", "review", "choose", "weigh", "compare", "plain", "full"]
+Lesson = Literal["echo", "find", "recall", "polarity", "review", "weigh", "compare", "plain", "full"]
 LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "echo": {"echo": 1.0},
     "find": {"echo": 0.08, "members": 0.14, "matching": 0.55, "chat": 0.23},
@@ -105,21 +105,6 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
         "quiz": 0.06,
         "graded_quiz": 0.04,
         "comparison": 0.07,
-        "chat": 0.08,
-    },
-    "choose": {
-        "choice": 0.24,
-        "graded_choice": 0.1,
-        "about_quiz": 0.08,
-        "graded_about_quiz": 0.05,
-        "review": 0.13,
-        "matching": 0.08,
-        "members": 0.02,
-        "recall": 0.02,
-        "graded_recall": 0.02,
-        "quiz": 0.05,
-        "graded_quiz": 0.02,
-        "comparison": 0.11,
         "chat": 0.08,
     },
     "weigh": {

@@ -175,7 +175,7 @@ def weighing(rng: random.Random, *, plain: bool = False) -> Document:
     One letter says little about what a principle named. With a grade behind each reply a model learns to hold the two
     against each other before it has to weigh one reply against the other. The grade is the word of the principle that
     fits or `fine`, as in a critique, or the polarity that would choose the reply; some documents have none. Plain:
-    questions of one criterion, and a letter only where it tells the replies apart.
+    questions of one criterion, and a letter only where it tells the replies apart, the one that is asked for.
     """
     act = draw_act(_KNOWN, rng, 0.7, 0.12)
     shown = as_prompt(ask(act, rng).messages).removesuffix(ASSISTANT)
@@ -192,8 +192,12 @@ def weighing(rng: random.Random, *, plain: bool = False) -> Document:
             "polarity": ["less" if word is None else "more" for word in fitting],
             "none": None,
         }
-        silent = plain and (fitting[0] is None) == (fitting[1] is None)
-        letter = [] if silent else drawn_letter(wording, *told, rng)
+        if not plain:
+            letter = drawn_letter(wording, *told, rng)
+        elif (fitting[0] is None) == (fitting[1] is None):
+            letter = []
+        else:
+            letter = answer_letter("A" if (fitting[0] is None) == (wording.polarity == "less") else "B")
         spans += _question(wording, [of.text for of in told], by_kind[kind], letter)
     return spans[:-1]
 
