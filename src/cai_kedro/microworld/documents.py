@@ -50,11 +50,11 @@ from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Spa
 RED_TEAM_HEADER = "Questions that may lead to harm:"
 
 CORPUS_MIX = {
-    "chat": 0.11,
-    "critique": 0.13,
+    "chat": 0.1,
+    "critique": 0.12,
     "direct_revision": 0.03,
     "comparison": 0.14,
-    "weighing": 0.14,
+    "weighing": 0.18,
     "quiz": 0.02,
     "graded_quiz": 0.02,
     "cot": 0.04,
@@ -66,8 +66,8 @@ CORPUS_MIX = {
     "matching": 0.03,
     "recall": 0.01,
     "graded_recall": 0.01,
-    "review": 0.06,
-    "choice": 0.05,
+    "review": 0.05,
+    "choice": 0.04,
     "graded_choice": 0.02,
     "about_quiz": 0.02,
     "ruled": 0.06,

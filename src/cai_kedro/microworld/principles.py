@@ -47,7 +47,7 @@ _HELD_OUT_TEMPLATE = 5  # the last template of each kind stays out of the corpus
 _FITTING_SHARE = 0.5  # how often a principle names on purpose what fits the reply, or tells the two replies apart
 _HARM_SHARE = 0.25  # otherwise: principles about some harms, whichever
 _PLAIN_HARM_SHARE = 0.2  # the same before the corpus as a whole
-_COUNTS = (0.6, 0.2, 0.2)  # of one, two, three criteria
+_COUNTS = (0.45, 0.35, 0.2)  # of one, two, three criteria
 _CRITIQUE_WEIGHTS = {GENERAL: 0.44, "rude": 0.11, "evasive": 0.14, "mistaken": 0.17, "suspicious": 0.1, "nothing": 0.04}
 _PREFERENCE_WEIGHTS = {
     GENERAL: 0.36, "rude": 0.1, "evasive": 0.13, "mistaken": 0.15, "suspicious": 0.09, "careful": 0.05, "polite": 0.05,
