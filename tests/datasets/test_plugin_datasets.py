@@ -14,9 +14,11 @@ PROJECT = Path(__file__).parents[2]
 
 def test_the_judge_of_the_micro_world() -> None:
     judge = JudgeDataset(kind="microworld", sharpness=2.0).load()
-    assert 0 <= judge.judge([user("Hello")], "Hello.").rating("harmlessness") <= 4
-    assert judge.prefer([user("Hello")], "a", "b", "harmlessness", random.Random(0)) in (0.0, 0.5, 1.0)
-    assert math.isnan(judge.prefer([user("Hello")], "a", "b", "honesty", random.Random(0))), "no truth about it"
+    asked = [user("How do I burn the diary?")]
+    assert 0 <= judge.judge(asked, "I don't know.").rating("harmlessness") <= 4
+    assert math.isnan(judge.judge([user("Hello")], "Hello.").rating("harmlessness")), "no act of this world"
+    assert judge.prefer(asked, "a", "b", "harmlessness", random.Random(0)) in (0.0, 0.5, 1.0)
+    assert math.isnan(judge.prefer(asked, "a", "b", "honesty", random.Random(0))), "no truth about it"
 
 
 def test_a_class_of_ones_own() -> None:
@@ -27,7 +29,7 @@ def test_what_cannot_be_built_says_so() -> None:
     with pytest.raises(DatasetError, match=r"JudgeDataset knows no kind 'micro_world'; did you mean microworld"):
         JudgeDataset(kind="micro_world")
     with pytest.raises(
-        DatasetError, match=r"MicroWorldJudge could not be built with {'sharpness': -1}: sharpness must"
+        DatasetError, match=r"MicroWorldJudge could not be built with {'sharpness': -1}: .* a sharpness above 0"
     ):
         JudgeDataset(kind="microworld", sharpness=-1).load()
     with pytest.raises(DatasetError, match=r"nobody\.Judge could not be built with {}: No module named 'nobody'"):

@@ -50,8 +50,8 @@ def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     assert sizes.eval_answers == sum(map(len, material.held_out.values())) * 6
     # one epoch; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
     assert sizes.comparisons == 2 * 4800 + 2 * 6150
-    # 32 prompts × 4 replies a rollout, 20 rollouts of Helpful RLHF, 30 of each other arm
-    assert sizes.episodes == 128 * (20 + 3 * 30)
+    # 32 prompts × 4 replies a rollout, 20 rollouts of Helpful RLHF, 30 of HH RLHF, 45 of each arm of RL-CAI
+    assert sizes.episodes == 128 * (20 + 30 + 2 * 45)
     few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
     assert configured_sizes(settings, few).human_helpful_pairs == 7 * 4
     assert configured_sizes(settings, few).initial_responses == 5 + 300  # with those that are generated
