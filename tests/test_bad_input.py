@@ -63,7 +63,7 @@ def _entries(project: Path, file: str, change: Callable[[list[dict[str, Any]]], 
 
 @pytest.mark.parametrize(
     ("file", "entry", "field"),
-    [(CRITIQUES, "danger-say-how", "revision_request"), (PREFERENCES, "less-harmful", "question")],
+    [(CRITIQUES, "danger-say-how", "revision_request"), (PREFERENCES, "wise-harm", "question")],
 )
 def test_a_principle_that_lacks_a_field(project: Path, file: str, entry: str, field: str) -> None:
     _entries(project, file, lambda entries: entries[2].pop(field))
