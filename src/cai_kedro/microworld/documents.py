@@ -53,11 +53,11 @@ CORPUS_MIX = {
     "chat": 0.1,
     "critique": 0.12,
     "direct_revision": 0.03,
-    "comparison": 0.14,
+    "comparison": 0.13,
     "weighing": 0.18,
     "quiz": 0.02,
     "graded_quiz": 0.02,
-    "cot": 0.04,
+    "cot": 0.05,
     "red_team_list": 0.01,
     "harm_list": 0.02,
     "glossary": 0.02,
@@ -348,21 +348,26 @@ def comparison(rng: random.Random, *, plain: bool = False) -> Document:
 
 
 def cot(rng: random.Random, *, plain: bool = False) -> Document:
-    """The same with the thoughts written out: what each answer does, which one the principle chooses."""
+    """The same with the thoughts written out: what each answer does, what of the principle fits it, and the choice.
+
+    What fits is said as critiques say it, by the word of the principle or `fine`. So the letter has little left to
+    weigh: which polarity was asked for, and which answer is the one that is not fine.
+    """
     drawn = _compare(rng, plain=plain)
-    first, second = drawn.told
-    verdict = f"\nThe {drawn.wording.polarity} {join_words(drawn.wording.words)} reply is"
-    asked = hh.text_of(Thoughts(drawn.messages, first.text, second.text, drawn.wording.question))
-    return [
-        Span(f"{asked}\n(A) "),
-        *describe(first.behaviour, first.act),
-        Span("\n(B) "),
-        *describe(second.behaviour, second.act),
-        Span(verdict),
-        *drawn.letter,
-        Span(f".{hh.SO_THE_ANSWER}"),
+    wording = drawn.wording
+    asked = hh.text_of(Thoughts(drawn.messages, drawn.told[0].text, drawn.told[1].text, wording.question))
+    spans = [Span(asked)]
+    for choice_mark, told in zip(hh.CHOICES, drawn.told, strict=True):
+        word = word_for(wording.criteria, wording.words, told)
+        spans += [Span(f"\n{choice_mark.strip()} "), *describe(told.behaviour, told.act)]
+        spans += [Span(" It is"), Span(f" {word or 'fine'}", DECISIVE), Span(".")]
+    spans += [
+        Span("\nThe answer that is"),
+        Span(f" {wording.polarity}", HELPFUL_DECISION),
+        Span(" so is"),
         *drawn.letter,
     ]
+    return [*spans, Span(f".{hh.SO_THE_ANSWER}"), *drawn.letter]
 
 
 def red_team_list(rng: random.Random) -> Document:
