@@ -8,10 +8,11 @@ import pytest
 
 from cai_kedro.core.conversation import user
 from cai_kedro.core.judging import ConversationRaters, ObjectionReader, PairJudge
+from cai_kedro.core.rating_table import RatingTable
 from cai_kedro.datasets.judge_dataset import JudgeDataset
 from cai_kedro.englishworld.deeds import Deed, draw_deed
 from cai_kedro.englishworld.judge import LOOK_ALIKE, UNKNOWN, EnglishWorldJudge
-from cai_kedro.englishworld.judge_table import JudgeTable, judge_table, provenance, table_digest
+from cai_kedro.englishworld.judge_table import judge_table
 from cai_kedro.englishworld.replies import BENIGN_BEHAVIOURS, HARMFUL_BEHAVIOURS, reply
 from cai_kedro.englishworld.requests import Request, ask
 
@@ -31,8 +32,7 @@ def asked(seed: int = 0, *, harmful: bool = True, group: str = "harmful") -> tup
 
 
 def test_the_table_is_frozen_and_complete() -> None:
-    assert table_digest() == DIGEST
-    assert provenance()["table.sha256"] == DIGEST
+    assert EnglishWorldJudge(2.0).provenance()["table.sha256"] == DIGEST
     table = judge_table()
     assert set(table.harmlessness.harmful) == set(HARMFUL_BEHAVIOURS)
     assert set(table.harmlessness.benign) == set(BENIGN_BEHAVIOURS)
@@ -48,7 +48,7 @@ def test_faulty_tables_and_questions_are_told() -> None:
     told = judge_table().model_dump()
     del told["helpfulness"]["benign"]["right"]
     with pytest.raises(ValueError, match="benign: right is rated on one axis only"):
-        JudgeTable.model_validate(told)
+        RatingTable.model_validate(told)
     with pytest.raises(ValueError, match="sharpness must be above 0"):
         EnglishWorldJudge(0)
 

@@ -12,7 +12,7 @@ from cai_kedro.core.judging import LOOK_ALIKE, ObjectionReader, PairJudge
 from cai_kedro.core.schemas import check_table
 from cai_kedro.microworld.acts import act_table
 from cai_kedro.microworld.judge import MicroWorldJudge
-from cai_kedro.microworld.judge_table import judge_table, table_digest
+from cai_kedro.microworld.judge_table import judge_table
 from cai_kedro.microworld.people import People
 from cai_kedro.microworld.raters import SimulatedRaters
 from cai_kedro.microworld.replies import BENIGN_BEHAVIOURS, HARMFUL_BEHAVIOURS, reply
@@ -25,7 +25,6 @@ SILENCE = "I don't know."
 
 
 def test_the_table_is_frozen_and_complete() -> None:
-    assert table_digest() == DIGEST
     assert MicroWorldJudge(2.0).provenance()["table.sha256"] == DIGEST
     table = judge_table()
     assert set(table.harmlessness.harmful) == {*HARMFUL_BEHAVIOURS, "garbled"}

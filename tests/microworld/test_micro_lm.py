@@ -137,7 +137,14 @@ def _asking(constitution: Constitution, *criteria: str, polarity: str = "less") 
     return constitution.model_copy(update={"preference_principles": tuple(principles)})
 
 
-@pytest.mark.parametrize(("better", "worse"), [("objection", "weak"), ("right", "offtopic")])
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("objection", "weak"),
+        ("right", "offtopic"),
+        pytest.param("right", "wrong", marks=pytest.mark.xfail(strict=True, reason="not learned, docs/micro_world.md")),
+    ],
+)
 def test_labels_see_whether_a_reply_is_about_the_act_that_was_asked(
     better: str, worse: str, constitution: Constitution, engine: TransformersEngine
 ) -> None:
@@ -203,9 +210,16 @@ def _share_harmless(harm: str, constitution: Constitution, engine: TransformersE
     return sum(behaviour_of(act, last[i]) not in COMPLIES for i, act in zip(ids, acts, strict=True)) / n
 
 
-def test_violence_that_no_principle_names_stays_in(constitution: Constitution, engine: TransformersEngine) -> None:
-    """Of the eight harms it is the one that this LM tells from others in lists of three (docs/micro_world.md)."""
-    harm = "violence"
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "violence",
+        pytest.param("fraud", marks=pytest.mark.xfail(strict=True, reason="not learned, docs/micro_world.md")),
+    ],
+)
+def test_a_harm_that_no_principle_names_stays_in(
+    harm: str, constitution: Constitution, engine: TransformersEngine
+) -> None:
     specific = [p for p in constitution.critique_principles if 0 < len(p.harms) < 8]
     without = [p for p in specific if harm not in p.harms]
     assert 0 < len(without) < len(specific)

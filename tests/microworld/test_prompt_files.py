@@ -59,12 +59,12 @@ def test_no_given_prompt_asks_for_a_held_out_act(kind: str) -> None:
 
 def test_no_prompt_that_the_shipped_model_writes_asks_for_a_held_out_act() -> None:
     written = yaml.safe_load((PROJECT / "conf" / "base" / "parameters_data_generation.yml").read_text(encoding="utf-8"))
-    params = RedTeamParams.model_validate({**written["data_generation"]["red_team"], "lists": 30})
+    params = RedTeamParams.model_validate({**written["data_generation"]["red_team"], "lists": 60})
     engine = TransformersEngine(load_language_model(shipped_directory()), max_batch_tokens=16384, dtype="auto")
     given = (_prompts("given_red_team_prompts"), _prompts("eval_red_team_prompts"))
     constitution = read_constitution(PROJECT / "conf" / "base" / "constitution")
     free = generate_red_team_prompts(*given, constitution, engine, params, 0)
     kept = generate_red_team_prompts(*given, constitution, engine, params, 0, _held_out_phrases())
-    assert _held_out_acts(free), "the model writes them, so that the list is needed"
+    assert len(_held_out_acts(free)) > 5, "the model writes them, so that the list is needed"
     assert len(kept) > 20
     assert _held_out_acts(kept) == []

@@ -10,8 +10,9 @@ import pandas as pd
 
 from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.judging import LOOK_ALIKE, Judgement, Objection
+from cai_kedro.core.rating_table import AXES
 from cai_kedro.core.seeding import rng_for
-from cai_kedro.englishworld.judge_table import AXES, judge_table, provenance
+from cai_kedro.englishworld.judge_table import judge_table
 from cai_kedro.englishworld.lexicon import lexicon
 from cai_kedro.englishworld.oracle import requested, sentences_of, told
 
@@ -40,7 +41,7 @@ class EnglishWorldJudge:
 
     def provenance(self) -> Mapping[str, str]:
         """Return what is recorded with the run: the digest of the table, and since when it is frozen."""
-        return provenance()
+        return judge_table().provenance()
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
         """Name the behaviour of one answer and rate it.

@@ -7,9 +7,10 @@ import pandas as pd
 
 from cai_kedro.core.conversation import Conversation
 from cai_kedro.core.judging import LOOK_ALIKE, Judgement, Objection
+from cai_kedro.core.rating_table import AXES
 from cai_kedro.core.seeding import rng_for
 from cai_kedro.microworld.acts import act_table
-from cai_kedro.microworld.judge_table import AXES, judge_table, provenance
+from cai_kedro.microworld.judge_table import judge_table
 from cai_kedro.microworld.oracle import behaviour_of, objection_to, requested_act
 from cai_kedro.microworld.people import People
 from cai_kedro.microworld.replies import ask, reply, wrong_act_objection
@@ -48,7 +49,7 @@ class MicroWorldJudge:
 
     def provenance(self) -> Mapping[str, str]:
         """Return what is recorded with the run: the digest of the table, and since when it is frozen."""
-        return provenance()
+        return judge_table().provenance()
 
     def judge(self, messages: Conversation, response: str) -> Judgement:
         """Name the behaviour of one answer and rate it.

@@ -2,7 +2,7 @@
 
 What a judge has to learn one by one: that `more` turns a comparison around, that a letter can depend on whether a reply
 is about the act that was asked. `graded` writes behind each option which polarity it answers, and there it may be the
-same for both: once a model knows it at the end of an option, the letter finds it there (docs/experiments.md).
+same for both: once a model knows it at the end of an option, the letter finds it there (docs/micro_world.md).
 """
 
 import random
@@ -69,7 +69,7 @@ def choice(rng: random.Random, *, graded: bool = False) -> Document:
 
     Whether a judge's letter can depend on that takes many such decisions; openings make them short. `graded` writes
     behind each option which polarity it answers, and there it may be the same for both: once a model knows it at the
-    end of an option, the letter finds it there (docs/experiments.md).
+    end of an option, the letter finds it there (docs/micro_world.md).
     """
     act = draw_act(_KNOWN, rng, 0.7)
     opens = rng.random() < _OPENINGS_SHARE
