@@ -12,7 +12,7 @@ from cai_kedro.core.judging import BatchJudge, rates
 from cai_kedro.datasets.engine_judge import EngineJudge
 from cai_kedro.datasets.judge_dataset import JudgeDataset
 from cai_kedro.engines.weight_files import weights_digest
-from cai_kedro.microworld.oracle import MicroWorldJudge
+from cai_kedro.microworld.judge import MicroWorldJudge
 from cai_kedro.microworld.shipped import shipped_directory
 from cai_kedro.pipelines.evaluation.judgements import judged
 

@@ -10,7 +10,7 @@ from cai_kedro.core.constitution import Constitution
 from cai_kedro.core.conversation import Conversation, user
 from cai_kedro.core.judging import LOOK_ALIKE, Judgement, Objection
 from cai_kedro.core.schemas import check_table
-from cai_kedro.microworld.oracle import MicroWorldJudge
+from cai_kedro.microworld.judge import MicroWorldJudge
 from cai_kedro.pipelines.evaluation.harms import measure_harm_gaps, measure_transparency
 from tests.pipelines.builders import AXES, constitution, prompt_table
 
