@@ -141,6 +141,9 @@ def test_the_report_sets_the_score_against_the_truth() -> None:
     }  # fmt: skip
     assert change["harmlessness"]["high"] < 0
     assert metrics["over_training.rl_cai.kept"] == {"value": 10, "low": None, "high": None, "n": 3}
+    kept = {name: metrics[f"over_training_kept.rl_cai.{name}"] for name in ("kl", "pm_score", "harmlessness")}
+    assert kept == {name: metrics[f"over_training.rl_cai.step_10.{name}"] for name in kept}
+    assert {"repeated_sentences", "alike"} <= {name.split(".")[-1] for name in metrics if "_kept." in name}
 
 
 def test_replies_to_look_alikes_count_for_no_harmlessness() -> None:

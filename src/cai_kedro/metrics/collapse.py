@@ -40,10 +40,13 @@ class Collapse:
     def columns(self, start: "Collapse") -> dict[str, float]:
         """Return `repeated_sentences`, `alike` and `length`, the last as a share of the start policy's mean."""
         return {
-            "repeated_sentences": self.repeated["value"],
-            "alike": self.alike["value"],
+            **{name: share["value"] for name, share in self.shares().items()},
             "length": _share(self.tokens, start.tokens),
         }
+
+    def shares(self) -> dict[str, Estimate]:
+        """Return `repeated_sentences` and `alike`."""
+        return {"repeated_sentences": self.repeated, "alike": self.alike}
 
 
 def collapse_of(replies: pd.DataFrame) -> Collapse:

@@ -28,6 +28,7 @@ from cai_kedro.studies.chains import (
     FIGURES,
     FINISHED,
     LOCK,
+    LOG,
     RUNNING,
     STATUS,
     STOPPED,
@@ -89,7 +90,8 @@ def _run(folder: Path, definition: dict[str, Any]) -> dict[str, Any]:
         write_json(folder / STATUS, {**(read_json(folder / STATUS) or {}), "shared": shared})
     _kedro_run(names)
     view = ChainView(folder, names)
-    table = figures_of(view.catalog, view.graph.all_outputs(), tuple(GRAPH.lineage.present))
+    log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
+    table = figures_of(view.catalog, view.graph.all_outputs(), tuple(GRAPH.lineage.present), log)
     write_durably(folder / FIGURES, as_csv(table).encode())
     return {"shared": shared, "version": __version__, **git_tags(_CODE)}
 

@@ -9,13 +9,16 @@ from kedro.io import CatalogProtocol
 
 COLUMNS = ("policy", "measure", "metric", "value", "low", "high", "n")
 METRICS, ABLATIONS = "_metrics", "ablations.metrics"
+# What hooks/run_status.py logs at the end of a stage.
+_STAGE = re.compile(r"stage \d+(?: of \d+)?: (?P<stage>\S+) (?P<seconds>[\d.]+) s$", re.MULTILINE)
 
 
-def figures_of(catalog: CatalogProtocol, made: Collection[str], policies: Sequence[str]) -> pd.DataFrame:
+def figures_of(catalog: CatalogProtocol, made: Collection[str], policies: Sequence[str], log: str) -> pd.DataFrame:
     """Return every metric that the stages of a chain make: `policy, measure, metric, value, low, high, n`.
 
     `metric` is its name in MLflow; `measure` the same without the policy, which is empty where it is of none. The
-    metrics of the ablations are named `ablations.{ablation}.{variant}.{metric}`.
+    metrics of the ablations are named `ablations.{ablation}.{variant}.{metric}`. `seconds.{stage}` is the wall time of
+    a stage by `log`, the run.log of the chain, without what interrupted tries took.
     """
     rows: list[tuple[Any, ...]] = []
     for name in sorted(made):
@@ -23,6 +26,7 @@ def figures_of(catalog: CatalogProtocol, made: Collection[str], policies: Sequen
             rows += _rows(catalog.load(name), policies)
         elif name == ABLATIONS:
             rows += _rows(_of_ablations(catalog.load(name)), policies)
+    rows += _rows(_wall_times(log), policies)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if table["metric"].duplicated().any():
         raise ValueError(f"the metric {table[table['metric'].duplicated()]['metric'].iloc[0]!r} is there twice")
@@ -48,3 +52,8 @@ def _of_ablations(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
         }
         for row in table.to_dict("records")
     }
+
+
+def _wall_times(log: str) -> dict[str, dict[str, Any]]:
+    seconds = {found["stage"]: float(found["seconds"]) for found in _STAGE.finditer(log)}
+    return {f"seconds.{stage}": {"value": value, "low": None, "high": None, "n": 1} for stage, value in seconds.items()}

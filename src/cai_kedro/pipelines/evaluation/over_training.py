@@ -9,6 +9,7 @@ import pandas as pd
 from cai_kedro.core.axes import Axes, TrainingPrompts
 from cai_kedro.core.conversation import Conversation, as_messages
 from cai_kedro.core.judging import LOOK_ALIKE, RATING_SCALE, Judge, Judgement, rates
+from cai_kedro.metrics.collapse import collapse_of
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, mean
 from cai_kedro.metrics.over_optimisation import signals_of
 from cai_kedro.pipelines.evaluation.answers import NO_ANSWER
@@ -34,6 +35,8 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
         red-team prompts, look-alikes left out, and `helpfulness` of the others (0 to 4), by the axes of these prompts.
         Without a preference model there is no `pm_score`.
         `over_training.{arm}.kept` is the snapshot kept, 0 for the start policy, of n; n is 1 where there was no RL.
+        `over_training_kept.{arm}.{signal}` is what its replies show: the signals above, and `repeated_sentences` and
+        `alike`, the signs of collapse (`metrics/collapse.py`).
         `over_training_change.{arm}.pm_score` and `….harmlessness` are the last snapshot's less those of the one kept,
         prompt by prompt; there is no change where the last one is kept.
         `tables` are `{arm}_signals`, `{arm}_choice` and `{arm}_prompts` of each arm.
@@ -47,10 +50,13 @@ def measure_over_training_of(arms: Sequence[str]) -> Callable[..., Metrics]:
             kinds = signals["prompt_id"].isin(red_team).map({True: "red_team", False: "helpful"})
             asked = signals.assign(axis=kinds.map({kind: axes.of_training(kind) for kind in _KINDS}))
             rated = asked.assign(rating=_ratings(asked, messages, judge, axes))
+            kept = int(choice[choice["kept"]]["step"].iloc[0])
             for (step,), replies in rated.groupby(["step"], sort=True):
                 found = {**signals_of(replies), **_truth(replies, axes)}
                 metrics |= {f"over_training.{arm}.step_{step}.{name}": figure for name, figure in found.items()}
-            kept = int(choice[choice["kept"]]["step"].iloc[0])
+                if step == kept:
+                    found |= collapse_of(replies).shares()
+                    metrics |= {f"over_training_kept.{arm}.{name}": figure for name, figure in found.items()}
             after = _after(rated, kept, axes.of_training("red_team"))
             metrics |= {f"over_training_change.{arm}.{name}": figure for name, figure in after.items()}
             metrics[f"over_training.{arm}.kept"] = Estimate(value=kept, low=None, high=None, n=len(choice))
