@@ -1,4 +1,4 @@
-"""The files of a study: `table.csv`, `claims.csv` and `study.md`, made of the chains that are finished."""
+"""The files of a study: `table.csv`, `claims.csv`, `study.md` and `elo.svg`, made of the chains that are finished."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -11,15 +11,16 @@ from cai_kedro.datasets.durable import write_durably
 from cai_kedro.metrics.between_runs import MIN_RUNS
 from cai_kedro.metrics.claims import Claim, judge_claims
 from cai_kedro.studies.chains import FIGURES, Chain
+from cai_kedro.studies.figure import draw_study
 from cai_kedro.studies.runner import time_of
 from cai_kedro.studies.study_file import Study
 from cai_kedro.studies.table import CELL_COLUMNS, claim_lines, in_words, table_lines, table_of
 
-TABLE, CLAIMS, PAGE = "table.csv", "claims.csv", "study.md"
+TABLE, CLAIMS, PAGE, PICTURE = "table.csv", "claims.csv", "study.md", "elo.svg"
 
 
 def write_outcome(folder: Path, study: Study, chains: Sequence[Chain], claims: Sequence[Claim]) -> list[Path]:
-    """Write the three files and return their paths; raises `ValueError` where no chain is finished."""
+    """Write the files and return their paths; raises `ValueError` where no chain is finished."""
     finished = [chain for chain in chains if chain.finished]
     if not finished:
         raise ValueError(
@@ -28,10 +29,12 @@ def write_outcome(folder: Path, study: Study, chains: Sequence[Chain], claims: S
     cells = pd.concat([_cells(chain) for chain in finished], ignore_index=True)
     table = table_of(cells)
     verdicts = judge_claims(cells, claims, list(study.settings))
+    picture = draw_study(cells, list(study.settings))
     written = {
+        **({folder / PICTURE: picture} if picture else {}),
         folder / TABLE: as_csv(table),
         folder / CLAIMS: as_csv(verdicts.assign(study=folder.name, commit=", ".join(_commits(finished)))),
-        folder / PAGE: "\n".join(_page(folder.name, study, chains, table, verdicts)) + "\n",
+        folder / PAGE: "\n".join(_page(folder.name, study, chains, table, verdicts, bool(picture))) + "\n",
     }
     for path, text in written.items():
         write_durably(path, text.encode())
@@ -47,7 +50,7 @@ def _cells(chain: Chain) -> pd.DataFrame:
 
 
 def _page(
-    name: str, study: Study, chains: Sequence[Chain], table: pd.DataFrame, verdicts: pd.DataFrame
+    name: str, study: Study, chains: Sequence[Chain], table: pd.DataFrame, verdicts: pd.DataFrame, picture: bool
 ) -> Iterable[str]:
     finished = [chain for chain in chains if chain.finished]
     yield from (f"# Study {name}", "", study.about, "")
@@ -58,6 +61,8 @@ def _page(
         "*Mean [95 %]*: over seeds, with the seeds' spread and the prompts' interval in it. *Would be found*: the "
         "difference that this many prompts and seeds, with this spread, find in 80 % of the cases. *n*: prompts, pairs."
     )
+    if picture:
+        yield from ("", f"![Elo of every policy on both axes; small marks are seeds]({PICTURE})")
     yield from ("", "## Figures", "", *table_lines(table, study.show), "")
     yield (
         "*sd over seeds* is what another training changes, *prompts' interval* (95 %, inside a training, mean of the "
