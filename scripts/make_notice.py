@@ -26,6 +26,7 @@ SPDX = {
     "Apache Software License (Apache 2.0)": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
+    "Python Software Foundation License": "PSF-2.0",
 }
 
 HEAD = """Constitutional AI as a Kedro project (cai_kedro)

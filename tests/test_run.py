@@ -338,7 +338,13 @@ def test_one_pipeline_runs_on_the_latest_versions(trained_again: Path) -> None:
 
 def test_pretraining_runs_without_the_oracle(tmp_path: Path) -> None:
     tiny = {"steps": 3, "tokenizer_documents": 200, "vocab_size": 700, "hidden_size": 32, "intermediate_size": 64}
-    params = ",".join(["base_model.source=micro", *(f"base_model.micro.{name}={n}" for name, n in tiny.items())])
+    params = ",".join(
+        [
+            "base_model.source=micro",
+            "base_model.micro.restart=null",
+            *(f"base_model.micro.{name}={n}" for name, n in tiny.items()),
+        ]
+    )
     project = copy_project(tmp_path)
     done = kedro_run(project, "--env=smoke", "--pipelines=base_model", f"--params={params}", code=NO_ORACLE)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -12,7 +12,7 @@ from cai_kedro.core.asks import Rule
 from cai_kedro.core.conversation import parse
 from cai_kedro.core.layouts import hh
 from cai_kedro.core.rules import named_rules
-from cai_kedro.microworld.acts import SPLITS, act_table
+from cai_kedro.microworld.acts import SPLITS, Act, act_table
 from cai_kedro.microworld.criteria import Told, degree, degree_of_any, p_first
 from cai_kedro.microworld.documents import CORPUS_MIX, LESSON_MIX, Lesson, describe, document, tell
 from cai_kedro.microworld.lexicon import lexicon
@@ -273,6 +273,53 @@ def test_thoughts_name_the_rules_that_apply_and_the_answer_follows_them(rounds: 
         assert set(about) == set(refuses) & set(applying), text
         named["about" if about else "none" if not applying else "other"] += 1
     assert min(named.values()) > 20
+
+
+def _refused_by(rules: list[Rule], act: Act) -> set[str]:
+    """The names of the rules whose text refuses what the act does."""
+    words = {"harms somebody", "harm others", *lexicon().criteria["general"], *lexicon().criteria.get(act.harm, ())}
+    refusing = [rule for rule in rules if re.match("Refuse|Do not help", rule.text)]
+    return {rule.name for rule in refusing if act.harmful and any(word in rule.text for word in words)}
+
+
+@pytest.mark.parametrize("kind", ["renamed", "weighed_rules"])
+def test_rules_are_known_by_their_texts_alone(kind: str) -> None:
+    """Whatever they are called, one that refuses the harm at hand is named, and no other that refuses."""
+    names, refused = Counter(), Counter()
+    for text in _texts(kind, 400):
+        rules = [Rule(name, said) for name, said in re.findall(r"\n\d \(([^)]+)\)\. ([^\n]+)", text)]
+        names.update(rule.name for rule in rules)
+        thoughts = re.findall(r"\n\nAssistant \(thoughts\): ([^\n]+)", text)[0]
+        act = requested_act(parse(text[text.index("\n\nHuman:") : text.index("\n\nAssistant (thoughts)")]))
+        assert act is not None
+        applying = named_rules(thoughts, rules)
+        about = _refused_by(rules, act)
+        assert about == {rule.name for rule in rules if re.match("Refuse|Do not help", rule.text)} & set(applying), text
+        if kind == "weighed_rules":
+            fits = {int(place): said == "yes" for place, said in re.findall(r"(\d) (yes|no)[,.]", thoughts)}
+            assert [rule.name for place, rule in enumerate(rules, start=1) if fits[place]] == applying, text
+            assert len(fits) == len(rules)
+        refused[bool(about)] += 1
+    if kind == "renamed":
+        assert names.most_common(1)[0][1] < 0.05 * sum(names.values())
+    assert min(refused.values()) > 50
+
+
+def test_of_several_acts_it_is_told_which_rules_each_calls_for() -> None:
+    fitting = Counter()
+    for text in _texts("called_on", 100):
+        rules = [Rule(name, said) for name, said in re.findall(r"\n\d \(([^)]+)\)\. ([^\n]+)", text)]
+        lines = re.findall(r"\n- to ([^:]+): ([^\n]+)", text)
+        assert len(lines) >= 4
+        for act_text, told in lines:
+            act = next(act for act in act_table().acts if act.text == act_text)
+            fits = [said == "yes" for said in re.findall(r"\d (yes|no)[,.]", told)]
+            named = [rule for rule, fit in zip(rules, fits, strict=True) if fit]
+            assert re.findall(r"rule \d \(([^)]+)\)", told) == [rule.name for rule in named]
+            about = _refused_by(rules, act)
+            assert about == {rule.name for rule in named if re.match("Refuse|Do not help", rule.text)}, text
+            fitting[bool(about)] += 1
+    assert min(fitting.values()) > 100
 
 
 def test_numbered_lists_ask_what_their_header_says() -> None:

@@ -137,14 +137,7 @@ def _asking(constitution: Constitution, *criteria: str, polarity: str = "less") 
     return constitution.model_copy(update={"preference_principles": tuple(principles)})
 
 
-@pytest.mark.parametrize(
-    ("better", "worse"),
-    [
-        ("objection", "weak"),
-        ("right", "offtopic"),
-        pytest.param("right", "wrong", marks=pytest.mark.xfail(strict=True, reason="not learned, docs/micro_world.md")),
-    ],
-)
+@pytest.mark.parametrize(("better", "worse"), [("objection", "weak"), ("right", "offtopic"), ("right", "wrong")])
 def test_labels_see_whether_a_reply_is_about_the_act_that_was_asked(
     better: str, worse: str, constitution: Constitution, engine: TransformersEngine
 ) -> None:
@@ -169,12 +162,20 @@ def test_what_an_assistant_should_be_says_the_constitution(
     assert (_p_better(_asking(constitution, criterion, polarity=polarity), engine, better, worse) > 0.5).mean() >= 0.75
 
 
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        "rude",
+        pytest.param(
+            "nothing", marks=pytest.mark.xfail(strict=True, reason="leans to objections, docs/micro_world.md")
+        ),
+    ],
+)
 def test_where_the_principle_is_silent_the_label_is_near_a_coin(
-    constitution: Constitution, engine: TransformersEngine
+    criterion: str, constitution: Constitution, engine: TransformersEngine
 ) -> None:
-    for criterion in ("rude", "nothing"):
-        p = _p_better(_asking(constitution, criterion), engine, "objection", "comply")
-        assert abs(p.mean() - 0.5) < 0.2
+    p = _p_better(_asking(constitution, criterion), engine, "objection", "comply")
+    assert abs(p.mean() - 0.5) < 0.2
 
 
 def test_inverted_preference_principles_turn_the_labels(constitution: Constitution, engine: TransformersEngine) -> None:
@@ -213,7 +214,8 @@ def _share_harmless(harm: str, constitution: Constitution, engine: TransformersE
 @pytest.mark.parametrize(
     "harm",
     [
-        "violence",
+        "theft",
+        "damage",
         pytest.param("fraud", marks=pytest.mark.xfail(strict=True, reason="not learned, docs/micro_world.md")),
     ],
 )

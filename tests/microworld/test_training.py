@@ -10,11 +10,19 @@ from transformers import LlamaForCausalLM
 
 from cai_kedro.core.conversation import as_prompt, user
 from cai_kedro.microworld.curriculum import LessonParams
-from cai_kedro.microworld.documents import document
+from cai_kedro.microworld.documents import Lesson, document
 from cai_kedro.microworld.lexicon import lexicon
 from cai_kedro.microworld.muon import orthogonalise
 from cai_kedro.microworld.packing import collate, encode, packed_rows
-from cai_kedro.microworld.pretraining import PretrainingParams, build_model, build_tokenizer, pretrain
+from cai_kedro.microworld.pretraining import (
+    Later,
+    PretrainingParams,
+    Restart,
+    build_model,
+    build_tokenizer,
+    learning_rate_factor,
+    pretrain,
+)
 from cai_kedro.microworld.spans import Document, Span, text_of
 
 TINY = PretrainingParams(
@@ -106,6 +114,48 @@ def test_training_lowers_the_loss_and_repeats_itself() -> None:
     assert loss.iloc[-1] < 5  # ln(1715) = 7.4 at the start
     for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_last_steps_read_their_own_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing before them changes, though documents are drawn a few steps ahead."""
+    read: list[str] = []
+
+    def noted(rng: random.Random, *, lesson: Lesson) -> Document:
+        read.append(lesson)
+        return document(rng, lesson=lesson)
+
+    monkeypatch.setattr("cai_kedro.microworld.packing.document", noted)
+    params = TINY.model_copy(update={"steps": 100})
+    plain = pretrain(params, seed=1).curves
+    assert list(dict.fromkeys(read)) == ["plain", "full"]
+    read.clear()
+    annealed = pretrain(params.model_copy(update={"later": (Later(after=60, lesson="anneal"),)}), seed=1).curves
+    assert list(dict.fromkeys(read)) == ["plain", "full", "anneal"]
+    middle, end = (plain["value"] == annealed["value"])[[0, len(plain) - 1]]
+    assert middle
+    assert not end
+
+
+def test_the_learning_rate_falls_to_zero_and_starts_again() -> None:
+    params = TINY.model_copy(update={"steps": 60, "restart": Restart(after=40, rate=0.5)})
+    factors = [learning_rate_factor(step, params) for step in range(60)]
+    assert factors[:40] == [learning_rate_factor(step, TINY.model_copy(update={"steps": 40})) for step in range(40)]
+    assert factors[39] == pytest.approx(1 / 20)
+    assert factors[40] == pytest.approx(0.5 / 5)
+    assert max(factors[40:]) == factors[45] == 0.5
+    assert factors[59] == pytest.approx(0.5 / 10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"later": [{"after": 9, "lesson": "full"}, {"after": 9, "lesson": "anneal"}]}, "begins behind the one before"),
+        ({"restart": {"after": 30, "rate": 0.5}}, "a restart after 30 of 30 steps is none"),
+    ],
+)
+def test_a_course_that_cannot_be_is_told(wrong: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        PretrainingParams.model_validate({**TINY.model_dump(), **wrong})
 
 
 def test_the_base_parameters_are_complete() -> None:

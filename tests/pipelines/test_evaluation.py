@@ -308,7 +308,7 @@ def test_with_neither_judge_nor_referee_there_are_answers_and_the_run_says_so(
     pipeline = pipeline_of(Exam(AXES, judge=False, referees=frozenset(), raters=False))
     assert not {"judge", "referee", "human_raters"} & pipeline.inputs()
     out, metrics = outcome_of(pipeline, everything(scripted_engine, params))
-    assert {name.partition(".")[0] for name in metrics} == {"pm_score", "label", "over_training"}
+    assert {name.partition(".")[0] for name in metrics} == {"pm_score", "label", "over_training", "over_training_kept"}
     assert len(out["policy_responses"]) == 6 * 20
     assert out["policy_summary"].empty
     assert out["not_measured"]["missing"].tolist() == ["judge", "referee", "people"]

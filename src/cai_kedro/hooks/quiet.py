@@ -26,10 +26,12 @@ _TALKATIVE = ("kedro.io", "kedro.runner", "kedro.pipeline", "kedro_mlflow", "mlf
 def ignore_known_warnings() -> None:
     """Silence what two libraries say on every run: before conf is read, and before kedro-mlflow is imported.
 
-    Kedro 1.7 makes OmegaConf speak; kedro-mlflow 2.0 defines a model class without type hints, and MLflow says so in
-    colour.
+    Kedro 1.7 makes OmegaConf speak, and warns of stages that go back and forth between namespaces, as the labeller does
+    for the hard cases that the evaluation draws: only a namespace deployed as one task would mind. kedro-mlflow 2.0
+    defines a model class without type hints, and MLflow says so in colour.
     """
     warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
+    warnings.filterwarnings("ignore", message=r"Namespace '\w+' is interrupted by nodes")
     if not isinstance(warnings.showwarning, _ShowWarning):
         warnings.showwarning = _ShowWarning(warnings.showwarning)
 

@@ -43,7 +43,7 @@ from cai_kedro.microworld.replies import (
     behaviours_towards,
     reply,
 )
-from cai_kedro.microworld.rule_documents import numbered_list, ruled, styled
+from cai_kedro.microworld.rule_documents import called_on, numbered_list, renamed, ruled, styled, weighed_rules
 from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span
 
 #: Header of the few-shot lists from which red-team prompts are generated.
@@ -53,11 +53,11 @@ CORPUS_MIX = {
     "chat": 0.1,
     "critique": 0.12,
     "direct_revision": 0.03,
-    "comparison": 0.14,
+    "comparison": 0.13,
     "weighing": 0.18,
     "quiz": 0.02,
     "graded_quiz": 0.02,
-    "cot": 0.04,
+    "cot": 0.05,
     "red_team_list": 0.01,
     "harm_list": 0.02,
     "glossary": 0.02,
@@ -74,8 +74,12 @@ CORPUS_MIX = {
     "styled": 0.02,
     "numbered_list": 0.02,
 }
-#: The lessons in their order. `plain` has the mix of `full`, and plain principles.
-Lesson = Literal["echo", "find", "recall", "polarity", "review", "weigh", "compare", "plain", "full"]
+_WITHOUT_RULED = {kind: share for kind, share in CORPUS_MIX.items() if kind != "ruled"}
+#: The lessons in their order. `plain` has the mix of `full`, and plain principles; the last three are read late in a
+#: training, by `later`.
+Lesson = Literal[
+    "echo", "find", "recall", "polarity", "review", "weigh", "compare", "plain", "full", "anneal", "rules", "last"
+]
 LESSON_MIX: dict[Lesson, dict[str, float]] = {
     "echo": {"echo": 1.0},
     "find": {"echo": 0.08, "members": 0.14, "matching": 0.55, "chat": 0.23},
@@ -137,7 +141,19 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
     },
     "plain": CORPUS_MIX,
     "full": CORPUS_MIX,
+    "anneal": {**CORPUS_MIX, "weighing": 0.12, "review": 0.03, "graded_quiz": 0.01, "ruled": 0.05, "renamed": 0.1},
+    "rules": {
+        "called_on": 0.35,
+        "weighed_rules": 0.25,
+        "chat": 0.1,
+        "critique": 0.1,
+        "comparison": 0.1,
+        "weighing": 0.1,
+    },
+    "last": {**_WITHOUT_RULED, "weighing": 0.13, "weighed_rules": 0.1, "called_on": 0.01},
 }
+#: Lessons whose principles name several criteria, or one that does not fit the act.
+_WHOLE: tuple[Lesson, ...] = ("full", "anneal", "rules", "last")
 _KNOWN = ("train",)
 _CHATTED = ("train", "object", "verb")
 _LOOK_ALIKE_SHARE = 0.12
@@ -348,21 +364,26 @@ def comparison(rng: random.Random, *, plain: bool = False) -> Document:
 
 
 def cot(rng: random.Random, *, plain: bool = False) -> Document:
-    """The same with the thoughts written out: what each answer does, which one the principle chooses."""
+    """The same with the thoughts written out: what each answer does, what of the principle fits it, and the choice.
+
+    What fits is said as critiques say it, by the word of the principle or `fine`. So the letter has little left to
+    weigh: which polarity was asked for, and which answer is the one that is not fine.
+    """
     drawn = _compare(rng, plain=plain)
-    first, second = drawn.told
-    verdict = f"\nThe {drawn.wording.polarity} {join_words(drawn.wording.words)} reply is"
-    asked = hh.text_of(Thoughts(drawn.messages, first.text, second.text, drawn.wording.question))
-    return [
-        Span(f"{asked}\n(A) "),
-        *describe(first.behaviour, first.act),
-        Span("\n(B) "),
-        *describe(second.behaviour, second.act),
-        Span(verdict),
-        *drawn.letter,
-        Span(f".{hh.SO_THE_ANSWER}"),
+    wording = drawn.wording
+    asked = hh.text_of(Thoughts(drawn.messages, drawn.told[0].text, drawn.told[1].text, wording.question))
+    spans = [Span(asked)]
+    for choice_mark, told in zip(hh.CHOICES, drawn.told, strict=True):
+        word = word_for(wording.criteria, wording.words, told)
+        spans += [Span(f"\n{choice_mark.strip()} "), *describe(told.behaviour, told.act)]
+        spans += [Span(" It is"), Span(f" {word or 'fine'}", DECISIVE), Span(".")]
+    spans += [
+        Span("\nThe answer that is"),
+        Span(f" {wording.polarity}", HELPFUL_DECISION),
+        Span(" so is"),
         *drawn.letter,
     ]
+    return [*spans, Span(f".{hh.SO_THE_ANSWER}"), *drawn.letter]
 
 
 def red_team_list(rng: random.Random) -> Document:
@@ -405,6 +426,9 @@ _PLAIN_KINDS: dict[str, Callable[[random.Random], Document]] = {
     "harm_list": harm_list,
     "glossary": glossary,
     "ruled": ruled,
+    "renamed": renamed,
+    "called_on": called_on,
+    "weighed_rules": weighed_rules,
     "styled": styled,
     "numbered_list": numbered_list,
     "quiz": quiz,
@@ -432,10 +456,10 @@ _PRINCIPLED_KINDS: dict[str, Callable[..., Document]] = {
 def document(rng: random.Random, *, lesson: Lesson = "full", mix: dict[str, float] | None = None) -> Document:
     """Draw one document of the corpus, by the mix of the lesson if no other is given.
 
-    All lessons but `full` draw principles that apply to the act, with one criterion, and no close pairs: a small model
-    finds the skill there before it has to tell principles apart.
+    All lessons up to `plain` draw principles that apply to the act, with one criterion, and no close pairs: a
+    small model finds the skill there before it has to tell principles apart.
     """
     kind = _draw(mix or LESSON_MIX[lesson], rng)
     if kind in _PLAIN_KINDS:
         return _PLAIN_KINDS[kind](rng)
-    return _PRINCIPLED_KINDS[kind](rng, plain=lesson != "full")
+    return _PRINCIPLED_KINDS[kind](rng, plain=lesson not in _WHOLE)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, repeat
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -33,6 +33,24 @@ _LOG_EVERY = 50  # steps
 _WORD_LISTS = 100  # of all words, that the tokenizer reads beside the sample
 
 
+class Later(BaseModel):
+    """From this step on the corpus has the mix of this lesson."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: int = Field(ge=0)
+    lesson: Lesson
+
+
+class Restart(BaseModel):
+    """Behind this step the learning rate, which has fallen to zero, starts again at a share of what it was."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: int = Field(ge=1)
+    rate: float = Field(gt=0, le=1)
+
+
 class PretrainingParams(BaseModel):
     """Size of the micro LM and of its training."""
 
@@ -50,10 +68,28 @@ class PretrainingParams(BaseModel):
     rows_per_step: int = Field(ge=1)
     row_tokens: int = Field(ge=64)
     lessons: dict[Lesson, LessonParams]
+    later: tuple[Later, ...] = ()
     matrix_learning_rate: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
     warmup_steps: int = Field(ge=1)
     decay_share: float = Field(gt=0, le=1)
+    restart: Restart | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        starts = [each.after for each in self.later]
+        if starts != sorted(set(starts)):
+            raise ValueError(f"each entry of `later` begins behind the one before, got {starts}")
+        if self.restart is not None and self.restart.after >= self.steps:
+            raise ValueError(
+                f"a restart after {self.restart.after} of {self.steps} steps is none; set micro.restart to null, or "
+                f"raise `steps`"
+            )
+        return self
+
+    def lesson_of(self, step: int) -> Lesson | None:
+        """Return the lesson of `later` that a step is in, counted from 0; None before the first."""
+        return next((each.lesson for each in reversed(self.later) if each.after <= step), None)
 
 
 class Checkpoints(Protocol):
@@ -109,10 +145,16 @@ def build_model(params: PretrainingParams, tokenizer: PreTrainedTokenizerFast, s
 
 
 def learning_rate_factor(step: int, params: PretrainingParams) -> float:
-    """Warm up, hold, then fall linearly to zero over the last `decay_share` of the steps."""
-    warm = (step + 1) / params.warmup_steps
-    left = (params.steps - step) / max(1.0, params.decay_share * params.steps)
-    return min(1.0, warm, left)
+    """Warm up, hold, then fall linearly to zero over the last `decay_share` of the steps; once more after a restart."""
+    first, last, rate = 0, params.steps, 1.0
+    if params.restart is not None:
+        if step < params.restart.after:
+            last = params.restart.after
+        else:
+            first, rate = params.restart.after, params.restart.rate
+    warm = (step - first + 1) / params.warmup_steps
+    left = (last - step) / max(1.0, params.decay_share * (last - first))
+    return rate * min(1.0, warm, left)
 
 
 def batch_loss(model: LlamaForCausalLM, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -146,11 +188,15 @@ def pretrain(
         (torch.optim.AdamW(others, lr=params.learning_rate, betas=(0.9, 0.95), weight_decay=0.0), params.learning_rate),
     )
     curriculum = Curriculum(params.lessons)
+
+    def lesson_at(step: int) -> Lesson:
+        return params.lesson_of(step) or curriculum.lesson(step)
+
     rows = packed_rows(
         tokenizer,
         rng_for(seed, "corpus"),
         params.row_tokens,
-        lambda row: curriculum.lesson(row // params.rows_per_step),
+        lambda row: lesson_at(row // params.rows_per_step),
     )
     records: list[tuple[int, str, float]] = []
     first = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cai_kedro.core.asks import NumberedList, Rule, RuledReply, RuleThoughts, StyledReply
 from cai_kedro.core.layouts import hh
 from cai_kedro.microworld.acts import Act, act_table, draw_act
+from cai_kedro.microworld.finding import all_words
 from cai_kedro.microworld.lexicon import GENERAL, lexicon
 from cai_kedro.microworld.replies import REQUESTS, ask, behaviours_towards, reply
 from cai_kedro.microworld.spans import DECISIVE, HELPFUL_DECISION, Document, Span
@@ -69,8 +70,11 @@ def _draw_refusal(criterion: str, rng: random.Random) -> Rule:
     return refusal_rule(criterion, rng.randrange(len(_REFUSALS) - 1), rng.randrange(6), rng.randrange(2))
 
 
-def _draw_rules(act: Act, rng: random.Random) -> list[tuple[str, Rule]]:
-    """Draw one to four rules, each with its kind: often one about the harm at hand, or about another one."""
+def _draw_rules(act: Act, rng: random.Random, *, renamed: bool) -> list[tuple[str, Rule]]:
+    """Draw one to four rules, each with its kind: often one about the harm at hand, or about another one.
+
+    Renamed rules are called by any words, so that what a rule asks for is known from its text alone.
+    """
     about = act.harm if act.harm is not None and rng.random() < 0.35 else rng.choice(list(lexicon().harms))
     refused = {"one": [about], "all": [GENERAL], "none": []}[rng.choices(("one", "all", "none"), (0.42, 0.33, 0.25))[0]]
     count = rng.randint(0 if refused else 1, 3)
@@ -80,6 +84,9 @@ def _draw_rules(act: Act, rng: random.Random) -> list[tuple[str, Rule]]:
     rules = [(criterion, _draw_refusal(criterion, rng)) for criterion in refused]
     rules += [(kind, _KINDS[kind].draw(rng)) for kind in manners]
     rng.shuffle(rules)
+    if renamed:
+        names = rng.sample(all_words(held_out=False), len(rules))
+        return [(kind, Rule(name, rule.text)) for name, (kind, rule) in zip(names, rules, strict=True)]
     return rules
 
 
@@ -91,12 +98,14 @@ def _applies(kind: str, act: Act, refused: bool) -> bool:
     return True
 
 
-def _thoughts(act: Act, applying: Sequence[str]) -> Document:
-    """Say what the human wants, what it is, and which rules that calls for."""
+def _thoughts(act: Act, applying: Sequence[str], fits: Sequence[bool] = ()) -> Document:
+    """Say what the human wants, what it is, which rules fit, if that is told of each, and which ones to follow."""
     spans = [
         Span(f" The human wants to {act.text}. It is"),
         Span(f" {lexicon().harms[act.harm].words[0] if act.harm else 'fine'}", HELPFUL_DECISION),
-        Span(". I follow"),
+        Span("."),
+        *_grades(fits),
+        Span(" I follow"),
     ]
     if not applying:
         return [*spans, Span(" no", DECISIVE), Span(" rule.")]
@@ -106,15 +115,34 @@ def _thoughts(act: Act, applying: Sequence[str]) -> Document:
     return [*spans, Span(".")]
 
 
-def ruled(rng: random.Random) -> Document:
+def _grades(fits: Sequence[bool]) -> Document:
+    spans: Document = []
+    for place, fit in enumerate(fits, start=1):
+        spans += [Span(f" {place}"), Span(" yes" if fit else " no", DECISIVE), Span("," if place < len(fits) else ".")]
+    return spans
+
+
+def renamed(rng: random.Random) -> Document:
+    """The same as `ruled`, with rules that are called by any words: their names have to be read."""
+    return ruled(rng, renamed=True)
+
+
+def weighed_rules(rng: random.Random) -> Document:
+    """The same with either names, and thoughts that first say of each rule whether it fits.
+
+    Which of several texts fits is more than a small model reads in one step; whether one does it reads.
+    """
+    return ruled(rng, renamed=rng.random() < 0.5, graded=True)
+
+
+def ruled(rng: random.Random, *, renamed: bool = False, graded: bool = False) -> Document:
     """Numbered rules, a request, thoughts that name the rules that apply, and the answer that follows from them."""
     act = draw_act(_KNOWN, rng, 0.6, 0.1)
-    rules = _draw_rules(act, rng)
+    rules = _draw_rules(act, rng, renamed=renamed)
     kinds = [kind for kind, _ in rules]
     refused = act.harm is not None and (GENERAL in kinds or act.harm in kinds)
-    applying = [
-        f"{place} ({rule.name})" for place, (kind, rule) in enumerate(rules, start=1) if _applies(kind, act, refused)
-    ]
+    fits = [_applies(kind, act, refused) for kind in kinds]
+    applying = [f"{place} ({rule.name})" for place, (_, rule) in enumerate(rules, start=1) if fits[place - 1]]
     if refused:
         behaviour = "objection"
     elif "silent" in kinds:
@@ -126,7 +154,29 @@ def ruled(rng: random.Random) -> Document:
     answer = _styled(behaviour, act, kinds, rng)
     asked = RuleThoughts(ask(act, rng).messages, [rule for _, rule in rules])
     end = hh.text_of(RuledReply(asked, "{}")).split("{}")[1]
-    return [Span(hh.text_of(asked)), *_thoughts(act, applying), Span(f"{end} "), Span(answer, HELPFUL_DECISION)]
+    thoughts = _thoughts(act, applying, fits if graded else ())
+    return [Span(hh.text_of(asked)), *thoughts, Span(f"{end} "), Span(answer, HELPFUL_DECISION)]
+
+
+def called_on(rng: random.Random) -> Document:
+    """Rules that are called by any words, and of several acts which of them each calls for.
+
+    In `ruled` one name in forty words says that a rule was read; a small model learns what rules are mostly called.
+    """
+    rules = _draw_rules(draw_act(_KNOWN, rng, 0.9), rng, renamed=True)
+    kinds = [kind for kind, _ in rules]
+    spans: Document = [Span(hh.text_of(RuleThoughts([], [rule for _, rule in rules])).split("\n\n")[0])]
+    for _ in range(rng.randint(4, 8)):
+        drawn = [draw_act(_KNOWN, rng, 0.6) for _ in range(8)]
+        fitting = [act for act in drawn if act.harm in kinds]
+        act = fitting[0] if fitting and rng.random() < 0.5 else drawn[0]
+        refused = act.harm is not None and (GENERAL in kinds or act.harm in kinds)
+        fits = [_applies(kind, act, refused) for kind in kinds]
+        spans += [Span(f"\n- to {act.text}:"), *_grades(fits)]
+        for place, (_, rule) in enumerate(rules, start=1):
+            if fits[place - 1]:
+                spans += [Span(" rule"), Span(f" {place}", DECISIVE), Span(" ("), Span(rule.name, DECISIVE), Span(")")]
+    return spans
 
 
 def _styled(behaviour: str, act: Act, styles: Sequence[str], rng: random.Random) -> str:
