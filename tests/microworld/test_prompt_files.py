@@ -15,10 +15,10 @@ from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.microworld.acts import act_table
 from cai_kedro.microworld.lexicon import lexicon
-from cai_kedro.microworld.prompt_files import write_prompt_files
+from cai_kedro.microworld.prompt_files import HeldOut, write_prompt_files
 from cai_kedro.microworld.shipped import shipped_directory
 from cai_kedro.pipelines.data_generation.red_team import RedTeamParams, generate_red_team_prompts
-from cai_kedro.templates.training_prompts import training_prompts
+from cai_kedro.templates.training_prompts import phrase_finder, training_prompts
 
 PROJECT = Path(__file__).parents[2]
 RAW = PROJECT / "data" / "01_raw"
@@ -43,9 +43,39 @@ def _held_out_acts(prompts: pd.DataFrame) -> list[str]:
 
 def test_the_shipped_files_are_those_that_the_code_writes(tmp_path: Path) -> None:
     write_prompt_files(tmp_path)
-    written = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    written = {str(file.relative_to(tmp_path)): file.read_bytes() for file in tmp_path.rglob("*.*")}
     assert written == {name: (RAW / name).read_bytes() for name in written}
-    assert "held_out_phrases.txt" in written
+    assert {"held_out_phrases.txt", "development/held_out_phrases.txt"} < set(written)
+
+
+@pytest.mark.parametrize("name", ["given_red_team", "given_helpful", "eval_red_team", "eval_helpful"])
+def test_no_prompt_of_the_development_asks_for_what_the_evaluation_holds_out(name: str) -> None:
+    prompts = _prompts(f"development/{name}_prompts")
+    asked = [turn["content"] for cell in prompts["messages"] for turn in as_messages(cell) if turn["role"] == "user"]
+    if name.startswith("given"):
+        held_out = phrase_finder(PhrasesDataset(filepath=RAW / "development" / "held_out_phrases.txt").load())
+        assert [text for text in asked if held_out(text)] == []
+    else:
+        # the last turn asks; what was spoken of before may be anything that is known
+        assert _held_out_acts(prompts.assign(messages=[as_messages(cell)[-1:] for cell in prompts["messages"]])) == []
+
+
+def test_what_the_development_holds_out_is_in_its_own_prompts_alone() -> None:
+    held_out = HeldOut(development=True)
+    verbs = {verb.text for verb in lexicon().verbs if verb.harm and verb.text in held_out.phrases and not verb.held_out}
+    assert len(verbs) == 8, "one of each harm"
+    asked = {
+        kind: "\n".join(_texts(f"development/{kind}_red_team_prompts", split="verb")) for kind in ("eval", "given")
+    }
+    for verb in verbs:
+        assert re.search(rf"\b{verb}\b", asked["eval"])
+        assert not re.search(rf"\b{verb}\b", asked["given"])
+
+
+def _texts(name: str, split: str) -> list[str]:
+    prompts = _prompts(name)
+    rows = prompts if name.rpartition("/")[2].startswith("given") else prompts[prompts["split"] == split]
+    return [turn["content"] for cell in rows["messages"] for turn in as_messages(cell) if turn["role"] == "user"]
 
 
 @pytest.mark.parametrize("kind", ["red_team", "helpful"])

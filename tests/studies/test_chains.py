@@ -56,6 +56,12 @@ def test_seeds_come_one_after_another_and_their_first_setting_first(tmp_path: Pa
     assert [chain.beside for chain in chains] == [None, chains[0].folder, None, chains[2].folder]
 
 
+def test_the_first_setting_may_begin_with_what_another_study_made(tmp_path: Path) -> None:
+    chains = chains_of(study(beside="headline/default"), tmp_path / "x")
+    theirs = [tmp_path / "headline" / f"seed_{seed}" / "default" for seed in (3, 5)]
+    assert [chain.beside for chain in chains] == [theirs[0], chains[0].folder, theirs[1], chains[2].folder]
+
+
 def test_conf_says_what_differs_and_keeps_what_the_environment_says(chain: Chain, project: Path) -> None:
     parameters = loaded(chain, "parameters.yml")
     smoke = yaml.safe_load((project / "conf" / "smoke" / "parameters.yml").read_text())

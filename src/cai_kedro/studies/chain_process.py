@@ -86,22 +86,29 @@ def _run(folder: Path, definition: dict[str, Any]) -> dict[str, Any]:
     beside = Path(definition["beside"]) if definition["beside"] else None
     shared = (read_json(folder / STATUS) or {}).get("shared")
     if shared is None:
-        shared = beside is not None and _is_finished(beside) and _share(folder, beside, names)
+        shared = beside is not None and _is_of_use(beside) and _share(folder, beside, names)
         write_json(folder / STATUS, {**(read_json(folder / STATUS) or {}), "shared": shared})
     _kedro_run(names)
     view = ChainView(folder, names)
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
     table = figures_of(view.catalog, view.graph.all_outputs(), tuple(GRAPH.lineage.present), log)
     write_durably(folder / FIGURES, as_csv(table).encode())
-    return {"shared": shared, "version": __version__, **git_tags(_CODE)}
+    return {"shared": shared, **_code()}
 
 
-def _is_finished(folder: Path) -> bool:
-    return (read_json(folder / STATUS) or {}).get("state") == FINISHED
+def _is_of_use(beside: Path) -> bool:
+    """Tell whether a chain is finished, and was made by the code that is at work now."""
+    status = read_json(beside / STATUS) or {}
+    return status.get("state") == FINISHED and {**status, **_code()} == status
+
+
+def _code() -> dict[str, str]:
+    return {"version": __version__, **git_tags(_CODE)}
 
 
 def _share(folder: Path, beside: Path, names: list[str]) -> bool:
-    return copy_what_is_shared(ChainView(folder, names), ChainView(beside, names))
+    of_beside = (read_json(beside / DEFINITION) or {}).get("pipelines", names)
+    return copy_what_is_shared(ChainView(folder, names), ChainView(beside, of_beside))
 
 
 def _kedro_run(names: list[str]) -> None:

@@ -19,7 +19,7 @@ FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
 
 @dataclass(frozen=True)
 class Chain:
-    """A setting with a seed, in a folder of its own; `beside` is the folder of the same seed's first setting."""
+    """A setting with a seed, in a folder of its own; `beside` is a folder of the same seed, to copy what is alike."""
 
     folder: Path
     setting: str
@@ -49,11 +49,20 @@ def chains_of(study: Study, folder: Path) -> list[Chain]:
             folder=folder / f"seed_{seed}" / name,
             setting=name,
             seed=seed,
-            beside=None if name == study.first else folder / f"seed_{seed}" / study.first,
+            beside=_of_another_study(study, folder, seed)
+            if name == study.first
+            else folder / f"seed_{seed}" / study.first,
         )
         for seed in study.seeds
         for name in study.settings
     ]
+
+
+def _of_another_study(study: Study, folder: Path, seed: int) -> Path | None:
+    if study.beside is None:
+        return None
+    name, setting = study.beside.split("/")
+    return folder.with_name(name) / f"seed_{seed}" / setting
 
 
 def prepare(chain: Chain, study: Study, project: Path) -> None:

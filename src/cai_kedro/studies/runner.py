@@ -86,7 +86,7 @@ def last_line(log: Path) -> str:
 
 
 def _shared(chain: Chain) -> str:
-    return "; what its seed's first setting made alike was copied" if chain.status.get("shared") else ""
+    return f"; what {chain.beside} made alike was copied" if chain.status.get("shared") else ""
 
 
 def _start(folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":

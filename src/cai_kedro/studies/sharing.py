@@ -1,5 +1,6 @@
 """What a chain need not make again: all that its seed's first setting made, but what depends on what differs."""
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from cai_kedro.hooks.parameters import flatten
 from cai_kedro.studies.conf_of_chain import ENV
 
 _PARAMETERS = "params:"
+_OF_POLICY = re.compile(r"lineage\.policies\.(?P<name>\w+)(?P<differences>\.differences(\.|$))?")
+_COMPARING = ("evaluation", "reporting", "ablations")
 
 
 class ChainView:
@@ -33,18 +36,20 @@ class ChainView:
 def copy_what_is_shared(chain: ChainView, beside: ChainView) -> bool:
     """Copy what the other chain made and this one would make alike; False, and nothing copied, if that is not known.
 
-    It is known where both have the same stages and the difference enters the graph as parameters and data sets. Then
+    It is known where the difference enters the graph as parameters and data sets, or as policies of the lineage. Then
     whatever lies behind these is left out. Shards come along: they carry the digest of all that decides them.
     """
-    changed = differing_inputs(chain, beside)
+    changed = differing_parts(chain, beside)
     if changed is None:
         return False
-    anew = chain.graph.from_inputs(*changed).all_outputs() if changed else set()
-    paths = {_place(chain.catalog, name) for name in anew}
+    inputs, nodes = changed
+    anew = chain.graph.from_inputs(*inputs).all_outputs() if inputs else set()
+    anew |= chain.graph.from_nodes(*nodes).all_outputs() if nodes else set()
+    kept = chain.graph.all_outputs() - anew
+    left_out = {_place(beside.catalog, name) for name in beside.graph.all_outputs() - kept}
     target = chain.folder / "data"
     made = target.with_name(".data.part")
     shutil.rmtree(made, ignore_errors=True)
-    left_out = {beside.folder / path.relative_to(chain.folder) for path in paths if path is not None}
     shutil.copytree(
         beside.folder / "data",
         made,
@@ -56,20 +61,30 @@ def copy_what_is_shared(chain: ChainView, beside: ChainView) -> bool:
     return True
 
 
-def differing_inputs(chain: ChainView, beside: ChainView) -> set[str] | None:
-    """Return the free inputs of the graph that differ; None where something differs that is no input of it."""
-    if {str(node) for node in chain.graph.nodes} != {str(node) for node in beside.graph.nodes}:
-        return None
+def differing_parts(chain: ChainView, beside: ChainView) -> tuple[set[str], set[str]] | None:
+    """Return the free inputs of the graph and the nodes that differ; None where something else differs."""
     inputs = chain.graph.inputs()
     differing: set[str] = set()
+    arms: set[str] = set()  # of other differences
+    policies: set[str] = set()  # that are other ones
     for path in _differing(chain.parameters, beside.parameters):
+        if (policy := _OF_POLICY.match(path)) is not None:
+            (arms if policy["differences"] else policies).add(policy["name"])
+            continue
         taken = {name for name in inputs if name.startswith(_PARAMETERS) and _covers(name, path)}
-        # a lineage of the same stages may still hold another parameter of an arm
-        if not taken or path.startswith("lineage."):
+        if not taken:
             return None
         differing |= taken
+    there = {str(node) for node in beside.graph.nodes}
+    stages = {node.name for node in chain.graph.nodes if str(node) not in there}
     entries = _differing(chain.entries, beside.entries)
-    return differing | entries if entries <= inputs else None
+    if not entries <= inputs:
+        return None
+    # the nodes of an arm hold its differences themselves, and stand in a namespace of its name; what compares policies
+    # may hold any of the lineage
+    own = {*arms, *policies, *(_COMPARING if policies else ())}
+    nodes = {node.name for node in chain.graph.nodes if (node.namespace or "").split(".")[0] in own}
+    return differing | entries, stages | nodes
 
 
 def _differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> set[str]:

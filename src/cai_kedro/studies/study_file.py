@@ -52,6 +52,9 @@ class Study(_Frozen):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, strict=False)
     pipelines: tuple[str, ...] = Field(default=(WHOLE,), min_length=1, strict=False)
     settings: dict[Name, Setting] = Field(min_length=1)
+    beside: str | None = Field(
+        default=None, pattern=r"^[\w-]+/\w+$", description="study/setting whose chains the first setting begins with"
+    )
     show: tuple[str, ...] = Field(default=("*",), strict=False, description="the metrics in the Markdown table")
 
     @model_validator(mode="after")
