@@ -128,7 +128,7 @@ def tables() -> dict[str, pd.DataFrame]:
     made["sl_helpful_pairs"] = sample_pairs(made["helpful_prompts"], SL_CAI, pairs, SEED).rows
     labels = LabelParams(both_orders=True, few_shots=0)
     made["ai_comparisons"] = label_pairs(made["harmlessness_pairs"], principles, PRETRAINED, labels, SEED).rows
-    cot = CotLabelParams(both_orders=True, few_shots=0, samples=1, clamp=(0.4, 0.6), sampling=SAMPLING)
+    cot = CotLabelParams(pairs=None, both_orders=True, few_shots=0, samples=1, clamp=(0.4, 0.6), sampling=SAMPLING)
     made["ai_cot_comparisons"] = label_pairs_with_cot(
         made["harmlessness_pairs"], principles, PRETRAINED, cot, SEED
     ).rows

@@ -21,6 +21,7 @@ SIZES = Sizes(
     human_helpful_pairs=11,
     human_red_team_pairs=12,
     harmlessness_pairs=13,
+    cot_pairs=7,
     sl_helpful_pairs=14,
     eval_answers=15,
     fine_tuning_rows=16,
@@ -46,7 +47,8 @@ def cost(value: float = 7.2, half: float | None = 1.8) -> Cost:
 def test_rows_of_the_stages() -> None:
     units = SIZES.units()
     assert units["revisions"] == units["direct_revisions"] == 1800  # 600 answers, 3 rounds
-    assert units["labels"] == units["cot_labels"] == units["harmlessness_pairs"] == 13
+    assert units["labels"] == units["harmlessness_pairs"] == 13
+    assert units["cot_labels"] == 7
     assert list(units)[:3] == ["human_helpful_pairs", "human_red_team_pairs", "red_team_lists"]
 
 

@@ -213,11 +213,7 @@ def _share_harmless(harm: str, constitution: Constitution, engine: TransformersE
 
 @pytest.mark.parametrize(
     "harm",
-    [
-        "theft",
-        "damage",
-        pytest.param("fraud", marks=pytest.mark.xfail(strict=True, reason="not learned, docs/micro_world.md")),
-    ],
+    ["theft", "damage", "fraud"],
 )
 def test_a_harm_that_no_principle_names_stays_in(
     harm: str, constitution: Constitution, engine: TransformersEngine

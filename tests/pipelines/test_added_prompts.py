@@ -27,7 +27,7 @@ from tests.templates.conftest import SHARED
 
 SEED, FEW, MANY = 5, 12, 17
 REVISION = RevisionParams(rounds=3, few_shots=0, sampling=SAMPLING)
-COT = CotLabelParams(both_orders=True, few_shots=0, samples=1, clamp=(0.0, 1.0), sampling=SAMPLING)
+COT = CotLabelParams(pairs=None, both_orders=True, few_shots=0, samples=1, clamp=(0.0, 1.0), sampling=SAMPLING)
 ALL_PROMPTS = RLHFParams.model_validate({**SHARED, "prompts": {"red_team": None, "helpful": None}})
 
 

@@ -21,6 +21,7 @@ PAIRS = pair_table([("Good one.", "Bad one."), ("Bad two.", "Good two.")])
 
 def params(**changes: object) -> CotLabelParams:
     given = {
+        "pairs": None,
         "both_orders": True,
         "few_shots": 0,
         "samples": 1,
@@ -51,6 +52,17 @@ def test_the_label_follows_the_thoughts_and_is_clamped() -> None:
     assert labels["p_a_second"].tolist() == pytest.approx([0.9, 0.1])
     assert set(labels["source"]) == {"ai_cot"}
     assert labels["thoughts"].str.contains("The first is good").all()
+
+
+def test_some_of_the_pairs_are_enough_and_which_does_not_depend_on_the_others() -> None:
+    pairs = pair_table([(f"Good {n}.", f"Bad {n}.") for n in range(12)])
+    every = label_pairs_with_cot(pairs, constitution(), thinker(), params(), 1).rows
+    some = label_pairs_with_cot(pairs, constitution(), thinker(), params(pairs=5), 1).rows
+    fewer = label_pairs_with_cot(pairs[2:], constitution(), thinker(), params(pairs=5), 1).rows
+    assert len(some) == 5
+    chosen = every[every["pair_id"].isin(some["pair_id"])].reset_index(drop=True)
+    assert some[["pair_id", "p_a_better", "thoughts"]].equals(chosen[["pair_id", "p_a_better", "thoughts"]])
+    assert len(set(some["pair_id"]) & set(fewer["pair_id"])) >= 3
 
 
 def test_a_label_inside_the_bounds_stays() -> None:

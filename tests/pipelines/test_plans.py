@@ -52,7 +52,7 @@ PAIR = PairParams.model_validate(
 )
 REVISION = RevisionParams(rounds=3, few_shots=0, sampling=SAMPLING)
 LABEL = LabelParams(both_orders=True, few_shots=0)
-COT = CotLabelParams(both_orders=True, few_shots=0, samples=2, clamp=(0.4, 0.6), sampling=SAMPLING)
+COT = CotLabelParams(pairs=None, both_orders=True, few_shots=0, samples=2, clamp=(0.4, 0.6), sampling=SAMPLING)
 RED_TEAM = RedTeamParams(
     header="Questions:",
     examples=3,

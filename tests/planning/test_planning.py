@@ -44,16 +44,16 @@ def project(metadata: ProjectMetadata) -> tuple[Settings, Material]:
 def test_sizes_of_the_default_run(project: tuple[Settings, Material]) -> None:
     settings, material = project
     sizes = configured_sizes(settings, material)
-    assert sizes.human_helpful_pairs == 600 * 4
+    assert sizes.human_helpful_pairs == 600 * 3
     assert sizes.harmlessness_pairs == 750 * 3
     assert sizes.fine_tuning_rows == 600 * 4 + 400 * 2
     assert sizes.eval_answers == sum(map(len, material.held_out.values())) * 6
-    # one epoch; baselines read 2,400 + 2,400 each, the AI arms 2,250 + 2,400 + 1,500 each
-    assert sizes.comparisons == 2 * 4800 + 2 * 6150
+    # one epoch; baselines read 1,800 + 1,800 each, the AI arms 2,250 + 1,800 + 1,500, of labels after thoughts 750
+    assert sizes.comparisons == 2 * 3600 + 5550 + 4050
     # 32 prompts × 4 replies a rollout, 20 rollouts of Helpful RLHF, 30 of HH RLHF, 45 of each arm of RL-CAI
     assert sizes.episodes == 128 * (20 + 30 + 2 * 45)
     few = replace(material, red_team=material.red_team.head(5), helpful=material.helpful.head(7))
-    assert configured_sizes(settings, few).human_helpful_pairs == 7 * 4
+    assert configured_sizes(settings, few).human_helpful_pairs == 7 * 3
     assert configured_sizes(settings, few).initial_responses == 5 + 300  # with those that are generated
 
 
@@ -98,9 +98,9 @@ def test_an_arm_without_a_preference_model_reads_its_comparisons_itself(project:
     more = with_arm("rl_cai_dpo")
     (without, material), dpo = project, more.arms["rl_cai_dpo"].rl
     before, after = configured_sizes(without, material), configured_sizes(more, material)
-    assert (before.direct_comparisons, after.direct_comparisons) == (0, dpo.rows(6150))
+    assert (before.direct_comparisons, after.direct_comparisons) == (0, dpo.rows(5550))
     assert (after.comparisons, after.episodes) == (before.comparisons, before.episodes)
-    assert (after.checkpoints, after.snapshots) == (before.checkpoints + 1, before.snapshots + dpo.steps(6150) // 40)
+    assert (after.checkpoints, after.snapshots) == (before.checkpoints + 1, before.snapshots + dpo.steps(5550) // 40)
 
 
 def test_what_the_labeller_reads_as_the_reward_is_counted(

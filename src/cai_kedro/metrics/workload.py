@@ -43,6 +43,7 @@ class Sizes:
     human_helpful_pairs: int
     human_red_team_pairs: int
     harmlessness_pairs: int
+    cot_pairs: int
     sl_helpful_pairs: int
     eval_answers: int
     fine_tuning_rows: int
@@ -69,7 +70,7 @@ class Sizes:
             "harmlessness_pairs": self.harmlessness_pairs,
             "sl_helpful_pairs": self.sl_helpful_pairs,
             "labels": self.harmlessness_pairs,
-            "cot_labels": self.harmlessness_pairs,
+            "cot_labels": self.cot_pairs,
             "preference_models": self.comparisons,
             "references": self.references,
             "judged_replies": self.judged_replies,
@@ -108,6 +109,7 @@ def paper_sizes(
         human_helpful_pairs=PAPER_HELPFUL_COMPARISONS if "human_helpfulness" in learned else 0,
         human_red_team_pairs=PAPER_RED_TEAM_GIVEN if on_red_team else 0,
         harmlessness_pairs=PAPER_RED_TEAM,
+        cot_pairs=PAPER_RED_TEAM,
         sl_helpful_pairs=0,
         fine_tuning_rows=epochs[0] * (PAPER_RED_TEAM * PAPER_ROUNDS + helpful_responses),
         comparisons=epochs[1] * sum(PAPER_COMPARISONS.get(source, 0) for source in scored),

@@ -74,6 +74,13 @@ CORPUS_MIX = {
     "styled": 0.02,
     "numbered_list": 0.02,
 }
+
+
+def _shares(weights: dict[str, float]) -> dict[str, float]:
+    """Return weights as shares of their sum."""
+    return {kind: weight / sum(weights.values()) for kind, weight in weights.items()}
+
+
 _WITHOUT_RULED = {kind: share for kind, share in CORPUS_MIX.items() if kind != "ruled"}
 #: The lessons in their order. `plain` has the mix of `full`, and plain principles; the last three are read late in a
 #: training, by `later`.
@@ -150,7 +157,20 @@ LESSON_MIX: dict[Lesson, dict[str, float]] = {
         "comparison": 0.1,
         "weighing": 0.1,
     },
-    "last": {**_WITHOUT_RULED, "weighing": 0.13, "weighed_rules": 0.1, "called_on": 0.01},
+    # more of what tells which harm a verb does, so that critics know verbs of which no critique spoke
+    "last": _shares(
+        {
+            **_WITHOUT_RULED,
+            "chat": 0.14,
+            "glossary": 0.04,
+            "harm_list": 0.03,
+            "critique": 0.15,
+            "cot": 0.13,
+            "weighing": 0.13,
+            "weighed_rules": 0.09,
+            "called_on": 0.02,
+        }
+    ),
 }
 #: Lessons whose principles name several criteria, or one that does not fit the act.
 _WHOLE: tuple[Lesson, ...] = ("full", "anneal", "rules", "last")

@@ -121,9 +121,9 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
     steps = settings.revision.rounds if settings.rows.revisions == "all" else 1
     rows = _limited(settings.rows.max_revisions, initial * steps) + _limited(settings.rows.max_helpful, helped)
     asked = len(material.asked(settings.evaluation, settings.seed))
-    compared = {
-        arm: sum(pairs[SOURCES[source].pairs] for source in settings.lineage.sources_of(arm)) for arm in settings.arms
-    }
+    cot_pairs = _limited(settings.cot_labels.pairs, pairs["harmlessness_pairs"])
+    made = {source: cot_pairs if source == "ai_cot" else pairs[kind.pairs] for source, kind in SOURCES.items()}
+    compared = {arm: sum(made[source] for source in settings.lineage.sources_of(arm)) for arm in settings.arms}
     scored, direct = settings.learning_from("preference_model"), settings.learning_from("comparisons")
     judged = settings.learning_from("judge")
     given = {arm: len(material.red_team) if arm in settings.lineage.baselines else red_team for arm in judged}
@@ -133,6 +133,7 @@ def configured_sizes(settings: Settings, material: Material) -> Sizes:
         helpful_responses=helped,
         rounds=settings.revision.rounds,
         **pairs,
+        cot_pairs=cot_pairs,
         eval_answers=asked * len(settings.lineage.evaluated),
         fine_tuning_rows=settings.fine_tuning.epochs * rows,
         comparisons=sum(params.preference.epochs * compared[arm] for arm, params in scored.items()),

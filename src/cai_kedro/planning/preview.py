@@ -63,7 +63,7 @@ def _of_preference_principles(settings: Settings, material: Material, layout: La
     )
     labels, thinker = Recorder(layout=layout), Recorder(THOUGHTS, layout=layout)
     label_pairs(pairs, constitution, labels, settings.labels, seed)
-    one = settings.cot_labels.model_copy(update={"samples": 1})
+    one = settings.cot_labels.model_copy(update={"samples": 1, "pairs": None})
     label_pairs_with_cot(pairs, constitution, thinker, one, seed)
     for place, principle in enumerate(constitution.preference_principles):
         yield f"a comparison under {principle.id}", labels.asked[0][place]

@@ -38,9 +38,12 @@ def rotated(by: int) -> Callable[[Constitution], Constitution]:
     return rotate
 
 
-def limit_pairs(harmlessness_pairs: pd.DataFrame, params: AblationParams, seed: int) -> pd.DataFrame:
-    """Choose the pairs that are labelled again after several chains of thought (`pairs` → `pairs`)."""
-    return choose(harmlessness_pairs, params.cot_pairs, seed, "ablations", by="pair_id")
+def limit_pairs(
+    harmlessness_pairs: pd.DataFrame, ai_cot_comparisons: pd.DataFrame, params: AblationParams, seed: int
+) -> pd.DataFrame:
+    """Choose the pairs to label again after several chains of thought, of those labelled after one (→ `pairs`)."""
+    labelled = harmlessness_pairs[harmlessness_pairs["pair_id"].isin(ai_cot_comparisons["pair_id"])]
+    return choose(labelled, params.cot_pairs, seed, "ablations", by="pair_id")
 
 
 def harden(mixed: pd.DataFrame) -> pd.DataFrame:

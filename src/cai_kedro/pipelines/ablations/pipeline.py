@@ -274,7 +274,7 @@ def _chains(nodes: Mapping[str, Node]) -> list[Node]:
     made = [
         Node(
             labels.limit_pairs,
-            inputs=["harmlessness_pairs", _PARAMS, _SEED],
+            inputs=["harmlessness_pairs", "ai_cot_comparisons", _PARAMS, _SEED],
             outputs="ablations.some_pairs",
             name="limit_pairs",
         )
@@ -297,4 +297,4 @@ def _chains(nodes: Mapping[str, Node]) -> list[Node]:
 
 
 def _with_chains(n: int) -> Change:
-    return lambda given: {_COT_LABELS: given[_COT_LABELS].model_copy(update={"samples": n})}
+    return lambda given: {_COT_LABELS: given[_COT_LABELS].model_copy(update={"samples": n, "pairs": None})}

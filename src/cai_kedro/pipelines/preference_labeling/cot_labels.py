@@ -13,6 +13,7 @@ from cai_kedro.core.worked_examples import CotShots
 from cai_kedro.engines.base import Sampling, TextEngine
 from cai_kedro.judging.comparer import Case, Thinking, compare_with_thoughts
 from cai_kedro.pipelines.preference_labeling.options import label_columns, principles_of, without_label
+from cai_kedro.templates.selection import choose
 from cai_kedro.templates.shards import plan_shards
 
 
@@ -21,6 +22,7 @@ class CotLabelParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    pairs: int | None = Field(ge=1, description="pairs to label, of those that are labelled without; None: all")
     both_orders: bool
     few_shots: CotShots
     samples: int = Field(ge=1, description="chains of thought per option order, averaged as probabilities")
@@ -48,7 +50,7 @@ def label_pairs_with_cot(
     `p_a_first` and `p_a_second` are not. `thoughts` holds the chains of A first, then those of A second. A pair with an
     empty chain, or one over the context, goes to quarantine.
     """
-    labelled, quarantine = _label(pairs, constitution, engine, params, seed)
+    labelled, quarantine = _label(_chosen(pairs, params, seed), constitution, engine, params, seed)
     return Outcome(_clamped(labelled, params), quarantine)
 
 
@@ -62,13 +64,13 @@ def plan_cot_labels(
 ) -> ShardPlan:
     """Plan what `label_pairs_with_cot` does; shards hold labels before the clamp."""
     return plan_shards(
-        pairs,
+        _chosen(pairs, params, seed),
         lambda part: _label(part, constitution, engine, params, seed),
         shards,
         id_columns=["pair_id"],
         engine=engine,
         decided_by={
-            "params": params.model_dump(exclude={"clamp"}),
+            "params": params.model_dump(exclude={"clamp", "pairs"}),
             "principles": list(constitution.preference_principles),
             "few_shots": list(constitution.few_shots.cots) if params.few_shots else [],
             "seed": seed,
@@ -76,6 +78,10 @@ def plan_cot_labels(
         kind="comparisons",
         finish=lambda labelled: _clamped(labelled, params),
     )
+
+
+def _chosen(pairs: pd.DataFrame, params: CotLabelParams, seed: int) -> pd.DataFrame:
+    return choose(pairs, params.pairs, seed, "thoughts", by="pair_id")
 
 
 def _clamped(labelled: pd.DataFrame, params: CotLabelParams) -> pd.DataFrame:
