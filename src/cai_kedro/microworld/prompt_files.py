@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 from cai_kedro.core.conversation import Message
@@ -104,16 +104,6 @@ def _prompts(name: str, split: str, count: int, held_out: HeldOut) -> list[dict[
             if name in _HELD_OUT or not held_out.holds(messages):
                 rows.append({"prompt_id": prompt_id, "split": split, "messages": messages})
     return rows
-
-
-@cache
-def _of_the_evaluation() -> HeldOut:
-    return HeldOut()
-
-
-def holds_held_out(messages: Sequence[Message]) -> bool:
-    """Tell whether a human turn of a conversation holds a phrase that the evaluation holds out."""
-    return _of_the_evaluation().holds(messages)
 
 
 def write_prompt_files(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a chain need not make again: all that its seed's first setting made, but what depends on what differs."""
+"""What a chain need not make again: all that another chain of its seed made, but what depends on what differs."""
 
 import re
 import shutil
