@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cai_kedro.core.code import code_of
+from cai_kedro.core.code import code_of, package_digest
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.templates import shards
 
@@ -94,3 +94,21 @@ def test_it_costs_nothing_beside_a_stage() -> None:
     for _ in range(20):
         code_of(LABELS)
     assert time.perf_counter() - begin < 2.0  # about 2 ms each
+
+
+def test_the_package_is_another_one_by_code_and_by_what_is_read_and_not_by_words(copied: Path) -> None:
+    before = package_digest(copied)
+    assert before == package_digest()
+    file = copied / "core" / "code.py"
+    source = file.read_text()
+    file.write_text(source + "# another comment\n")
+    (copied / "microworld" / "micro_lm" / "README.md").write_text("Other words.\n")
+    assert package_digest(copied) == before
+    file.write_text(source + "NEW = 1\n")
+    assert package_digest(copied) != before
+    file.write_text(source)
+    for read in ("microworld/lexicon.yml", "microworld/micro_lm/fingerprint.json"):
+        text = (copied / read).read_text()
+        (copied / read).write_text(text + " ")
+        assert package_digest(copied) != before, read
+        (copied / read).write_text(text)

@@ -210,22 +210,22 @@ def test_rows_keep_their_places_and_no_more_are_asked_at_a_time() -> None:
     assert most[0] == 3
 
 
-@pytest.mark.parametrize(("timeout_s", "stalled_after_s"), [(0.3, 30), (30, 0.3)])
+@pytest.mark.parametrize(("timeout_s", "stalled_after_s"), [(0.3, 60), (60, 3.0)])
 def test_a_server_that_is_silent_is_not_waited_for(timeout_s: float, stalled_after_s: float) -> None:
     go_on = threading.Event()
 
     def silent(body: dict[str, Any], headers: dict[str, str]) -> Reply_:
         if body["prompt"] != "first":
-            go_on.wait(10)
+            go_on.wait(30)  # a busy machine may need a second for the first answer
         return 200, {}, completion(" yes")
 
     with small_server(silent) as base_url:
         engine = OpenAIEngine(settings(base_url, timeout_s=timeout_s, stalled_after_s=stalled_after_s))
         began = time.monotonic()
-        told = r"no answer within 0.3 s in 1 tries" if timeout_s < 1 else r"nothing for 0.3 s, 1 of 9 rows"
+        told = r"no answer within 0.3 s in 1 tries" if timeout_s < 1 else r"nothing for 3 s, 1 of 9 rows"
         with pytest.raises(ServerError, match=told):
             engine.generate(plain(["first", *"abcdefgh"]), GREEDY, range(9))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         go_on.set()
 
 

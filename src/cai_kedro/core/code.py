@@ -11,6 +11,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = __name__.partition(".")[0]
+_READ = (".py", ".yml", ".json", ".jsonl")
 
 #: An import as it is written: the module, with a point for each level up, and the names taken from it.
 _Import = tuple[str, tuple[str, ...]]
@@ -56,6 +57,15 @@ def files_digest(names: Iterable[str], root: Path = _ROOT) -> str:
         digest.update(name.encode())
         digest.update((source_digest(text) if name.endswith(".py") else text).encode())
     return digest.hexdigest()
+
+
+def package_digest(root: Path = _ROOT) -> str:
+    """Return the sha256 of all that the package does: its code, and what lies beside it to be read, as `files_digest`.
+
+    Weights count by the fingerprint beside them.
+    """
+    names = (str(file.relative_to(root)) for suffix in _READ for file in root.rglob(f"*{suffix}"))
+    return files_digest(sorted(names), root)
 
 
 def _imports(node: ast.AST) -> Iterator[_Import]:

@@ -17,12 +17,14 @@ from kedro.framework.cli import main as kedro
 from kedro.framework.startup import bootstrap_project
 
 from cai_kedro import __version__
+from cai_kedro.core.code import package_digest
 from cai_kedro.core.csv_text import as_csv
 from cai_kedro.core.lock import InUseError, locked
 from cai_kedro.datasets.durable import write_durably
 from cai_kedro.hooks import GRAPH
 from cai_kedro.hooks.provenance import git_tags
 from cai_kedro.studies.chains import (
+    CODE,
     DEFINITION,
     FAILED,
     FIGURES,
@@ -44,7 +46,7 @@ logger = logging.getLogger(__name__)
 #: Exit codes of a run that Ctrl-C or SIGTERM ended.
 _STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 #: Where the package lies decides which commit it is of.
-_CODE = Path(__file__).parent
+_PACKAGE = Path(__file__).parent
 
 
 def main(folder: Path) -> int:
@@ -93,17 +95,13 @@ def _run(folder: Path, definition: dict[str, Any]) -> dict[str, Any]:
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
     table = figures_of(view.catalog, view.graph.all_outputs(), tuple(GRAPH.lineage.present), log)
     write_durably(folder / FIGURES, as_csv(table).encode())
-    return {"shared": shared, **_code()}
+    return {"shared": shared, "version": __version__, CODE: package_digest(), **git_tags(_PACKAGE)}
 
 
 def _is_of_use(beside: Path) -> bool:
     """Tell whether a chain is finished, and was made by the code that is at work now."""
     status = read_json(beside / STATUS) or {}
-    return status.get("state") == FINISHED and {**status, **_code()} == status
-
-
-def _code() -> dict[str, str]:
-    return {"version": __version__, **git_tags(_CODE)}
+    return status.get("state") == FINISHED and status.get(CODE) == package_digest()
 
 
 def _share(folder: Path, beside: Path, names: list[str]) -> bool:

@@ -14,6 +14,8 @@ from cai_kedro.studies.study_file import Study
 #: What a chain is, written before it runs; and how it went, written by its own process.
 DEFINITION, STATUS = "chain.json", "status.json"
 FIGURES, LOG, LOCK = "figures.csv", "run.log", ".lock"
+#: What the status has of the code that made the chain: its digest.
+CODE = "code"
 FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
 
 

@@ -10,7 +10,7 @@ from cai_kedro.core.csv_text import as_csv, from_csv_cells
 from cai_kedro.datasets.durable import write_durably
 from cai_kedro.metrics.between_runs import MIN_RUNS
 from cai_kedro.metrics.claims import Claim, judge_claims
-from cai_kedro.studies.chains import FIGURES, Chain
+from cai_kedro.studies.chains import CODE, FIGURES, Chain
 from cai_kedro.studies.figure import draw_study
 from cai_kedro.studies.runner import time_of
 from cai_kedro.studies.study_file import Study
@@ -92,7 +92,7 @@ def _warnings(study: Study, chains: Sequence[Chain]) -> list[str]:
     missing = [chain.told for chain in chains if not chain.finished]
     if missing:
         lines.append(f"**Not finished: {'; '.join(missing)}.**")
-    if len(_commits(finished)) > 1:
+    if len({chain.status.get(CODE) for chain in finished}) > 1:
         lines.append("**The chains were made by different versions of the code: compare them with care.**")
     return lines
 
