@@ -62,6 +62,17 @@ def test_the_first_setting_may_begin_with_what_another_study_made(tmp_path: Path
     assert [chain.beside for chain in chains] == [theirs[0], chains[0].folder, theirs[1], chains[2].folder]
 
 
+def test_another_claim_or_study_does_not_make_chains_anew(chain: Chain, project: Path) -> None:
+    assert not list((chain.folder / "conf").rglob("claims.yml"))
+    claims = project / "conf" / "base" / "studies" / "claims.yml"
+    claims.write_text(claims.read_text() + "# another word\n")
+    prepare(chain, study(), project)  # does not raise
+    globals_ = project / "conf" / "base" / "globals.yml"
+    globals_.write_text(globals_.read_text() + "# another word\n")
+    with pytest.raises(ValueError, match="was begun with other settings"):
+        prepare(chain, study(), project)
+
+
 def test_conf_says_what_differs_and_keeps_what_the_environment_says(chain: Chain, project: Path) -> None:
     parameters = loaded(chain, "parameters.yml")
     smoke = yaml.safe_load((project / "conf" / "smoke" / "parameters.yml").read_text())

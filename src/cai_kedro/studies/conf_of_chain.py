@@ -17,6 +17,7 @@ from cai_kedro.studies.study_file import Setting
 
 ENV = "study"
 _CREDENTIALS = "credentials*.yml"
+_STUDIES = "studies"
 _OWN = {"conf", "data", "src", "mlflow.db", "mlruns", "mlartifacts", "logs", "__pycache__"}
 _PARAMETERS, _CATALOG, _GLOBALS, _MLFLOW = ("parameters", "axes"), ("catalog",), ("globals",), ("mlflow",)
 
@@ -25,7 +26,7 @@ def make_project(folder: Path, project: Path, env: str, seed: int, setting: Sett
     """Fill a folder with the conf of a chain and links to what else the project has.
 
     Prompts and models that the project names by relative paths are found through the links. Credentials are linked too,
-    never copied. Raises `ValueError` for an environment that the project has not.
+    never copied. Studies and claims stay out, so that another sentence on what is made leaves it as it is. Raises `ValueError` for an environment that the project has not.
     """
     if not (project / "conf" / env).is_dir():
         raise ValueError(f"there is no environment {env!r} in {project / 'conf'}; correct env in the study")
@@ -61,7 +62,7 @@ def digest_of_conf(folder: Path) -> dict[str, str]:
 
 
 def _copied(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(_CREDENTIALS, "__pycache__"))
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(_CREDENTIALS, _STUDIES, "__pycache__"))
     for file in source.rglob(_CREDENTIALS):
         _link(file, target / file.relative_to(source))
 
