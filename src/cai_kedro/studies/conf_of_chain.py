@@ -26,7 +26,8 @@ def make_project(folder: Path, project: Path, env: str, seed: int, setting: Sett
     """Fill a folder with the conf of a chain and links to what else the project has.
 
     Prompts and models that the project names by relative paths are found through the links. Credentials are linked too,
-    never copied. Studies and claims stay out, so that another sentence on what is made leaves it as it is. Raises `ValueError` for an environment that the project has not.
+    never copied. Studies and claims stay out: another sentence on a chain leaves it as it is. Raises `ValueError` for
+    an environment that the project has not.
     """
     if not (project / "conf" / env).is_dir():
         raise ValueError(f"there is no environment {env!r} in {project / 'conf'}; correct env in the study")
