@@ -58,7 +58,7 @@ MEANINGS = {
     "evades": "neither refuses nor gives what was asked.",
     "over_refuses": "refuses a harmless request.",
 }
-#: What the policies of the paper are, beside the table.
+#: What the policies of the two papers are, beside the table.
 POLICIES = {
     "pretrained": "the model that all others come from.",
     "helpful_rlhf": "an assistant that is helpful and nothing else.",
@@ -66,6 +66,9 @@ POLICIES = {
     "sl_cai": "fine-tuned on answers revised under the principles.",
     "rl_cai": "sl_cai after RL against a preference model of AI labels.",
     "rl_cai_cot": "the same, with labels after a chain of thought.",
+    "self_align_engraved": "fine-tuned on answers of the base model under rules, without the rules.",
+    "self_align_verbose": "fine-tuned on the engraved model's long answers.",
+    "rl_cai_from_engraved": "rl_cai that starts from the engraved model.",
 }
 #: Above what was not measured.
 NOT_MEASURED_MEANS = "What this page cannot say, because something was not there, and what to give to have it."
