@@ -60,6 +60,13 @@ class BatchJudge(Protocol):
         ...
 
 
+def verdicts(answers: Sequence[tuple[Conversation, str]], judge: Judge) -> list[Judgement]:
+    """Ask about many answers, each to its conversation, at once where the judge can."""
+    if isinstance(judge, BatchJudge):
+        return judge.judge_all(answers)
+    return [judge.judge(messages, response) for messages, response in answers]
+
+
 def rates(judge: Judge) -> bool:
     """Tell whether a judge gives ratings. One that gives none says `rates = False`, and is not asked for any."""
     return bool(getattr(judge, "rates", True))

@@ -1,11 +1,9 @@
 """What the judge says of answers: their behaviour, and a rating on each axis that the prompt counts on."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from cai_kedro.core.conversation import Conversation, as_messages
-from cai_kedro.core.judging import BatchJudge, Judge, Judgement
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.judging import Judge, verdicts
 from cai_kedro.pipelines.evaluation.exam import with_axes
 
 
@@ -26,22 +24,15 @@ def judged(table: pd.DataFrame, judge: Judge) -> pd.DataFrame:
         key: (as_messages(messages), str(response))
         for key, messages, response in zip(keys, table["messages"], table["response"], strict=True)
     }
-    known = dict(zip(answers, _verdicts(list(answers.values()), judge), strict=True))
-    verdicts = [known[key] for key in keys]
-    ratings = [verdict.rating(axis) for verdict, axis in zip(verdicts, table["axis"], strict=True)]
+    known = dict(zip(answers, verdicts(list(answers.values()), judge), strict=True))
+    said = [known[key] for key in keys]
+    ratings = [verdict.rating(axis) for verdict, axis in zip(said, table["axis"], strict=True)]
     return pd.DataFrame(
         {
             **{name: table[name].to_numpy() for name in ("policy", "prompt_id", "sample", "axis", "split")},
-            "category": pd.Series([verdict.category for verdict in verdicts], dtype="str"),
+            "category": pd.Series([verdict.category for verdict in said], dtype="str"),
             "response": table["response"].to_numpy(),
-            "behaviour": pd.Series([verdict.behaviour for verdict in verdicts], dtype="str"),
+            "behaviour": pd.Series([verdict.behaviour for verdict in said], dtype="str"),
             "rating": pd.Series(ratings, dtype=float),
         }
     )
-
-
-def _verdicts(answers: Sequence[tuple[Conversation, str]], judge: Judge) -> list[Judgement]:
-    """Ask about many answers, at once where the judge can."""
-    if isinstance(judge, BatchJudge):
-        return judge.judge_all(answers)
-    return [judge.judge(messages, response) for messages, response in answers]

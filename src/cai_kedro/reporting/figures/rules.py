@@ -8,6 +8,7 @@ from cai_kedro.reporting.figures.style import PALETTE, bars, explained, label, n
 from cai_kedro.reporting.wording import differs, observations, percent, told
 
 USAGE = "Which rules the thoughts name, by type of question"
+BY_HARM = "Which rules the thoughts name, by the harm that is asked for"
 USAGE_PAPER = "The paper of SELF-ALIGN proposes to look at what each of its sixteen rules does by itself."
 
 LEFT_OUT = "Answers without one of the rules, beside those under all"
@@ -17,18 +18,27 @@ _RATING, _SHARE = "_rating_difference", "_share_difference"
 
 def draw_rule_usage(rule_usage: pd.DataFrame) -> go.Figure:
     """Draw a grid: a row for each type of question, a column for each rule of the prompt."""
-    if rule_usage.empty:
-        return nothing(USAGE, USAGE_PAPER, "no thoughts of this run are well-formed.")
-    types, rules = (list(dict.fromkeys(rule_usage[column])) for column in ("question_type", "rule"))
+    return _usage_grid(rule_usage, "question_type", USAGE, "no thoughts of this run are well-formed.")
+
+
+def draw_rule_usage_by_harm(rule_usage_by_harm: pd.DataFrame) -> go.Figure:
+    """Draw a grid: a row for each harm that the judge names, and one for no harm, a column for each rule."""
+    return _usage_grid(rule_usage_by_harm, "harm", BY_HARM, "the judge of this run names no harm of any question.")
+
+
+def _usage_grid(usage: pd.DataFrame, by: str, title: str, empty: str) -> go.Figure:
+    if usage.empty:
+        return nothing(title, USAGE_PAPER, empty)
+    kinds, rules = (list(dict.fromkeys(usage[column])) for column in (by, "rule"))
     cells = {
-        (row.question_type, row.rule): {"value": row.share, "low": row.low, "high": row.high, "n": row.n}
-        for row in rule_usage.itertuples()
+        (row[by], row["rule"]): {"value": row["share"], "low": row["low"], "high": row["high"], "n": row["n"]}
+        for row in usage.to_dict("records")
     }
-    grid = [[cells[kind, rule] for rule in rules] for kind in types]
-    figure = share_grid(rules, [f"{kind} (n = {cells[kind, rules[0]]['n']})" for kind in types], grid)
-    told = "; ".join(_most_named(kind, {rule: cells[kind, rule] for rule in rules}) for kind in types)
+    grid = [[cells[kind, rule] for rule in rules] for kind in kinds]
+    figure = share_grid(rules, [f"{kind} (n = {cells[kind, rules[0]]['n']})" for kind in kinds], grid)
+    told = "; ".join(_most_named(kind, {rule: cells[kind, rule] for rule in rules}) for kind in kinds)
     found = f"Most named: {told}. Percent of the well-formed thoughts; point at a cell for its interval."
-    explained(figure, USAGE, USAGE_PAPER, found, height=120 + 30 * len(types))
+    explained(figure, title, USAGE_PAPER, found, height=120 + 30 * len(kinds))
     return figure.update_layout(margin={"l": 160, "t": 90, "b": 10})
 
 

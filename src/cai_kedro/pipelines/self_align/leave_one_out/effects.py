@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from cai_kedro.core.conversation import Conversation, as_messages
-from cai_kedro.core.judging import RATING_SCALE, BatchJudge, Judge, Judgement, rates
+from cai_kedro.core.conversation import as_messages
+from cai_kedro.core.judging import RATING_SCALE, Judge, Judgement, rates, verdicts
 from cai_kedro.core.rules import RuleSet
 from cai_kedro.metrics.estimate import Estimate, bounded_mean, proportion
 from cai_kedro.pipelines.self_align.leave_one_out.answering import LeaveOneOutParams, looked_at, variants
@@ -68,16 +68,12 @@ def _effects(before: pd.DataFrame, after: pd.DataFrame, judge: Judge) -> dict[st
     if pairs.empty:
         return found
     conversations = [as_messages(cell) for cell in pairs["messages_before"]]
-    old, new = (_judged(conversations, pairs[f"response_{when}"].tolist(), judge) for when in ("before", "after"))
+    old, new = (
+        verdicts(list(zip(conversations, pairs[f"response_{when}"], strict=True)), judge)
+        for when in ("before", "after")
+    )
     found["changed"] = proportion(int((pairs["response_before"] != pairs["response_after"]).sum()), len(pairs))
     return found | (_ratings(old, new) if rates(judge) else {}) | _behaviours(old, new)
-
-
-def _judged(conversations: Sequence[Conversation], responses: Sequence[str], judge: Judge) -> list[Judgement]:
-    answers = list(zip(conversations, responses, strict=True))
-    if isinstance(judge, BatchJudge):
-        return judge.judge_all(answers)
-    return [judge.judge(messages, response) for messages, response in answers]
 
 
 def _ratings(old: Sequence[Judgement], new: Sequence[Judgement]) -> dict[str, Estimate]:
