@@ -78,8 +78,8 @@ def test_the_wheel_holds_code_data_licence_and_the_material_of_a_project(wheel: 
     } <= names
     assert "License-Expression: Apache-2.0" in about
     assert not [name for name in names if name.endswith("credentials.yml")]
-    data = [file for file in (PROJECT / "src").rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    ours = {f.relative_to(PROJECT / "src").as_posix() for f in data if "egg-info" not in str(f)}
+    data = [file for file in (PROJECT / "src" / "cai_kedro").rglob("*") if file.is_file()]
+    ours = {f.relative_to(PROJECT / "src").as_posix() for f in data if "__pycache__" not in f.parts}
     assert ours <= names, "package data that no pattern of pyproject.toml names"
 
 
