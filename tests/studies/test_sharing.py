@@ -22,6 +22,7 @@ SETTINGS = {
     "fewer": {"about": "x", "parameters": {"lineage": {"policies": {"rl_cai_cot": None}}}},
     "more": {"about": "x", "parameters": {"lineage": {"policies": {"rl_cai_dpo": {"enabled": True}}}}},
     "no_judge": {"about": "x", "catalog": {"judge": None}},
+    "of_another_pipeline": {"about": "x", "catalog": {"self_align.rules_left_out": None}},
 }
 
 
@@ -49,6 +50,7 @@ def view(chain: Chain) -> ChainView:
         ("no_clamp", ({"params:preference_labeling.cot_labels"}, set())),
         ("another_role", None),
         ("no_judge", None),
+        ("of_another_pipeline", (set(), set())),
     ],
 )
 def test_a_difference_is_known_by_the_inputs_of_the_graph(

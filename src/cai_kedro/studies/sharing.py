@@ -77,7 +77,8 @@ def differing_parts(chain: ChainView, beside: ChainView) -> tuple[set[str], set[
         differing |= taken
     there = {str(node) for node in beside.graph.nodes}
     stages = {node.name for node in chain.graph.nodes if str(node) not in there}
-    entries = _differing(chain.entries, beside.entries)
+    used = chain.graph.datasets() | beside.graph.datasets()
+    entries = {name for name in _differing(chain.entries, beside.entries) if name in used or "{" in name}
     if not entries <= inputs:
         return None
     # the nodes of an arm hold its differences themselves, and stand in a namespace of its name; what compares policies
