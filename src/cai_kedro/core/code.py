@@ -11,6 +11,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = __name__.partition(".")[0]
+#: How the names of files end that a package reads; weights are known by the fingerprint beside them.
 _READ = (".py", ".yml", ".json", ".jsonl")
 
 #: An import as it is written: the module, with a point for each level up, and the names taken from it.
