@@ -1,5 +1,6 @@
 """What trainings need by the arithmetic, what is refused, and how near the arithmetic comes to a real peak."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from cai_kedro.core.model_shape import ModelShape
 from cai_kedro.engines.model_shape import shape_of
+from cai_kedro.metrics.memory import StageMemory
 from cai_kedro.templates.memory import engine_memory, memory_faults, needs_of, vllm_fault
 from tests.project_copy import PROJECT
 
@@ -77,6 +79,29 @@ def test_an_adapter_alone_has_gradients_and_an_optimiser(parameters: dict[str, A
     model = LlamaForCausalLM(small)
     trunk = [module for module in model.model.modules() if isinstance(module, torch.nn.Linear)]
     assert shape_of(small).adapter_parameters(3) == sum(3 * sum(layer.weight.shape) for layer in trunk)
+
+
+def test_on_a_card_the_preference_model_is_read_on_the_backbone_of_the_policy(
+    parameters: dict[str, Any], shape: ModelShape
+) -> None:
+    """Of 8 billion weights policy and preference model would fill a card of 80 GB nearly."""
+
+    def arm(device: str, **changed: Any) -> StageMemory:
+        block = parameters["rlhf"] if isinstance(parameters["rlhf"], dict) else parameters["rlhf"].model_dump()
+        block = copy.deepcopy(block)
+        block["rl"]["ppo"]["device"] = device
+        given = {**parameters, "rlhf": block, **changed}
+        given["training"] = parameters["training"].model_copy(update={"adapter": "lora"})
+        return next(need.memory for need in needs_of(given, shape) if need.node == "rl_cai.reinforce")
+
+    adapter = 4 * shape.adapter_parameters(parameters["training"].lora.rank)
+    assert arm("cuda").held["preference model"] == 2 * adapter
+    assert arm("cpu").held["preference model"] == 4 * shape.parameters  # there it was read before
+    assert sum(arm("cuda").held.values()) < 34 * GIGA
+    lineage = copy.deepcopy(parameters["lineage"])
+    lineage["policies"]["mine"] = {"given": "data/other"}
+    lineage["policies"]["rl_cai"]["start"] = "mine"
+    assert arm("cuda", lineage=lineage).held["preference model"] == 4 * shape.parameters
 
 
 def test_a_backbone_of_4_bits_is_smaller(parameters: dict[str, Any], shape: ModelShape) -> None:

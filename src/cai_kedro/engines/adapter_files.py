@@ -100,8 +100,9 @@ def load_adapter(directory: Path, load: Callable[[Path], LanguageModel], digest:
     """
     adapter = _read(directory, digest)
     assert adapter.backbone is not None
-    lm = _merged(load(adapter.backbone), adapter, directory)
-    return replace(lm, origin=directory, adapter=adapter)
+    backbone = load(adapter.backbone)
+    lm = _merged(backbone, adapter, directory)
+    return replace(lm, origin=directory, adapter=replace(adapter, beneath=backbone.adapter))
 
 
 def merged_onto(lm: LanguageModel, directory: Path, found: str, where: str) -> LanguageModel:
@@ -182,6 +183,13 @@ def check_adapter_files(directory: Path) -> None:
         if not (directory / name).is_file():
             raise ValueError(f"the adapter in {directory} misses {name}; make it again")
     check_whole(directory / WEIGHTS)
+
+
+def read_adapter(directory: Path) -> Adapter:
+    """Return the adapter of a directory with those beneath it, without a look at the model; `ValueError` as above."""
+    adapter = _of(directory)
+    beneath = adapter.backbone
+    return replace(adapter, beneath=read_adapter(beneath) if beneath and is_adapter(beneath) else None)
 
 
 def _of(directory: Path) -> Adapter:

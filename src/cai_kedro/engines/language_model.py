@@ -21,7 +21,8 @@ class Adapter:
     (outputs, rank) and, of a preference model, its `score.weight`. They are None while they are trained.
 
     With a `quantisation` the linear layers of the backbone's trunk are rounded to 4 bits (`engines.nf4`): it is these
-    that the adapter was trained on, and is read on.
+    that the adapter was trained on, and is read on. `beneath` is the adapter that is merged into the weights of the
+    backbone, if the backbone is one itself.
     """
 
     rank: int
@@ -31,6 +32,7 @@ class Adapter:
     weights: Mapping[str, Tensor] | None = None
     has_head: bool = False
     quantisation: Literal["nf4"] | None = None
+    beneath: "Adapter | None" = None
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,7 @@ def _tell(
     adapter = None
     if lm.adapter is not None:
         adapter = {name: getattr(lm.adapter, name) for name in ADAPTER}
+        adapter["backbone"] = lm.adapter.backbone and str(lm.adapter.backbone.absolute())
         save_file(trained_weights(lm.model), work / TRAINED)
     parquet.write_table(dataset.data.table, work / ROWS)
     spec = {

@@ -4,17 +4,26 @@ A preference model fixes neither the zero nor, across models, the size of its sc
 for all of them only when it is weighed against a unit that they share.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.preference import score_token_ids
 from cai_kedro.learning.replies import ReplyReader
 from cai_kedro.learning.rl_params import RolloutParams, TextReward
 from cai_kedro.learning.rollouts import EncodedPrompts
+from cai_kedro.learning.trainer_run import on_loan
+from cai_kedro.learning.training_arguments import attention_for
+from cai_kedro.models.shared_backbone import on_backbone_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,13 +73,30 @@ def text_scorer(reward: TextReward, policy: LanguageModel) -> Scorer:
     return Scorer("judge_score", "labeller's score", "the labeller", score)
 
 
+@contextmanager
+def pm_on_loan(policy: LanguageModel, preference_model: LanguageModel, params: RolloutParams) -> Iterator[Scorer]:
+    """Lend a preference model to a training, on the policy's backbone where both were trained as adapters on one."""
+    borrowed = on_backbone_of(policy, preference_model)
+    if borrowed is not None:
+        logger.info("%s: policy and preference model are read on one backbone", params.algorithm.upper())
+        yield _scorer(borrowed.lent, preference_model.tokenizer.pad_token_id, params.max_batch_tokens)
+        return
+    with on_loan(preference_model.model, attention_for(params.device)):
+        preference_model.model.to(torch.device(params.device))  # type: ignore[arg-type]
+        yield pm_scorer(preference_model, params.max_batch_tokens)
+
+
 def pm_scorer(preference_model: LanguageModel, max_batch_tokens: int) -> Scorer:
     """Return a scorer that has the PM read exactly the token ids the policy wrote: prompt, reply, EOS."""
+    whole = partial(nullcontext, preference_model.model)
+    return _scorer(whole, preference_model.tokenizer.pad_token_id, max_batch_tokens)
 
+
+def _scorer(lent: Callable[[], AbstractContextManager[PreTrainedModel]], pad: int, max_batch_tokens: int) -> Scorer:
     def score(prompts: EncodedPrompts, replies: Sequence[list[int]]) -> Tensor:
         sequences = [prompt + reply for prompt, reply in zip(prompts.token_ids, replies, strict=True)]
         batch_size = max(1, max_batch_tokens // max(map(len, sequences)))
-        pad = preference_model.tokenizer.pad_token_id
-        return torch.as_tensor(score_token_ids(preference_model.model, sequences, pad, batch_size))
+        with lent() as model:
+            return torch.as_tensor(score_token_ids(model, sequences, pad, batch_size))
 
     return Scorer("pm_score", "PM score", "the preference model", score)

@@ -14,6 +14,7 @@ from torch import distributed
 from transformers.utils.logging import disable_progress_bar
 
 from cai_kedro.core.parents import end_with_parent
+from cai_kedro.engines.adapter_files import is_adapter, read_adapter
 from cai_kedro.engines.language_model import Adapter, LanguageModel
 from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.learning import ranks
@@ -72,7 +73,9 @@ def _start(place: Path, adapter: dict[str, Any] | None) -> LanguageModel:
     lm = load_language_model(place / MODEL)
     if adapter is None:
         return lm
-    shape = Adapter(**{**adapter, "targets": tuple(adapter["targets"])}, backbone=None)
+    backbone = Path(adapter["backbone"]) if adapter["backbone"] else None
+    beneath = read_adapter(backbone) if backbone and is_adapter(backbone) else None
+    shape = Adapter(**{**adapter, "targets": tuple(adapter["targets"]), "backbone": backbone}, beneath=beneath)
     return with_adapter(lm, shape, load_file(place / TRAINED))
 
 

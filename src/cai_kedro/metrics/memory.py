@@ -153,8 +153,9 @@ class Rollout:
     """What RL samples and learns from: `rows` replies of `reply` tokens, `length` with their prompts, at a time.
 
     `sampled_rows` are sampled at a time; there are at most `logit_bytes` of logits; `snapshots` sets of weights lie on
-    the same device. `judged`: the labeller scores replies, in the place of a preference model. `by_vllm`: replies are
-    sampled from weights of their own in bfloat16, with at least a cache for these rows.
+    the same device. `judged`: the labeller scores replies, in the place of a preference model. `on_backbone`: the
+    preference model is read on the policy's backbone. `by_vllm`: replies are sampled from weights of their own in
+    bfloat16, with at least a cache for these rows.
     """
 
     rows: int
@@ -164,6 +165,7 @@ class Rollout:
     logit_bytes: int
     snapshots: int
     judged: bool = False
+    on_backbone: bool = False
     by_vllm: bool = False
 
 
@@ -171,10 +173,13 @@ def reinforcement(stage: str, shape: ModelShape, compute: Compute, rollout: Roll
     """Return what RL needs: policy, reference, who scores, and the larger of two phases.
 
     Where an adapter is trained, the policy without it is the reference. A labeller is taken to be as large as the
-    policy, on the same device and in the precision of the products.
+    policy, on the same device and in the precision of the products. A preference model on the policy's backbone is two
+    adapters more: its own, and the one that the policy starts from.
     """
     each, trained = FULL * shape.parameters, compute.weights_trained(shape)
     scorer = {"labeller": compute.number * shape.parameters} if rollout.judged else {"preference model": each}
+    if rollout.on_backbone:
+        scorer = {"preference model": 2 * FULL * trained}
     held = {"weights": compute.weights_held(shape), "optimiser": OF_ADAM * trained, **scorer}
     held |= {"reference": each} if compute.adapter is None else {}
     held |= {"snapshots": rollout.snapshots * FULL * trained} if rollout.snapshots else {}

@@ -86,7 +86,7 @@ def prepared(lm: LanguageModel, params: AdapterParams, seed: int, where: str = "
     Raises `ValueError` that names the block of the parameters (`where`) if no layer is a target, and without what 4
     bits need.
     """
-    backbone = lm.origin
+    backbone, beneath = lm.origin, lm.adapter
     if lm.adapter is not None and is_injected(lm.model):
         _unload(lm.model)
         for name, layer in _whole_layers(lm.model):
@@ -100,8 +100,9 @@ def prepared(lm: LanguageModel, params: AdapterParams, seed: int, where: str = "
     targets = targets_of(lm.model, params.lora, where)
     for fault in qlora_faults(lm.model, where) if params.adapter == "qlora" else ():
         raise ValueError(fault)
+    quantisation = NF4 if params.adapter == "qlora" else None
     adapter = Adapter(
-        params.lora.rank, params.lora.alpha, targets, backbone, quantisation=NF4 if params.adapter == "qlora" else None
+        params.lora.rank, params.lora.alpha, targets, backbone, quantisation=quantisation, beneath=beneath
     )
     _inject(lm.model, adapter, derive_seed(seed, "adapter"))
     return replace(lm, adapter=adapter)

@@ -38,7 +38,7 @@ PROMPT_TOKENS = 256
 BILLION = 1e9
 _SMALLER = "take a smaller base model, or a device with more memory"
 
-#: What of a model may be trained in the place of what is asked for, the roomiest first.
+#: What of a model may be trained in the place of what is asked for, the plainest first.
 _SMALLER_ADAPTERS = {"none": ("lora", "qlora"), "lora": ("qlora",), "qlora": ()}
 
 #: The nodes that train in SELF-ALIGN.
@@ -79,9 +79,18 @@ def needs_of(parameters: Mapping[str, Any], shape: ModelShape, on_request: bool 
             own = params.preference
             memory = of_preference_model(f"the preference model of {name}", shape, own, adapter)
             yield Need(memory, own.device, f"{name}.fit_preference_model", _lower("rlhf.preference", own))
-        memory = of_arm(f"{arm.algorithm} of {name}", shape, params.rl, adapter, judged=arm.teacher == "judge")
+        one = change.adapter == "lora" and arm.has_preference_model and _from_base(lineage, name)
+        stage, judged = f"{arm.algorithm} of {name}", arm.teacher == "judge"
+        memory = of_arm(stage, shape, params.rl, adapter, judged=judged, one_backbone=one)
         node = f"{name}.{'learn_from_comparisons' if arm.teacher == 'comparisons' else 'reinforce'}"
         yield Need(memory, params.rl.device, node, _lower(f"rlhf.rl.{arm.algorithm}", params.rl))
+
+
+def _from_base(lineage: Lineage, name: str) -> bool:
+    """Tell whether the base model is beneath all adapters of a policy, as it is beneath those of preference models."""
+    while (start := lineage.present[name].start) is not None and lineage.present[name].given is None:
+        name = start
+    return name == lineage.base
 
 
 def _of_stage(stage: str, params: Any, shape: ModelShape) -> Need:
@@ -109,13 +118,14 @@ def _with_adapter(parameters: Mapping[str, Any], shape: ModelShape, node: str, t
     change = SharedParams.model_validate(_plain(parameters["training"]))
     if node in _STAGE_NODES.values():  # these have a `training` of their own
         return None
-    found = None
+    found: list[tuple[str, int]] = []
     for adapter in _SMALLER_ADAPTERS[change.adapter]:
         other = {**parameters, "training": change.model_copy(update={"adapter": adapter})}
-        found = adapter, next(need.memory.peak for need in needs_of(other, shape, on_request=True) if need.node == node)
-        if found[1] <= there:
-            break
-    return found
+        peak = next(need.memory.peak for need in needs_of(other, shape, on_request=True) if need.node == node)
+        if peak <= there:
+            return adapter, peak
+        found.append((adapter, peak))
+    return min(found, key=lambda each: each[1], default=None)
 
 
 def fault_of(need: Need, shape: ModelShape, there: int, with_adapter: tuple[str, int] | None) -> str:
@@ -219,8 +229,12 @@ def of_arm(
     adapter: OnBackbone | None = None,
     prompt_tokens: int = PROMPT_TOKENS,
     judged: bool = False,
+    one_backbone: bool = False,
 ) -> StageMemory:
-    """Return what an arm's algorithm needs; `judged`: the labeller is its reward."""
+    """Return what an arm's algorithm needs; `judged`: the labeller is its reward.
+
+    `one_backbone`: policy and preference model are adapters on the same model. On a CPU that is read for each of them.
+    """
     compute = compute_of(params, checkpointing=False, adapter=adapter)
     if isinstance(params, DPOParams):
         return _training(stage, shape, compute, params, sequences=2, copies=0, of_words=True)
@@ -234,6 +248,7 @@ def of_arm(
         logit_bytes=LOGIT_BYTES,
         snapshots=(params.rollouts - 1) // params.snapshot_every if params.device == "cpu" else 0,
         judged=judged,
+        on_backbone=one_backbone and params.device != "cpu",
         by_vllm=params.sampler is not None,
     )
     return reinforcement(stage, shape, compute, rollout)

@@ -5,17 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.encoding import check_same_tokenizer
 from cai_kedro.learning.processes import ALONE, Processes
-from cai_kedro.learning.rewards import Scorer, pm_scorer, text_scorer
+from cai_kedro.learning.rewards import Scorer, pm_on_loan, text_scorer
 from cai_kedro.learning.rl_params import Data, RolloutParams
 from cai_kedro.learning.rollouts import EncodedPrompts, encode_prompts, longest_prompt
-from cai_kedro.learning.trainer_run import on_loan
-from cai_kedro.learning.training_arguments import attention_for
 
 
 @contextmanager
@@ -50,9 +46,8 @@ def prompts_and_scorer(
         yield encoded, text_scorer(reward, policy)
     if pm is None:
         return
-    with on_loan(pm.model, attention_for(params.device)):
-        pm.model.to(torch.device(params.device))  # type: ignore[arg-type]
-        yield encoded, pm_scorer(pm, params.max_batch_tokens)
+    with pm_on_loan(policy, pm, params) as scorer:
+        yield encoded, scorer
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.processes import Processes
 from cai_kedro.learning.replies import Replies, ReplyReader
 from cai_kedro.learning.resumable import ResumableTraining
-from cai_kedro.learning.rewards import Scorer, ScoreUnits, pm_scorer, reply_rewards
+from cai_kedro.learning.rewards import Scorer, ScoreUnits, pm_on_loan, reply_rewards
 from cai_kedro.learning.rl import ppo_math
 from cai_kedro.learning.rl.online import one_rollout, training_on_replies
 from cai_kedro.learning.rl.ppo_state import PPOState
@@ -127,9 +127,7 @@ def learn_together(
 ) -> Outcome:
     """Train the policy in place as one of several processes, all against the preference model."""
     prompts = EncodedPrompts(rows["id"][:], rows["text"][:], rows["token_ids"][:])
-    with on_loan(preference_model.model, attention_for(params.device)):
-        preference_model.model.to(torch.device(params.device))  # type: ignore[arg-type]
-        score = pm_scorer(preference_model, params.max_batch_tokens)
+    with pm_on_loan(policy, preference_model, params) as score:
         return _learn(policy, score, prompts, params, seed, folder)
 
 
