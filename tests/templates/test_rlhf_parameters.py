@@ -27,6 +27,16 @@ def test_an_arm_that_learns_by_another_algorithm_has_its_parameters(rlhf_params:
     assert not arm.has_preference_model
 
 
+@pytest.mark.parametrize(("algorithm", "found"), [("ppo", (4e-4, 1.0)), ("rloo", (4e-4, None))])
+def test_a_difference_of_one_algorithm_is_left_by_another(
+    algorithm: str, found: tuple[float, float | None], rlhf_params: RLHFParams
+) -> None:
+    """So `lineage.algorithm=rloo` needs no other lineage."""
+    differences = {"rl": {"learning_rate": 4e-4}, "ppo": {"gae_lambda": 1.0}}
+    rl = parameters_of(ArmParams(name="rl_cai", algorithm=algorithm, differences=differences), rlhf_params).rl
+    assert (rl.learning_rate, getattr(rl, "gae_lambda", None)) == found
+
+
 @pytest.mark.parametrize(
     ("algorithm", "differences", "told"),
     [

@@ -119,7 +119,7 @@ class ArmParams(BaseModel):
     algorithm: str = Field(description="a block of rlhf.rl")
     reward: Reward = Field(default="preference_model", description="of an algorithm that learns from its own replies")
     differences: dict[str, dict[str, Any]] = Field(
-        description="block of RLHFParams → parameter → value; rl: of its algorithm"
+        description="block of RLHFParams → parameter → value; rl: of its algorithm, ppo: of PPO, where that is it"
     )
 
     @classmethod
@@ -164,10 +164,11 @@ class ArmParams(BaseModel):
         cls, differences: dict[str, dict[str, Any]], info: ValidationInfo
     ) -> dict[str, dict[str, Any]]:
         for block, changes in differences.items() if "algorithm" in info.data else ():
-            _check_known(block, RLHFParams.model_fields, "blocks of rlhf")
-            model: Any = RLHFParams.model_fields[block].annotation
-            if block == "rl":
-                model = algorithm_of(info.data["algorithm"])
+            _check_known(block, [*RLHFParams.model_fields, *ALGORITHMS], "blocks of rlhf")
+            if block in ALGORITHMS or block == "rl":
+                model: Any = algorithm_of(info.data["algorithm"] if block == "rl" else block)
+            else:
+                model = RLHFParams.model_fields[block].annotation
             for name, value in changes.items():
                 if block == "rl":
                     check_field(model, name)
@@ -197,6 +198,7 @@ def parameters_of(arm: ArmParams, shared: RLHFParams) -> ArmSettings:
     blocks = shared.model_dump()
     blocks["rl"] = blocks["rl"][arm.algorithm]
     changed = {name: {**blocks[name], **arm.differences.get(name, {})} for name in blocks}
+    changed["rl"] |= arm.differences.get(arm.algorithm, {})
     return ArmSettings(**{**changed, "rl": algorithm_of(arm.algorithm).model_validate(changed["rl"])})
 
 
