@@ -52,8 +52,7 @@ def settings(kind: type[RolloutParams], rollouts: int) -> RolloutParams:
 def prompts_of(rows: int) -> pd.DataFrame:
     """Return the first red-team prompts of the micro world (prompt_id, messages)."""
     table = pd.read_json(PROJECT / "data/01_raw/given_red_team_prompts.jsonl", lines=True).head(rows)
-    messages = [[{"role": "user", "content": text}] for text in table["prompt"]] if "prompt" in table else None
-    return pd.DataFrame({"prompt_id": [str(n) for n in range(len(table))], "messages": messages or table["messages"]})
+    return pd.DataFrame({"prompt_id": [str(n) for n in range(len(table))], "messages": table["messages"]})
 
 
 def ours(
