@@ -1,10 +1,12 @@
 """Peak memory of trainings against the arithmetic of `kedro estimate`, in a child process on the CPU.
 
-The child makes a random Llama and fine-tunes it, trains a preference model or runs PPO, after a small warm-up of each.
+The child makes a random Llama and fine-tunes it, trains a preference model, runs PPO or DPO, after a small warm-up of
+each; with `--adapter lora` an adapter of rank 16 is trained.
 A peak is the highest resident memory above what the child held before. Freed memory goes back to the system at once
 there (MALLOC_MMAP_THRESHOLD_), so the peak is of what is in use.
 
     python benchmarks/memory.py --sizes small large
+    python benchmarks/memory.py --sizes wordy --adapter lora
 """
 
 import argparse
@@ -28,10 +30,12 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.engines.model_shape import shape_of
 from cai_kedro.learning.preference import PreferenceParams, train_preference_model, with_score_head
 from cai_kedro.learning.rl import Data, train
+from cai_kedro.learning.rl.dpo import DPOParams
 from cai_kedro.learning.rl.ppo import PPOParams
 from cai_kedro.learning.sft import SFTParams, fine_tune
 from cai_kedro.metrics.memory import StageMemory
-from cai_kedro.templates.memory import of_arm, of_fine_tuning, of_preference_model
+from cai_kedro.models.adapters import AdapterParams, LoRAParams, prepared
+from cai_kedro.templates.memory import adapter_of, of_arm, of_fine_tuning, of_preference_model
 
 #: Width, layers, inner width, heads, heads of keys, vocabulary.
 SIZES = {
@@ -42,7 +46,8 @@ SIZES = {
     "wordy": (448, 8, 1216, 7, 7, 49152),  # no term of the arithmetic was fitted to it
 }
 LENGTH, ROWS = 192, 4
-STAGES = ("fine_tuning", "preference_model", "ppo")
+STAGES = ("fine_tuning", "preference_model", "ppo", "dpo")
+ADAPTERS = ("none", "lora")
 
 
 def random_llama(size: str) -> LanguageModel:
@@ -86,32 +91,49 @@ def ppo_params(dtype: str) -> PPOParams:
     )  # fmt: skip
 
 
-def run_stage(stage: str, lm: LanguageModel, dtype: str) -> None:
+def dpo_params(dtype: str) -> DPOParams:
+    """Return the parameters of DPO."""
+    return DPOParams(
+        **training_settings(dtype), beta=0.1, max_new_tokens=8, temperature=1.0, max_batch_tokens=4096, snapshot_every=9
+    )
+
+
+def change_of(adapter: str) -> AdapterParams:
+    """Return what is trained."""
+    return AdapterParams(adapter=adapter, lora=LoRAParams(rank=16, alpha=32.0, targets=None))  # type: ignore[arg-type]
+
+
+def run_stage(stage: str, lm: LanguageModel, dtype: str, adapter: str = "none") -> None:
     """Run a stage for two steps."""
+    scorer = LanguageModel(with_score_head(lm, 0.5, 0), lm.tokenizer) if stage == "ppo" else None
+    lm = prepared(lm, change_of(adapter), 0)
     text = "a" * (LENGTH - len("\n\nHuman: Hi\n\nAssistant: ") - 2)
     rows = 4 * ROWS
     if stage == "fine_tuning":
         table = pd.DataFrame({"row_id": range(rows), "messages": [[user("Hi")]] * rows, "response": [text] * rows})
         fine_tune(lm, table.assign(source="revision", step=1), SFTParams(**training_settings(dtype)), 0)
-    elif stage == "preference_model":
+    elif stage in ("preference_model", "dpo"):
         pairs = {"pair_id": [str(i) for i in range(rows)], "messages": [[user("Hi")]] * rows, "p_a_better": 1.0}
         table = pd.DataFrame(pairs | {"response_a": [text] * rows, "response_b": [text] * rows})
-        train_preference_model(lm, table, PreferenceParams(**training_settings(dtype), head_std=0.0), 0)
+        if stage == "dpo":
+            train(lm, Data(comparisons=table), dpo_params(dtype), 0)
+        else:
+            train_preference_model(lm, table, PreferenceParams(**training_settings(dtype), head_std=0.0), 0)
     else:
         prompt = "b" * (LENGTH - 64 - len("\n\nHuman: \n\nAssistant:") - 1)
         prompts = {"prompt_id": [str(i) for i in range(8)], "messages": [[user(f"{i}{prompt[1:]}")] for i in range(8)]}
-        scorer = LanguageModel(with_score_head(lm, 0.5, 0), lm.tokenizer)
         train(lm, Data(prompts=pd.DataFrame(prompts), preference_model=scorer), ppo_params(dtype), 0)
 
 
-def predicted(stage: str, lm: LanguageModel, dtype: str) -> StageMemory:
+def predicted(stage: str, lm: LanguageModel, dtype: str, adapter: str = "none") -> StageMemory:
     """Return what the arithmetic says of the same stage."""
     shape = shape_of(lm.model.config)
+    change = adapter_of(change_of(adapter), shape)
     if stage == "fine_tuning":
-        return of_fine_tuning(stage, shape, SFTParams(**training_settings(dtype)))
+        return of_fine_tuning(stage, shape, SFTParams(**training_settings(dtype)), change)
     if stage == "preference_model":
-        return of_preference_model(stage, shape, PreferenceParams(**training_settings(dtype), head_std=0.0))
-    return of_arm(stage, shape, ppo_params(dtype), prompt_tokens=LENGTH - 64)
+        return of_preference_model(stage, shape, PreferenceParams(**training_settings(dtype), head_std=0.0), change)
+    return of_arm(stage, shape, dpo_params(dtype) if stage == "dpo" else ppo_params(dtype), change, LENGTH - 64)
 
 
 def _status(name: str) -> int:
@@ -119,23 +141,23 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def measured(stage: str, size: str, dtype: str) -> dict[str, Any]:
+def measured(stage: str, size: str, dtype: str, adapter: str = "none") -> dict[str, Any]:
     """Run a stage in this process; return its parameters, the bytes predicted, by part, and measured."""
-    run_stage(stage, random_llama("tiny"), dtype)  # libraries, compiled products, threads
+    run_stage(stage, random_llama("tiny"), dtype, adapter)  # libraries, compiled products, threads
     gc.collect()
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
     lm = random_llama(size)
-    expected = predicted(stage, lm, dtype)
-    run_stage(stage, lm, dtype)
+    expected = predicted(stage, lm, dtype, adapter)
+    run_stage(stage, lm, dtype, adapter)
     return {
         "stage": stage, "size": size, "parameters": shape_of(lm.model.config).parameters, "dtype": dtype,
         "predicted": expected.peak, "parts": expected.parts, "measured": _status("VmHWM") - before,
     }  # fmt: skip
 
 
-def in_child(jobs: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    """Measure (stage, size, dtype) one after another in a process of its own."""
+def in_child(jobs: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
+    """Measure (stage, size, dtype, adapter or nothing) one after another in a process of its own."""
     command = [sys.executable, __file__, "--only", json.dumps(jobs)]
     env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -150,13 +172,14 @@ def main(tell: Callable[[str], None] = print) -> None:
     parser.add_argument("--sizes", nargs="+", default=["small", "large"], choices=SIZES)
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--adapter", default="none", choices=ADAPTERS)
     parser.add_argument("--only", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.only:
         for job in json.loads(asked.only):
             tell(json.dumps(measured(*job)))
         return
-    for found in in_child(list(itertools.product(asked.stages, asked.sizes, asked.dtypes))):
+    for found in in_child(list(itertools.product(asked.stages, asked.sizes, asked.dtypes, [asked.adapter]))):
         parts = ", ".join(f"{name} {part / 1e6:.0f}" for name, part in found["parts"].items())
         tell(
             f"{found['stage']}, {found['parameters'] / 1e6:.1f} M, {found['dtype']}: measured "
