@@ -65,8 +65,8 @@ def _tiny_lm() -> LanguageModel:
 
 @pytest.fixture
 def tiny_lm(_tiny_lm: LanguageModel) -> LanguageModel:
-    """A tiny random Llama with a byte-level tokenizer; a fresh copy, so a test may train it."""
-    return LanguageModel(model=copy.deepcopy(_tiny_lm.model), tokenizer=_tiny_lm.tokenizer)
+    """A tiny random Llama with a byte-level tokenizer; a fresh copy, so a test may change both."""
+    return LanguageModel(model=copy.deepcopy(_tiny_lm.model), tokenizer=copy.deepcopy(_tiny_lm.tokenizer))
 
 
 class ScriptedEngine:

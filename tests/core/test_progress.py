@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from cai_kedro.core import progress as progress_module
 from cai_kedro.core.progress import RowProgress, clock
 
 
@@ -12,7 +13,10 @@ def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-def test_a_line_every_so_often_with_the_rate_of_what_was_made_now(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_every_so_often_with_the_rate_of_what_was_made_now(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module.logger, "disabled", False)  # MLflow's migrations may have turned it off
     now = 0.0
     progress = RowProgress("revisions", total=1000, reused=400, every=10, now=lambda: now)
     with caplog.at_level(logging.INFO):

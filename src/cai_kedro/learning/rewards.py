@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -88,8 +87,9 @@ def pm_on_loan(policy: LanguageModel, preference_model: LanguageModel, params: R
 
 def pm_scorer(preference_model: LanguageModel, max_batch_tokens: int) -> Scorer:
     """Return a scorer that has the PM read exactly the token ids the policy wrote: prompt, reply, EOS."""
-    whole = partial(nullcontext, preference_model.model)
-    return _scorer(whole, preference_model.tokenizer.pad_token_id, max_batch_tokens)
+    return _scorer(
+        lambda: nullcontext(preference_model.model), preference_model.tokenizer.pad_token_id, max_batch_tokens
+    )
 
 
 def _scorer(lent: Callable[[], AbstractContextManager[PreTrainedModel]], pad: int, max_batch_tokens: int) -> Scorer:

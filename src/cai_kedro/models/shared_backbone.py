@@ -29,7 +29,7 @@ class BorrowedBackbone(nn.Module):
     def __init__(self, policy: LanguageModel, head: Tensor, change: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         super().__init__()
         # a list hides the trunk from this module, which is moved and counted without it
-        self._scores = [scored_trunk(policy)]
+        self._scores: list[Any] = [scored_trunk(policy)]
         self.head = nn.Parameter(head.clone(), requires_grad=False)
         self._layers = list(change)
         self.down = nn.ParameterList(nn.Parameter(down, requires_grad=False) for down, _ in change.values())
