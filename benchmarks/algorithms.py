@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,11 @@ def main() -> None:
     kinds: dict[str, type[RolloutParams]] = {"ours, PPO": PPOParams, "TRL, RLOO": RLOOParams, "TRL, GRPO": GRPOParams}
     with tempfile.TemporaryDirectory() as folder:
         ways: dict[str, Callable[[int], float]] = {
-            name: lambda rollouts, kind=kind: ours(kind, lm, pm, prompts, rollouts)  # type: ignore[misc]
-            for name, kind in kinds.items()
+            name: partial(ours, kind, lm, pm, prompts) for name, kind in kinds.items()
         }
         if given.trl_ppo:
             write_for_other(Path(folder), lm, pm, prompts)
-            ways["TRL, PPO"] = lambda rollouts: theirs(given.trl_ppo, Path(folder), rollouts)
+            ways["TRL, PPO"] = partial(theirs, given.trl_ppo, Path(folder))
         say(measured(ways, given.rollouts, given.repeats), given.rollouts * settings(PPOParams, 1).episodes)
 
 

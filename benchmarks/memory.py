@@ -6,7 +6,7 @@ A peak is the highest resident memory above what the child held before. Freed me
 there (MALLOC_MMAP_THRESHOLD_), so the peak is of what is in use.
 
     python benchmarks/memory.py --sizes small large
-    python benchmarks/memory.py --sizes wordy --adapter lora
+    python benchmarks/memory.py --sizes least --adapter lora --dtypes float32
 """
 
 import argparse

@@ -60,6 +60,8 @@ def test_what_another_algorithm_has_is_refused(algorithm: str, differences: dict
             {"rl": {"kl_coeff": 0.1}},
             "'kl_coeff' is not among the parameters of ppo, .* did you mean 'kl_coef'",
         ),
+        ({"ppo": {"gae_lamda": 1.0}}, "'gae_lamda' is not among the parameters of ppo, .* did you mean 'gae_lambda'"),
+        ({"rloo": {"gae_lambda": 1.0}}, "'gae_lambda' is not among the parameters of rloo, "),
         ({"rl": {"kl_coef": "much"}}, "valid number"),
         ({"rl": {"kl_coef": -0.1}}, "greater than or equal to 0"),
     ],

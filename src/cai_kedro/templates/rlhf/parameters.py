@@ -165,14 +165,14 @@ class ArmParams(BaseModel):
     ) -> dict[str, dict[str, Any]]:
         for block, changes in differences.items() if "algorithm" in info.data else ():
             _check_known(block, [*RLHFParams.model_fields, *ALGORITHMS], "blocks of rlhf")
-            if block in ALGORITHMS or block == "rl":
-                model: Any = algorithm_of(info.data["algorithm"] if block == "rl" else block)
-            else:
-                model = RLHFParams.model_fields[block].annotation
+            learner = info.data["algorithm"] if block == "rl" else block
+            of_algorithm = learner in ALGORITHMS
+            model: Any = algorithm_of(learner) if of_algorithm else RLHFParams.model_fields[block].annotation
             for name, value in changes.items():
-                if block == "rl":
+                if of_algorithm:
                     check_field(model, name)
-                _check_known(name, model.model_fields, f"parameters of rlhf.{block}")
+                else:
+                    _check_known(name, model.model_fields, f"parameters of rlhf.{block}")
                 field = model.model_fields[name]
                 _check_type(f"{block}.{name}", Annotated[field.annotation, field], value)
         return differences
