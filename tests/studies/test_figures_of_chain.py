@@ -1,5 +1,6 @@
 """The figures of a chain: its metrics, and how long its stages took by its log."""
 
+import pandas as pd
 from kedro.io import DataCatalog, MemoryDataset
 
 from cai_kedro.studies.figures_of_chain import figures_of
@@ -23,3 +24,14 @@ def test_metrics_and_wall_times_stand_by_policy() -> None:
         "seconds.rl_cai.reinforce": ("rl_cai", "seconds.reinforce", 60.2, 1),
         "seconds.evaluation.rate_policies": ("", "seconds.evaluation.rate_policies", 0.5, 1),
     }
+
+
+def test_effects_of_an_ablation_are_figures_though_the_others_were_not_made() -> None:
+    effects = pd.DataFrame(
+        [["principles", "16 of them", "mean score", 0.5, 0.4, 0.6, 200]],
+        columns=["ablation", "variant", "metric", "value", "low", "high", "n"],
+    )
+    catalog = DataCatalog({"ablations.principles_effects": MemoryDataset(effects)})
+    table = figures_of(catalog, {"ablations.principles_effects"}, ("rl_cai",), "")
+    found = table[["metric", "value", "n"]].to_numpy().tolist()
+    assert found == [["ablations.principles.16_of_them.mean_score", 0.5, 200]]

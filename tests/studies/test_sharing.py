@@ -96,6 +96,21 @@ def test_of_further_pipelines_nothing_is_made_anew_but_their_own_stages(chains: 
     assert {name.split(".")[0] for name in nodes} == {"ablations"}
 
 
+def test_a_chain_that_ends_with_some_datasets_has_what_they_need_and_takes_it_from_a_whole_one(
+    chains: dict[str, Chain],
+) -> None:
+    first, turned = chains["default"], chains["no_clamp"]
+    made_by(first, "03_primary/shards/revisions", "05_model_input/ai_cot_comparisons.parquet")
+    bootstrap_project(turned.folder)
+    part = ChainView(turned.folder, ["__default__"], ["label_metrics"])
+    assert "evaluation.measure_labels" in {node.name for node in part.graph.nodes}
+    assert not {name for name in part.graph.all_outputs() if name.startswith(("rl_cai.", "elo", "policy"))}
+    assert copy_what_is_shared(part, view(first))
+    data = turned.folder / "data"
+    assert (data / "03_primary/shards/revisions/2026/file").is_file()
+    assert not (data / "05_model_input/ai_cot_comparisons.parquet/2026").exists()
+
+
 def test_nothing_of_a_policy_that_is_not_there_is_taken_over(chains: dict[str, Chain]) -> None:
     first, fewer = chains["default"], chains["fewer"]
     kept, gone = "06_models/hh_rlhf.policy", ("06_models/rl_cai_cot.policy", "08_reporting/elo_metrics.json")

@@ -85,6 +85,11 @@ def test_a_study_is_found_by_its_name(tmp_path: Path) -> None:
             "about: x\npipelines: [base_modle]",
             "no pipeline 'base_modle'; did you mean 'base_model'",
         ),
+        (
+            "about: two settings",
+            "about: x\npipelines: [base_model, data_generation]\nto_outputs: [label_metrics]",
+            "no node of base_model, data_generation makes 'label_metrics'; ",
+        ),
     ],
 )
 def test_what_the_project_has_not_is_told_before_the_first_chain(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -84,14 +84,14 @@ def _told(folder: Path, run: Callable[[], dict[str, Any]]) -> int:
 def _run(folder: Path, definition: dict[str, Any]) -> dict[str, Any]:
     os.chdir(folder)
     bootstrap_project(folder)
-    names = definition["pipelines"]
+    names, ends = definition["pipelines"], definition["to_outputs"]
     beside = Path(definition["beside"]) if definition["beside"] else None
     shared = (read_json(folder / STATUS) or {}).get("shared")
     if shared is None:
-        shared = beside is not None and _is_of_use(beside) and _share(folder, beside, names)
+        shared = beside is not None and _is_of_use(beside) and _share(folder, beside, names, ends)
         write_json(folder / STATUS, {**(read_json(folder / STATUS) or {}), "shared": shared})
-    _kedro_run(names)
-    view = ChainView(folder, names)
+    _kedro_run(names, ends)
+    view = ChainView(folder, names, ends)
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
     table = figures_of(view.catalog, view.graph.all_outputs(), tuple(GRAPH.lineage.present), log)
     write_durably(folder / FIGURES, as_csv(table).encode())
@@ -104,14 +104,17 @@ def _is_of_use(beside: Path) -> bool:
     return status.get("state") == FINISHED and status.get(CODE) == package_digest()
 
 
-def _share(folder: Path, beside: Path, names: list[str]) -> bool:
-    of_beside = (read_json(beside / DEFINITION) or {}).get("pipelines", names)
-    return copy_what_is_shared(ChainView(folder, names), ChainView(beside, of_beside))
+def _share(folder: Path, beside: Path, names: list[str], ends: list[str]) -> bool:
+    other = read_json(beside / DEFINITION) or {}
+    there = ChainView(beside, other.get("pipelines", names), other.get("to_outputs", ends))
+    return copy_what_is_shared(ChainView(folder, names, ends), there)
 
 
-def _kedro_run(names: list[str]) -> None:
+def _kedro_run(names: list[str], ends: list[str]) -> None:
     """Type `kedro run`; raises `SystemExit` if it does not get to its end."""
     sys.argv = ["kedro", "run", f"--env={ENV}", f"--pipelines={','.join(names)}", "--only-missing-outputs"]
+    if ends:
+        sys.argv.append(f"--to-outputs={','.join(ends)}")
     try:
         kedro()
     except SystemExit as ended:

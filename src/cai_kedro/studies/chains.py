@@ -82,6 +82,7 @@ def prepare(chain: Chain, study: Study, project: Path) -> None:
         "seed": chain.seed,
         "env": study.env,
         "pipelines": list(study.pipelines),
+        "to_outputs": list(study.to_outputs),
         "beside": str(chain.beside) if chain.beside else None,
         "conf": digest_of_conf(made),
     }

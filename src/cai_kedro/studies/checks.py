@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines, settings
+from kedro.pipeline import Pipeline
 
 from cai_kedro.core.constitution_readers import read_constitution
 from cai_kedro.studies.study_file import Setting, Study
@@ -14,10 +15,14 @@ _FREE = "lineage"  # policies and their differences: checked when a chain starts
 
 
 def check_against_project(study: Study, project: Path) -> None:
-    """Raise `ValueError` for a pipeline, parameter, dial, entry of the catalog or constitution that is not there."""
+    """Raise `ValueError` for what a study names and the project has not: pipeline, dataset, parameter, dial, entry."""
     for name in study.pipelines:
         if name not in pipelines:
             raise ValueError(f"there is no pipeline {name!r}; {_near(name, list(pipelines))}")
+    made = sum((pipelines[name] for name in study.pipelines), start=Pipeline([])).all_outputs()
+    for name in study.to_outputs:
+        if name not in made:
+            raise ValueError(f"to_outputs: no node of {', '.join(study.pipelines)} makes {name!r}; {_near(name, made)}")
     loader = settings.CONFIG_LOADER_CLASS(str(project / "conf"), env=study.env, **settings.CONFIG_LOADER_ARGS)
     parameters, dials, catalog = loader["parameters"], loader["globals"], loader["catalog"]
     for name, setting in study.settings.items():

@@ -8,7 +8,7 @@ import pandas as pd
 from kedro.io import CatalogProtocol
 
 COLUMNS = ("policy", "measure", "metric", "value", "low", "high", "n")
-METRICS, ABLATIONS = "_metrics", "ablations.metrics"
+METRICS, EFFECTS = "_metrics", "_effects"
 # What hooks/run_status.py logs at the end of a stage.
 _STAGE = re.compile(r"stage \d+(?: of \d+)?: (?P<stage>\S+) (?P<seconds>[\d.]+) s$", re.MULTILINE)
 
@@ -24,7 +24,7 @@ def figures_of(catalog: CatalogProtocol, made: Collection[str], policies: Sequen
     for name in sorted(made):
         if name.endswith(METRICS):
             rows += _rows(catalog.load(name), policies)
-        elif name == ABLATIONS:
+        elif name.endswith(EFFECTS):
             rows += _rows(_of_ablations(catalog.load(name)), policies)
     rows += _rows(_wall_times(log), policies)
     table = pd.DataFrame(rows, columns=list(COLUMNS))

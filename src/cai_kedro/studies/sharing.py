@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,15 +22,19 @@ _COMPARING = ("evaluation", "reporting", "ablations")
 class ChainView:
     """The graph of a chain with its parameters and its catalog, as `kedro run` would see them."""
 
-    def __init__(self, folder: Path, names: Iterable[str]) -> None:
-        """Raises what Kedro and the checks raise for a conf that is wrong."""
+    def __init__(self, folder: Path, names: Iterable[str], ends: Collection[str] = ()) -> None:
+        """`ends` are the datasets that it ends with, none for all.
+
+        Raises what Kedro and the checks raise for a conf that is wrong.
+        """
         with KedroSession.create(folder, env=ENV) as session:
             context = cast(KedroSession, session).load_context()
             self.folder = folder
             self.parameters: dict[str, Any] = flatten(context.config_loader["parameters"])
             self.entries: dict[str, Any] = context.config_loader["catalog"]
             self.catalog: CatalogProtocol = context.catalog
-            self.graph: Pipeline = sum((pipelines[name] for name in names), start=Pipeline([]))
+            whole = sum((pipelines[name] for name in names), start=Pipeline([]))
+            self.graph: Pipeline = whole.to_outputs(*ends) if ends else whole
 
 
 def copy_what_is_shared(chain: ChainView, beside: ChainView) -> bool:

@@ -51,6 +51,9 @@ class Study(_Frozen):
     env: str = Field(default="base", pattern=r"^\w+$", description="the environment that settings differ from")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, strict=False)
     pipelines: tuple[str, ...] = Field(default=(WHOLE,), min_length=1, strict=False)
+    to_outputs: tuple[str, ...] = Field(
+        default=(), strict=False, description="the datasets that a chain ends with, as of kedro run; left out: all"
+    )
     settings: dict[Name, Setting] = Field(min_length=1)
     beside: str | None = Field(
         default=None, pattern=r"^[\w-]+/\w+$", description="study/setting whose chains the first setting begins with"
