@@ -106,6 +106,13 @@ def test_value_loss_by_hand() -> None:
     assert clipped.item() == pytest.approx(2 / 5)
 
 
+def test_a_value_that_moves_within_the_range_is_never_clipped() -> None:
+    """In single precision old + (value - old) is often not the value."""
+    old, values, returns = (torch.randn(1, 1000, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2, 3))
+    assert (old + (values - old) != values).any()
+    assert m.clipped_value_loss(values, old, returns, torch.ones(1, 1000), 100.0)[1] == 0
+
+
 def test_approximate_kl_by_hand() -> None:
     old = t([-1.0, -2.0, -0.5], [-3.0, -1.5, -9.0])
     ratios = t([2.0, 1.0, 1.0], [0.25, 1.0, 7.0])

@@ -83,7 +83,8 @@ def clipped_value_loss(
     """
     near = old_values + (values - old_values).clamp(-clip_range, clip_range)
     free, clipped = (values - returns) ** 2, (near - returns) ** 2
-    binds = (clipped > free).to(free.dtype)
+    # within the range `near` is the value but for its rounding, which is no clip
+    binds = ((clipped > free) & ((values - old_values).abs() > clip_range)).to(free.dtype)
     return 0.5 * masked_mean(torch.maximum(free, clipped), mask), masked_mean(binds, mask).detach()
 
 
