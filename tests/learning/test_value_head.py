@@ -1,5 +1,6 @@
 """In every family, PPO reads the very log-probabilities that the model samples from."""
 
+import copy
 import logging
 
 import numpy as np
@@ -50,6 +51,12 @@ def test_only_families_that_do_more_with_their_logits_pay_for_it(tiny_lm: Langua
     assert has_plain_head(tiny_lm.model)
     plain = {family for family in FAMILIES if has_plain_head(family_model(family, VOCABULARY))}
     assert set(FAMILIES) - plain == {"gemma2", "granite", "cohere", "cohere2", "falcon_h1", "recurrent_gemma"}
+
+
+def test_a_trainer_that_has_the_model_run_in_16_bit_changes_nothing(tiny_lm: LanguageModel) -> None:
+    model = copy.deepcopy(tiny_lm.model)
+    model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
+    assert has_plain_head(model)
 
 
 @pytest.mark.parametrize("family", ["gemma2", "opt", "granite"])

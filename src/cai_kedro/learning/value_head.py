@@ -48,7 +48,8 @@ def has_plain_head(model: PreTrainedModel) -> bool:
             trunk = model.base_model(input_ids=ids, use_cache=False)
             states = getattr(trunk, "last_hidden_state", None)
             fits = states is not None and states.shape[-1] == _width(model)
-            logits = model(input_ids=ids, use_cache=False).logits
+            # of the class: a trainer may have wrapped the model's own in autocast
+            logits = type(model).forward(model, input_ids=ids, use_cache=False).logits
             _PLAIN_HEADS[model] = fits and torch.equal(output_head(model)(states), logits)
     return _PLAIN_HEADS[model]
 
