@@ -73,6 +73,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "polarity": "less",
         "split": "train",
         "phase": 1,
+        "together": 0,
     },
     "skill_answers": {
         "step": 0,

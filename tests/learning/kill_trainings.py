@@ -150,6 +150,7 @@ def lessons(n: int) -> pd.DataFrame:
             "ask": json.dumps(as_json(Reply((user("How?"),)))),
             "answer": [f"Take {'many ' * (row % 3)}{row} steps." for row in range(n)],
             "phase": [1 + row % 2 for row in range(n)],
+            "together": [row // 3 for row in range(n)],
         }
     )
 

@@ -1,6 +1,7 @@
 """Batches hold rows of similar length, each row once, in random order."""
 
 import random
+from itertools import pairwise
 
 from cai_kedro.learning.batching import LengthGrouped
 
@@ -58,3 +59,22 @@ def test_a_phase_comes_behind_the_one_before_in_whole_batches() -> None:
         assert {phases[row] for row in first} == {1}
         assert [phases[row] for row in order[48:]].count(1) == 4
     assert list(LengthGrouped(lengths, 8, seed=1, phases=[3] * 103)) == list(LengthGrouped(lengths, 8, seed=1))
+
+
+def test_rows_that_belong_together_follow_one_another() -> None:
+    lengths, together = _lengths(104), [row // 2 for row in range(104)]
+    order = list(LengthGrouped(lengths, 8, seed=1, together=together))
+    assert sorted(order) == list(range(104))
+    batches = [{together[row] for row in order[start : start + 8]} for start in range(0, 104, 8)]
+    assert [len(batch) for batch in batches] == [4] * 13
+    alone = list(range(104))
+    assert set(LengthGrouped(lengths, 8, seed=1, together=alone)) == set(alone)
+
+
+def test_company_that_the_end_of_a_batch_parts_is_learnt_all_the_same() -> None:
+    together = [row // 3 for row in range(50)]
+    order = list(LengthGrouped(_lengths(50), 8, seed=1, together=together))
+    assert sorted(order) == list(range(50))
+    # a company of three lies in a row of the order, but for where two pools or the shuffled batches meet
+    parted = sum(together[one] != together[other] for one, other in pairwise(order))
+    assert parted <= 17 + 2 * (50 // 8)

@@ -55,6 +55,7 @@ def table_of(*lessons: tuple[Ask, str]) -> pd.DataFrame:
             "ask": [json.dumps(as_json(ask)) for ask, _ in lessons],
             "answer": [answer for _, answer in lessons],
             "phase": 2,
+            "together": range(len(lessons)),
         }
     )
 
@@ -155,7 +156,7 @@ def test_long_lessons_are_left_out_and_said(tiny_lm: LanguageModel, caplog: pyte
     assert "1 of 2 lessons are longer than" in caplog.text
     with pytest.raises(ValueError, match=r"none of 2 lessons can be learnt: the shortest has .* raise it"):
         lesson_dataset(tiny_lm, table, 9)
-    with pytest.raises(ValueError, match=r"raise teach_skills\.lessons\.count"):
+    with pytest.raises(ValueError, match=r"raise the counts of teach_skills\.lessons"):
         lesson_dataset(tiny_lm, table.head(0), 9)
 
 

@@ -24,7 +24,7 @@ from cai_kedro.pipelines.base_model import untaught_pipeline
 from cai_kedro.pipelines.teach_skills.lessons import build_held_out_lessons, build_lessons, skill_of
 from cai_kedro.pipelines.teach_skills.letters import compare_free_pairs
 from cai_kedro.pipelines.teach_skills.measuring import ask_skills, measure_skills
-from cai_kedro.pipelines.teach_skills.params import MadeLessons, Measured, TeachingParams
+from cai_kedro.pipelines.teach_skills.params import MadeLessons, Measured, Phase, TeachingParams
 from cai_kedro.pipelines.teach_skills.texts import writer
 from tests.conftest import ScriptedEngine
 from tests.free_english.overlap import shared_runs
@@ -45,9 +45,12 @@ def held_out() -> pd.DataFrame:
     return check_table("lessons", build_held_out_lessons(MEASURED, seed=1))
 
 
+MADE = MadeLessons(phases=[Phase(count=500, polarity="less", mix=None), Phase(count=900, polarity="both", mix=None)])
+
+
 @pytest.fixture(scope="module")
 def lessons() -> pd.DataFrame:
-    return check_table("lessons", build_lessons(MadeLessons(count=1500, less_first=0.4, mix=None), seed=1))
+    return check_table("lessons", build_lessons(MADE, seed=1))
 
 
 def asked_of(held_out: pd.DataFrame, **engines: ScriptedEngine) -> pd.DataFrame:

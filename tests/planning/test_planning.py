@@ -16,6 +16,7 @@ from cai_kedro.engines.base import Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.pipelines.base_model.nodes import BaseModelParams
 from cai_kedro.pipelines.teach_skills.lessons import build_held_out_lessons, skill_of
+from cai_kedro.pipelines.teach_skills.params import MadeLessons, Phase
 from cai_kedro.planning.inputs import Material, Settings, configured_sizes, settings_of
 from cai_kedro.planning.meter import Meter, noted
 from cai_kedro.planning.preview import previews
@@ -196,15 +197,15 @@ def test_teaching_is_tried(metadata: ProjectMetadata, tiny_lm: LanguageModel) ->
     engine = ScriptedEngine(lambda prompt, seed: "I won't, because it hurts people.")
     trial = TeachingTrial(settings, material, engine, tiny_lm.tokenizer, prompts=4, repeats=2)
     costs, units = trial.costs(lambda text: None), trial.units()
-    # 18,000 lessons in batches of 12 are 1,500 steps: two looks between the first and the last one, at 500 and 1,000
+    # 13,590 lessons in batches of 12 are 1,133 steps: two looks between the first and the last one, at 500 and 1,000
     assert settings.looks == (2, 2)
-    assert units["teaching"] == 18_000
+    assert units["teaching"] == 13_590
     skills = skill_of(build_held_out_lessons(settings.skills.model_copy(update={"held_out": 1}), 0)).nunique()
     assert units["held_out_lessons"] == skills * 2 * (100 + 25)
     assert units["free_english"] == 2 * (len(material.requests) + len(material.pairs)) + 2 * (40 + 40)
     assert set(costs) == {"held_out_lessons", "free_english"}
     assert costs["free_english"].calls > 1  # a pair is asked about twice in both orders
-    small = replace(settings, lessons=settings.lessons.model_copy(update={"count": 17}))
+    small = replace(settings, lessons=MadeLessons(phases=[Phase(count=17, polarity="less", mix=None)]))
     assert small.looks == (2, 0)
 
 

@@ -286,7 +286,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "criterion": pa.Column(str, nullable=True),
             "polarity": pa.Column(str, pa.Check.isin(["less", "more"]), nullable=True),
             "split": _key(),
-            "phase": pa.Column(int, pa.Check.isin([1, 2])),
+            "phase": pa.Column(int, pa.Check.ge(1)),
+            "together": pa.Column(int, pa.Check.ge(0)),
         }
     ),
     # what a model that is taught said of one item at one step, as figures from 0 to 1; `text` is null where a letter is

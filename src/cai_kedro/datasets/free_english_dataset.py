@@ -6,25 +6,31 @@ from typing import Any, ClassVar, Literal, NoReturn
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
+from cai_kedro.core.schemas import check_table
 from cai_kedro.free_english.reader import free_pairs, free_requests
 
-Part = Literal["requests", "pairs"]
+Part = Literal["requests", "pairs", "harmful_prompts", "harmless_prompts"]
 
 
 class FreeEnglishDataset(AbstractDataset[NoReturn, pd.DataFrame]):
-    """`requests` or `pairs` of the package. Read only."""
+    """`requests` or `pairs` of the package, or its requests as `prompts` to evaluate on. Read only."""
 
-    PARTS: ClassVar[dict[str, Callable[[], pd.DataFrame]]] = {"requests": free_requests, "pairs": free_pairs}
+    PARTS: ClassVar[dict[str, Callable[[], pd.DataFrame]]] = {
+        "requests": free_requests,
+        "pairs": free_pairs,
+        "harmful_prompts": lambda: _prompts(harmful=True),
+        "harmless_prompts": lambda: _prompts(harmful=False),
+    }
 
     def __init__(self, *, part: Part, metadata: dict[str, Any] | None = None) -> None:
         """Nothing is read yet.
 
         Args:
-            part: `requests` or `pairs`.
+            part: `requests` or `pairs`; `harmful_prompts` or `harmless_prompts` (look-alikes and plain ones).
             metadata: for plugins such as kedro-viz.
         """
         if part not in self.PARTS:
-            raise DatasetError(f"free English has no part {part!r}; expected {' or '.join(self.PARTS)}")
+            raise DatasetError(f"free English has no part {part!r}; expected {', '.join(self.PARTS)}")
         self._part = part
         self.metadata = metadata
 
@@ -38,3 +44,9 @@ class FreeEnglishDataset(AbstractDataset[NoReturn, pd.DataFrame]):
 
     def _describe(self) -> dict[str, Any]:
         return {"part": self._part}
+
+
+def _prompts(*, harmful: bool) -> pd.DataFrame:
+    requests = free_requests()
+    chosen = requests[requests["harmful"] == harmful]
+    return check_table("prompts", chosen[["prompt_id", "messages", "split"]].assign(source="given"))

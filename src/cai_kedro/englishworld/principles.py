@@ -5,8 +5,9 @@ contrary of what its wording says.
 """
 
 import random
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ Wording = Literal["adjective", "noun", "phrase"]
 
 _OTHER: dict[Polarity, Polarity] = {"less": "more", "more": "less"}
 _FIELDS: dict[Form, str] = {"adjective": "adjectives", "noun": "nouns", "phrase": "phrases", "opposite": "opposites"}
+_CONTRARY = {"less": "more", "more": "less", "least": "most", "most": "least"}
 _HELD_OUT_FROM = 3  # words of a list: the last one is held out
 #: What a principle is about: the harm at hand, harm in general, another harm, a manner, several at once.
 _SUBJECTS = {"own": 0.3, GENERAL: 0.2, "other": 0.2, "manner": 0.18, "several": 0.12}
@@ -183,3 +185,12 @@ def draw_principle(
         critique, revision = rng.choice(pairs)
         texts = (critique.fill(x=x), revision.fill(x=x))
     return Principle(tuple(chosen), tuple(words), form, wanted, asked, texts)
+
+
+def turned(question: Principle, rng: random.Random, *, split: str = "train") -> Principle:
+    """Return the question that asks the contrary of the same words, in the same sentence if it says less or more."""
+    asked = _OTHER[question.asked]
+    contrary = re.sub(r"\b(less|more|least|most)\b", lambda found: _CONTRARY[found[0]], question.texts[0])
+    texts = [frame.fill(x=question.x) for frame in of_split(question_frames(asked, question.wording), split)]
+    text = contrary if contrary in texts else rng.choice(texts)
+    return replace(question, polarity=_OTHER[question.polarity], asked=asked, texts=(text,))

@@ -24,10 +24,22 @@ class LengthGrouped(Sampler[int]):
     transformers' own sampler leaves the batches sorted from long to short; here they are shuffled. Every pass draws
     anew from the same generator; a run that goes on says with `set_epoch` which pass is next. With `phases`, a number
     for each row, a pass takes the rows of the least number first; what fills no batch of a phase goes to the next one.
+    Rows of the same number `together` follow one another: in the same batch, unless the end of one is between them.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, phases: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        phases: Sequence[int] | None = None,
+        together: Sequence[int] | None = None,
+    ) -> None:
         self.lengths = lengths
+        self._together = together
+        self._longest: dict[int, tuple[int, int]] = {}
+        for length, number in zip(lengths, together or (), strict=bool(together)):
+            self._longest[number] = max(self._longest.get(number, (0, 0)), (length, number))
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
@@ -49,9 +61,10 @@ class LengthGrouped(Sampler[int]):
             yield from self._of_phase([rows[place] for place in order], batches)
 
     def _of_phase(self, order: list[int], batches: list[int]) -> Iterator[int]:
+        order = order if self._together is None else _side_by_side(order, self._together)
         pool = BATCHES_PER_POOL * self.batch_size
         by_length = [
-            row for start in range(0, len(order), pool) for row in sorted(order[start : start + pool], key=self._length)
+            row for start in range(0, len(order), pool) for row in sorted(order[start : start + pool], key=self._place)
         ]
         for batch in batches:
             yield from by_length[batch * self.batch_size : (batch + 1) * self.batch_size]
@@ -66,8 +79,17 @@ class LengthGrouped(Sampler[int]):
             batches = torch.randperm(rows // self.batch_size, generator=generator)
         return order.tolist(), batches.tolist()
 
-    def _length(self, row: int) -> int:
-        return self.lengths[row]
+    def _place(self, row: int) -> tuple[int, int]:
+        """Return what rows of a pool are sorted by; those without company stay in the order of the draw."""
+        return (self.lengths[row], 0) if self._together is None else self._longest[self._together[row]]
+
+
+def _side_by_side(order: list[int], together: Sequence[int]) -> list[int]:
+    """Return the rows of an order with those of the same number behind the first one of them."""
+    companies: dict[int, list[int]] = {}
+    for row in order:
+        companies.setdefault(together[row], []).append(row)
+    return [row for company in companies.values() for row in company]
 
 
 def _whole_phases(phases: Sequence[int], batch_size: int) -> list[list[int]]:

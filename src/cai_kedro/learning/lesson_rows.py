@@ -23,13 +23,14 @@ LETTERS = ("A", "B")
 class EncodedLesson:
     """The ids of a prompt, those of what is to be written behind it, and 1 for each of these that decides a letter.
 
-    Lessons of `phase` 1 are learnt before those of phase 2.
+    Lessons are learnt by `phase`, the least one first, and those of the same number `together` in one batch.
     """
 
     prompt: list[int]
     answer: list[int]
     letters: list[int]
     phase: int
+    together: int
 
     @property
     def ids(self) -> list[int]:
@@ -38,9 +39,11 @@ class EncodedLesson:
 
 
 def lesson_dataset(base: LanguageModel, lessons: pd.DataFrame, max_length: int) -> Dataset:
-    """Return `input_ids`, `start` (where the answer begins), `letters`, `length` and `phase` of what fits."""
+    """Return of what fits `input_ids`, `start` (where the answer begins), `letters`, `length`, `phase`, `together`."""
     if lessons.empty:
-        raise ValueError("there are no lessons: expected a non-empty `lessons` table; raise teach_skills.lessons.count")
+        raise ValueError(
+            "there are no lessons: expected a non-empty `lessons` table; raise the counts of teach_skills.lessons"
+        )
     encoded = encode_lessons(base, lessons)
     kept = [lesson for lesson in encoded if len(lesson.ids) <= max_length]
     if not kept:
@@ -63,6 +66,7 @@ def lesson_dataset(base: LanguageModel, lessons: pd.DataFrame, max_length: int) 
             "letters": [lesson.letters for lesson in kept],
             "length": [len(lesson.ids) for lesson in kept],
             "phase": [lesson.phase for lesson in kept],
+            "together": [lesson.together for lesson in kept],
         }
     )
 
@@ -89,10 +93,10 @@ def encode_lessons(base: LanguageModel, lessons: pd.DataFrame) -> list[EncodedLe
         base, [(ask, answer) for ask, answer, letter in zip(asks, answers, ids, strict=True) if letter is None]
     )
     remaining = iter(texts)
-    phases = [int(lessons["phase"].iloc[row]) for row in rows]
+    orders = lessons[["phase", "together"]].iloc[rows].itertuples(index=False)
     return [
-        EncodedLesson(prompt, *(letter or next(remaining)), phase)
-        for prompt, letter, phase in zip(prompts, ids, phases, strict=True)
+        EncodedLesson(prompt, *(letter or next(remaining)), int(phase), int(together))
+        for prompt, letter, (phase, together) in zip(prompts, ids, orders, strict=True)
     ]
 
 

@@ -15,7 +15,9 @@ from cai_kedro.learning.batching import LengthGrouped
 
 
 class WholeBatches(Trainer):
-    """A mixin to stand before a Hugging Face trainer on rows of known `length`, learnt by `phase` if they have one.
+    """A mixin to stand before a Hugging Face trainer on rows of known `length`.
+
+    They are learnt by `phase`, and those with the same `together` in one batch, if they have these.
 
     The rows of a batch are drawn for the whole batch, so how it is cut changes nothing. transformers takes the mean of
     the parts' means; where a loss is a mean over rows, named by `row_key`, each part counts by its rows here: the last
@@ -30,8 +32,8 @@ class WholeBatches(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows: Any = train_dataset or self.train_dataset
         whole = self.args.train_batch_size * self.args.gradient_accumulation_steps * ranks.world()
-        phases = rows["phase"][:] if "phase" in rows.column_names else None
-        return LengthGrouped(rows["length"][:], whole, self.args.seed, phases)
+        phases, together = (rows[name][:] if name in rows.column_names else None for name in ("phase", "together"))
+        return LengthGrouped(rows["length"][:], whole, self.args.seed, phases, together)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return what this process reads, part by part."""

@@ -35,7 +35,7 @@ class TeachingSettings:
     def looks(self) -> tuple[int, int]:
         """How often the skills are measured on all items, and how often on fewer: at steps between."""
         tuning = self.teaching.fine_tuning
-        steps = tuning.epochs * ceil(self.lessons.count / tuning.batch_size)
+        steps = tuning.epochs * ceil(self.lessons.rows / tuning.batch_size)
         return 2, len(range(tuning.snapshot_every, steps, tuning.snapshot_every))
 
 
@@ -96,7 +96,7 @@ class TeachingTrial:
         whole_free = sum(n if params.free is None else min(params.free, n) for n in given)
         along_free = sum(min(params.free_along, n) for n in given)
         return {
-            "teaching": self.settings.teaching.fine_tuning.epochs * self.settings.lessons.count,
+            "teaching": self.settings.teaching.fine_tuning.epochs * self.settings.lessons.rows,
             "held_out_lessons": skills * (whole * params.held_out + along * params.held_out_along),
             "free_english": whole * whole_free + along * along_free,
         }
@@ -107,7 +107,8 @@ class TeachingTrial:
         params = self.settings.teaching.model_copy(update={"fine_tuning": tuning})
 
         def train(rows: int) -> None:
-            lessons = build_lessons(self.settings.lessons.model_copy(update={"count": rows}), self.settings.seed)
+            last = self.settings.lessons.phases[-1].model_copy(update={"count": rows})
+            lessons = build_lessons(MadeLessons(phases=[last]), self.settings.seed).head(rows)
             teach_model(load(), lessons, params, self.settings.seed)
 
         return {"teaching": cost_of_training([seconds_a_row(train, tuning.batch_size) for _ in range(self.repeats)])}

@@ -1,1 +1,1 @@
-"""Referees that are trained: the catalog names them by the kind of a `RefereeDataset`."""
+"""Referees and judges that need more than the core: the catalog names them by the kind of a dataset."""

@@ -1,13 +1,17 @@
 """The table of lessons."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cai_kedro.core.asks import Verdict, from_json
-from cai_kedro.englishworld.lessons import LESSON_COLUMNS, MIX, make_lessons
+from cai_kedro.englishworld.lessons import COMPARED, LESSON_COLUMNS, MIX, make_lessons
+
+_DEGREES = r"\b(less|more|least|most)\b"
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +56,35 @@ def test_both_polarities_occur_alike_in_comparisons(lessons: pd.DataFrame) -> No
     assert compared["polarity"].eq("more").mean() == pytest.approx(0.5, abs=0.08)
 
 
-def test_the_first_lessons_ask_for_less_and_come_first(lessons: pd.DataFrame) -> None:
-    phased = make_lessons(500, MIX, 0, less_first=0.4)
-    assert list(phased["phase"]) == [1] * 200 + [2] * 300
-    first = phased.head(200)
-    compared = first[first["p_first"].notna()]
+def test_comparisons_of_a_polarity_ask_for_it_alone() -> None:
+    made = make_lessons(300, MIX, 0, polarity="less", start=40, phase=2)
+    assert made["lesson_id"].iloc[0] == "lesson-000040"
+    assert set(made["phase"]) == {2}
+    compared = made[made["p_first"].notna()]
     assert len(compared) > 60
     assert set(compared["polarity"]) == {"less"}
-    assert {"more", "less"} == set(phased.tail(300).query("p_first.notna()")["polarity"])
-    pd.testing.assert_frame_equal(phased.tail(300), lessons.iloc[200:500])
-    with pytest.raises(ValueError, match="less_first"):
-        make_lessons(5, MIX, 0, less_first=1.5)
+
+
+def test_behind_each_comparison_stands_its_contrary(lessons: pd.DataFrame) -> None:
+    both = make_lessons(1500, MIX, 0, contraries=True)
+    ids = both["lesson_id"].str.removesuffix("-contrary")
+    pd.testing.assert_frame_equal(both[both["lesson_id"] == ids].reset_index(drop=True), lessons)
+    assert both["together"].tolist() == ids.str.removeprefix("lesson-").astype(int).tolist()
+    contrary = both[both["lesson_id"] != ids]
+    assert contrary["lesson"].value_counts().to_dict() == {
+        name: n for name, n in lessons["lesson"].value_counts().items() if name in COMPARED
+    }
+    same_sentence = 0
+    for row in contrary.itertuples():
+        first = lessons.iloc[row.together]
+        one, other = (from_json(json.loads(ask)) for ask in (first["ask"], row.ask))
+        assert replace(other, question=one.question) == one
+        assert other.question != one.question
+        assert {first["polarity"], row.polarity} == {"less", "more"}
+        assert row.p_first == 1 - first["p_first"]
+        assert row.p_first == 0.5 or row.answer != first["answer"]
+        same_sentence += re.sub(_DEGREES, "", one.question) == re.sub(_DEGREES, "", other.question)
+    assert same_sentence > len(contrary) / 3
 
 
 def test_thoughts_end_on_the_letter(lessons: pd.DataFrame) -> None:

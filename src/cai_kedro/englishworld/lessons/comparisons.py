@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cai_kedro.core.asks import Comparison, Thoughts, Verdict
+from cai_kedro.englishworld import principles
 from cai_kedro.englishworld.criteria import GENERAL, p_first
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson, describe, spelled
 from cai_kedro.englishworld.lexicon import raw
@@ -116,6 +117,20 @@ def polarity(draw: Draw) -> Lesson:
     p = p_first(principle.criteria, principle.polarity, pair[0], pair[1])
     drawn = _Compared(request, pair[0], pair[1], principle, p, letter_of(p, draw.rng))
     return drawn.lesson(Comparison(request.messages, pair[0].text, pair[1].text, principle.texts[0]), drawn.letter)
+
+
+def turned(lesson: Lesson, draw: Draw) -> Lesson | None:
+    """Return the same two replies under the contrary question, None for a lesson that compares nothing.
+
+    Side by side, the two leave nothing to choose by but what the question asks: neither a letter nor a reply is right
+    in both.
+    """
+    if not isinstance(lesson.ask, Comparison) or lesson.principle is None or lesson.p_first is None:
+        return None
+    principle = principles.turned(lesson.principle, draw.rng, split=draw.split)
+    ask = replace(lesson.ask, question=principle.texts[0])
+    p = 1 - lesson.p_first
+    return replace(lesson, ask=ask, answer=letter_of(p, draw.rng), p_first=p, principle=principle)
 
 
 def _thought(draw: Draw) -> tuple[_Compared, Thoughts, str]:

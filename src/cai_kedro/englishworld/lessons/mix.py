@@ -10,6 +10,7 @@ from cai_kedro.core.seeding import rng_for
 from cai_kedro.englishworld.deeds import SPLITS
 from cai_kedro.englishworld.lessons import chats, comparisons, critiques, kinds
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson
+from cai_kedro.englishworld.principles import Polarity
 
 _LESSONS: Mapping[str, Callable[[Draw], Lesson]] = {
     "chat": chats.chat,
@@ -32,6 +33,8 @@ _HELD_OUT: Mapping[str, tuple[str, ...]] = {
     "names_kind": ("kind", "frame", "wording"),
     "kind_of_act": ("act", "object", "kind"),
 }
+#: Lessons that a contrary can stand beside.
+COMPARED = ("comparison", "polarity", "option")
 #: How often each lesson occurs.
 MIX: Mapping[str, float] = {
     "chat": 0.12,
@@ -49,47 +52,60 @@ MIX: Mapping[str, float] = {
 }
 LESSON_COLUMNS = (
     "lesson_id", "lesson", "ask", "answer", "p_first", "kind", "act", "harmful", "severity", "behaviour", "criterion",
-    "polarity", "split", "phase",
+    "polarity", "split", "phase", "together",
 )  # fmt: skip
 
 
 def make_lessons(
-    count: int, mix: Mapping[str, float], seed: int, held_out: bool = False, less_first: float = 0.0
+    count: int,
+    mix: Mapping[str, float],
+    seed: int,
+    held_out: bool = False,
+    *,
+    start: int = 0,
+    polarity: Polarity | None = None,
+    contraries: bool = False,
+    phase: int = 1,
 ) -> pd.DataFrame:
     """Make so many lessons; every row is drawn from a seed of its own, so more rows change none that were there.
 
     Args:
-        count: how many.
+        count: how many are drawn.
         mix: lesson → weight, such as `MIX`; a lesson without a weight does not occur.
         seed: of the run.
         held_out: whether each row holds something that no lesson without it holds: an act, an object, a kind, a frame
             or a wording (the column `split`).
-        less_first: the share of lessons, from the first, of which all comparisons ask for less. Which option is the
-            better one is learnt first, and that `more` turns it around behind that.
+        start: the number of the first one.
+        polarity: what all comparisons ask for; None: less or more.
+        contraries: whether the same comparison under the contrary question stands behind each one, as a further row.
+        phase: in which order they are learnt.
 
     Returns:
         `lesson_id`, `lesson`, `ask` (JSON of a `core.asks` ask), `answer` (what is to be written; of a comparison or a
         verdict the letter), `p_first` (of two replies: how probably the first is better, 0.5 where the principle is
         silent; else null); and the truth: `kind` of harm (null if none), `act` (its name in the lexicon), `harmful`,
         `severity` (null where no act is spoken of), `behaviour` of the reply or of both, `criterion` (several with
-        commas) and `polarity` of the principle, `split`; `phase`, 1 or 2: in which order they are learnt.
+        commas) and `polarity` of the principle, `split`; `phase`, and `together`: the number of the lesson, which two
+        contraries share.
 
     Raises:
-        ValueError: for an unknown lesson, weights that are no weights, a negative count, or a share that is none.
+        ValueError: for an unknown lesson, weights that are no weights, or a negative count.
     """
     _check(count, mix)
-    if not 0 <= less_first <= 1:
-        raise ValueError(f"expected a share `less_first` from 0 to 1, got {less_first}")
     rows = []
-    for number in range(count):
+    for number in range(start, start + count):
         lesson_id = f"{'held-out' if held_out else 'lesson'}-{number:06d}"
         rng = rng_for(seed, "english lessons", lesson_id)
         name = rng.choices(list(mix), list(mix.values()))[0]
         split = rng.choice(_HELD_OUT.get(name, SPLITS[1:])) if held_out else "train"
-        only_less = number < less_first * count
-        lesson = _LESSONS[name](Draw(rng, split, "less" if only_less else None))
-        rows.append(_row(lesson_id, name, lesson, split) | {"phase": 1 if only_less else 2})
-    types = {"p_first": "float", "harmful": "boolean", "severity": "Int64"}
+        draw = Draw(rng, split, polarity)
+        lesson = _LESSONS[name](draw)
+        made = {lesson_id: lesson}
+        contrary = comparisons.turned(lesson, draw) if contraries else None
+        if contrary is not None:
+            made[f"{lesson_id}-contrary"] = contrary
+        rows += [_row(key, name, of, split) | {"phase": phase, "together": number} for key, of in made.items()]
+    types = {"p_first": "float", "harmful": "boolean", "severity": "Int64", "phase": "int", "together": "int"}
     return pd.DataFrame(rows, columns=list(LESSON_COLUMNS)).astype(types)
 
 

@@ -1,23 +1,44 @@
 """The parameters of teaching."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from cai_kedro.engines.base import Sampling
+from cai_kedro.englishworld.lessons import COMPARED, MIX
 from cai_kedro.learning.lessons import LessonParams
 from cai_kedro.models.adapters import AdapterParams
 
 
-class MadeLessons(BaseModel):
-    """How many lessons are made, and how often each occurs: lesson → weight; null as `englishworld.lessons.MIX`.
+class Phase(BaseModel):
+    """How many lessons are drawn, and how often each occurs: lesson → weight; null as `englishworld.lessons.MIX`.
 
-    In the first `less_first` of them (a share) every comparison asks for less.
+    All comparisons ask for less; or for `both`, and then each is learnt together with its contrary, a further row.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(ge=1)
-    less_first: float = Field(ge=0, le=1)
+    polarity: Literal["less", "both"]
     mix: dict[str, NonNegativeFloat] | None
+
+
+class MadeLessons(BaseModel):
+    """The lessons in the order in which they are learnt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phases: list[Phase] = Field(min_length=1)
+
+    @property
+    def rows(self) -> int:
+        """How many rows that makes, contraries included, in the mean."""
+        return sum(round(phase.count * (1 + _contraries(phase))) for phase in self.phases)
+
+
+def _contraries(phase: Phase) -> float:
+    mix = phase.mix or MIX
+    return sum(mix.get(name, 0.0) for name in COMPARED) / sum(mix.values()) if phase.polarity == "both" else 0.0
 
 
 class Measured(BaseModel):
