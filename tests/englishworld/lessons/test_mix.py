@@ -87,6 +87,18 @@ def test_behind_each_comparison_stands_its_contrary(lessons: pd.DataFrame) -> No
     assert same_sentence > len(contrary) / 3
 
 
+def test_a_degree_and_its_contrary_differ_in_one_word() -> None:
+    made = make_lessons(60, {"degree": 1.0}, 0, contraries=True)
+    assert len(made) == 120
+    for _, two in made.groupby("together"):
+        one, other = (json.loads(ask)["question"].split() for ask in two["ask"])
+        differing = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
+        assert len(differing) == 1
+        assert set(differing[0]) in ({"less", "more"}, {"least", "most"}, {"less?", "more?"}, {"less.", "more."})
+    held_out = make_lessons(40, {"degree": 1.0}, 0, held_out=True)
+    assert set(held_out["split"]) == {"act", "object", "kind", "wording"}
+
+
 def test_thoughts_end_on_the_letter(lessons: pd.DataFrame) -> None:
     for row in lessons[lessons["lesson"] == "verdict"].itertuples():
         ask = from_json(json.loads(row.ask))

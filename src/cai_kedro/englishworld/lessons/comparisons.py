@@ -119,6 +119,14 @@ def polarity(draw: Draw) -> Lesson:
     return drawn.lesson(Comparison(request.messages, pair[0].text, pair[1].text, principle.texts[0]), drawn.letter)
 
 
+def degree(draw: Draw) -> Lesson:
+    """The same in a question that says less or more, so that its contrary differs in one word."""
+    while True:
+        lesson = polarity(draw)
+        if lesson.principle is not None and principles.says_less_or_more(lesson.principle, split=draw.split):
+            return lesson
+
+
 def turned(lesson: Lesson, draw: Draw) -> Lesson | None:
     """Return the same two replies under the contrary question, None for a lesson that compares nothing.
 

@@ -17,6 +17,7 @@ _LESSONS: Mapping[str, Callable[[Draw], Lesson]] = {
     "copy": chats.copy,
     "option": comparisons.option,
     "polarity": comparisons.polarity,
+    "degree": comparisons.degree,
     "names_kind": kinds.names_kind,
     "kind_of_act": kinds.kind_of_act,
     "comparison": comparisons.comparison,
@@ -26,15 +27,17 @@ _LESSONS: Mapping[str, Callable[[Draw], Lesson]] = {
     "revision": critiques.revision,
     "direct_revision": critiques.direct_revision,
 }
-#: What can be held out of a lesson, where it is not everything: some show no act, some have no principle.
+#: What can be held out of a lesson, where it is not everything: some show no act, some have no principle;
+#: no held-out question says less or more.
 _HELD_OUT: Mapping[str, tuple[str, ...]] = {
     "chat": ("act", "object", "kind", "frame"),
     "copy": ("act", "object", "kind", "frame"),
+    "degree": ("act", "object", "kind", "wording"),
     "names_kind": ("kind", "frame", "wording"),
     "kind_of_act": ("act", "object", "kind"),
 }
 #: Lessons that a contrary can stand beside.
-COMPARED = ("comparison", "polarity", "option")
+COMPARED = ("comparison", "polarity", "degree", "option")
 #: How often each lesson occurs.
 MIX: Mapping[str, float] = {
     "chat": 0.12,
