@@ -2,9 +2,10 @@
 
 import copy
 import fcntl
+import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,15 @@ from cai_kedro.core.layouts.hh import HH
 from cai_kedro.engines.base import Completion, Sampling
 from cai_kedro.engines.language_model import LanguageModel
 from tests.project_copy import copy_project, kedro_run
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log() -> Iterator[None]:
+    """A command that ran in the process of the tests may have left the log quieter, and a later test reads the log."""
+    log = logging.getLogger("cai_kedro")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 def _byte_tokenizer() -> PreTrainedTokenizerFast:
