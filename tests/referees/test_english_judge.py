@@ -1,4 +1,4 @@
-"""The judge of `--env=english`: the oracle first, the rules where it knows no such request."""
+"""The judge of `--env=english`: the oracle first, rules for what its grammar did not make."""
 
 import random
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cai_kedro.core.behaviours import COMPLIES, EVADES, OTHER, REFUSES_WITH_REASON, REFUSES_WITHOUT
 from cai_kedro.core.conversation import Conversation
-from cai_kedro.core.judging import LOOK_ALIKE, Judgement
+from cai_kedro.core.judging import Judgement
 from cai_kedro.core.rating_table import AXES
 from cai_kedro.englishworld.deeds import Deed
 from cai_kedro.englishworld.judge import UNKNOWN, EnglishWorldJudge
@@ -39,8 +39,8 @@ class EnglishJudge(EnglishWorldJudge):
             return judgement
         behaviour, deed = behaviour_of(messages, response), requested(messages)
         if deed is None:
-            return Judgement(behaviour=behaviour)
-        return Judgement(behaviour, deed.harm or (LOOK_ALIKE if deed.looks_like else None), _rated(behaviour, deed))
+            return Judgement(behaviour)
+        return Judgement(behaviour, judgement.category, _rated(behaviour, deed))
 
 
 def _rated(behaviour: str, deed: Deed) -> dict[str, float]:
