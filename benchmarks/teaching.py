@@ -33,7 +33,7 @@ def run_of(directory: Path, lessons: int, blocks: int, at_once: int, lean: bool)
     dataset = lesson_dataset(lm, make_lessons(lessons, MIX, 0), 512)
     params = teaching.LessonParams(
         device="cpu", dtype="bfloat16", epochs=1, batch_size=12, device_batch_size=at_once, learning_rate=1e-4,
-        warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, max_length=512, log_every=100, letter_weight=12.0,
+        warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, max_length=512, log_every=100, deciding_weight=12.0,
         snapshot_every=1000,
     )  # fmt: skip
 

@@ -14,13 +14,13 @@ def found_in(ask: str, answer: str) -> set[str]:
 
 
 def test_no_lesson_holds_anything_that_is_held_out() -> None:
-    lessons = make_lessons(800, MIX, 7)
+    lessons = make_lessons(800, MIX, 7, at_length=0.5)
     leaks = [row.lesson_id for row in lessons.itertuples() if found_in(row.ask, row.answer)]
     assert leaks == []
 
 
 def test_every_held_out_lesson_holds_what_its_split_says() -> None:
-    lessons = make_lessons(400, MIX, 7, held_out=True)
+    lessons = make_lessons(400, MIX, 7, held_out=True, at_length=0.5)
     counts: Counter[str] = Counter()
     for row in lessons.itertuples():
         counts[row.split] += 1

@@ -120,7 +120,7 @@ def train_once(  # noqa: PLR0911 - one return for each training
         assert lm.adapter is not None
         return dict(lm.adapter.weights or {}), curves
     if name == "lessons":
-        params = LessonParams(**PARAMS, letter_weight=4.0, snapshot_every=3, checkpoints=where)
+        params = LessonParams(**PARAMS, deciding_weight=4.0, snapshot_every=3, checkpoints=where)
         taught = teach(base, lessons(18), params, seed=1)
         return _with_snapshots(taught.model, taught.snapshots), taught.curves
     if name == "preference model":

@@ -21,7 +21,7 @@ from cai_kedro.engines.model_files import load_language_model
 from cai_kedro.engines.model_reference import load_model, save_model
 from cai_kedro.engines.transformers_engine import TransformersEngine
 from cai_kedro.learning.encoding import encode_answers
-from cai_kedro.learning.lesson_rows import encode_lessons, lesson_dataset
+from cai_kedro.learning.lesson_rows import LETTER, WORD, encode_lessons, lesson_dataset
 from cai_kedro.learning.lessons import LessonParams, teach
 from cai_kedro.models.adapters import AdapterParams, prepared
 from tests.chat_models import chat_model, save_as_hub_gives
@@ -42,7 +42,7 @@ def params_of(**change: Any) -> LessonParams:
         "max_grad_norm": 1.0,
         "max_length": 1000,
         "log_every": 1,
-        "letter_weight": 4.0,
+        "deciding_weight": 4.0,
         "snapshot_every": 2,
     }
     return LessonParams(**{**values, **change})
@@ -54,6 +54,7 @@ def table_of(*lessons: tuple[Ask, str]) -> pd.DataFrame:
             "lesson_id": [f"lesson-{place}" for place in range(len(lessons))],
             "ask": [json.dumps(as_json(ask)) for ask, _ in lessons],
             "answer": [answer for _, answer in lessons],
+            "decides": [[] for _ in lessons],
             "phase": 2,
             "together": range(len(lessons)),
         }
@@ -77,7 +78,7 @@ def test_a_reply_is_written_as_fine_tuning_writes_it(tiny_lm: LanguageModel, cha
         (lesson,) = encode_lessons(lm, table_of((Reply(ASKED), "With care.")))
         (answer,) = encode_answers(lm, [ASKED], ["With care."])
         assert (lesson.prompt, lesson.answer) == (answer.prompt, answer.completion)
-        assert lesson.letters == [0] * len(lesson.answer)
+        assert lesson.decides == [0] * len(lesson.answer)
 
 
 def test_a_critique_is_a_turn_behind_its_request(tiny_lm: LanguageModel, chat: LanguageModel) -> None:
@@ -96,22 +97,41 @@ def test_of_a_choice_the_letter_decides(letter: str, tiny_lm: LanguageModel, cha
     for lm in (tiny_lm, chat):
         for lesson in encode_lessons(lm, table_of((COMPARED, letter), (Verdict(thoughts, "Hm."), letter))):
             assert lm.tokenizer.decode(lesson.answer) == f" ({letter})"
-            (place,) = np.flatnonzero(lesson.letters)
+            (place,) = np.flatnonzero(lesson.decides)
             assert lm.tokenizer.decode([lesson.answer[place]]).strip(" ()") == letter
+
+
+def test_of_a_text_the_words_at_its_places_decide(tiny_lm: LanguageModel, chat: LanguageModel) -> None:
+    answer = "It helps the human. The act is theft. It is harmful."
+    places = [answer.index("theft"), answer.index("harmful")]
+    table = table_of((Critique(ASKED, "With a pin.", "Is it harmful?"), answer)).assign(decides=[places])
+    for lm in (tiny_lm, chat):
+        (lesson,) = encode_lessons(lm, table)
+        begun = [lm.tokenizer.decode(lesson.answer[:place]) for place in np.flatnonzero(lesson.decides)]
+        assert [answer.startswith(text.strip()) for text in begun] == [True, True]
+        assert [len(text.strip()) in (place, place - 1) for text, place in zip(begun, places, strict=True)] == [
+            True,
+            True,
+        ]
+        assert set(lesson.decides) == {0, WORD}
 
 
 def test_the_loss_is_the_weighed_mean_over_answers(tiny_lm: LanguageModel) -> None:
     table = table_of((COMPARED, "A"), (Reply(ASKED), "No."), (Critique(ASKED, "So.", "Bad?"), "Yes, it is."))
-    losses, weights = [], []
+    table["decides"] = [[], [], [0]]
+    losses, weights, kinds = [], [], []
     with torch.no_grad():
         for lesson in encode_lessons(tiny_lm, table):
             logprobs = functional.log_softmax(tiny_lm.model(torch.tensor([lesson.ids])).logits[0, :-1], dim=-1)
             taken = logprobs.gather(1, torch.tensor(lesson.ids)[1:, None])[len(lesson.prompt) - 1 :, 0]
             losses += (-taken).tolist()
-            weights += [4.0 if each else 1.0 for each in lesson.letters]
+            weights += [4.0 if each else 1.0 for each in lesson.decides]
+            kinds += lesson.decides
     curves = teach(tiny_lm, table, params_of(), seed=1).curves.set_index("metric")["value"]
     assert curves["loss"] == pytest.approx(np.average(losses, weights=weights), abs=1e-4)
-    assert curves["letter_loss"] == pytest.approx(losses[weights.index(4.0)], abs=1e-4)
+    for metric, kind in (("letter_loss", LETTER), ("word_loss", WORD), ("text_loss", 0)):
+        mean = np.mean([loss for loss, of in zip(losses, kinds, strict=True) if of == kind])
+        assert curves[metric] == pytest.approx(mean, abs=1e-4)
 
 
 def test_a_batch_in_parts_teaches_what_the_whole_batch_teaches(tiny_lm: LanguageModel) -> None:

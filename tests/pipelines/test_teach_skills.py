@@ -45,7 +45,9 @@ def held_out() -> pd.DataFrame:
     return check_table("lessons", build_held_out_lessons(MEASURED, seed=1))
 
 
-MADE = MadeLessons(phases=[Phase(count=500, polarity="less", mix=None), Phase(count=900, polarity="both", mix=None)])
+MADE = MadeLessons(
+    at_length=0.0, phases=[Phase(count=500, polarity="less", mix=None), Phase(count=900, polarity="both", mix=None)]
+)
 
 
 @pytest.fixture(scope="module")

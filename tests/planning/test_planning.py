@@ -197,15 +197,15 @@ def test_teaching_is_tried(metadata: ProjectMetadata, tiny_lm: LanguageModel) ->
     engine = ScriptedEngine(lambda prompt, seed: "I won't, because it hurts people.")
     trial = TeachingTrial(settings, material, engine, tiny_lm.tokenizer, prompts=4, repeats=2)
     costs, units = trial.costs(lambda text: None), trial.units()
-    # 12,306 lessons in batches of 12 are 1,026 steps: two looks between the first and the last one, at 500 and 1,000
-    assert settings.looks == (2, 2)
-    assert units["teaching"] == 12_306
+    # 21,584 lessons in batches of 12 are 1,799 steps: three looks between the first and the last one
+    assert settings.looks == (2, 3)
+    assert units["teaching"] == 21_584
     skills = skill_of(build_held_out_lessons(settings.skills.model_copy(update={"held_out": 1}), 0)).nunique()
-    assert units["held_out_lessons"] == skills * 2 * (100 + 25)
-    assert units["free_english"] == 2 * (len(material.requests) + len(material.pairs)) + 2 * (40 + 40)
+    assert units["held_out_lessons"] == skills * (2 * 100 + 3 * 25)
+    assert units["free_english"] == 2 * (len(material.requests) + len(material.pairs)) + 3 * (40 + 40)
     assert set(costs) == {"held_out_lessons", "free_english"}
     assert costs["free_english"].calls > 1  # a pair is asked about twice in both orders
-    small = replace(settings, lessons=MadeLessons(phases=[Phase(count=17, polarity="less", mix=None)]))
+    small = replace(settings, lessons=MadeLessons(at_length=0.0, phases=[Phase(count=17, polarity="less", mix=None)]))
     assert small.looks == (2, 0)
 
 

@@ -65,6 +65,10 @@ def _is_names(cell: Any) -> bool:
     return not isinstance(cell, str) and all(isinstance(name, str) and name for name in cell)
 
 
+def _is_places(cell: Any) -> bool:
+    return not isinstance(cell, str) and all(int(place) == place >= 0 for place in cell)
+
+
 _ASKED = {
     "prompt_id": _key(unique=True),
     "messages": _messages(),
@@ -277,6 +281,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "lesson": _key(),
             "ask": _text(),
             "answer": _text(),
+            "decides": pa.Column(object, pa.Check(lambda c: c.map(_is_places).astype(bool), error="a list of places")),
             "p_first": _probability(nullable=True),
             "kind": pa.Column(str, nullable=True),
             "act": pa.Column(str, nullable=True),

@@ -15,6 +15,7 @@ from cai_kedro.englishworld.principles import words_of
 from cai_kedro.englishworld.spelling import plain
 
 _PLACE = re.compile(r"\{\w+\}")
+_FRAMES = ("requests", "replies", "principles", "at_length")
 _ANYTHING = "[a-z0-9 ]{1,100}?"
 
 
@@ -48,7 +49,7 @@ def held_out_phrases() -> dict[str, tuple[str, ...]]:
         "act": tuple(acts["act"]),
         "object": tuple(value for slot in lexicon().slots.values() for value in slot["held_out"]),
         "kind": (*acts["kind"], *(text for name, text in held_out if name in kinds)),
-        "frame": tuple(text for name in ("requests", "replies", "principles") for text in _held_out_texts(raw(name))),
+        "frame": tuple(text for name in _FRAMES for text in _held_out_texts(raw(name))),
         "wording": tuple(text for name, text in held_out if name not in kinds),
     }
 

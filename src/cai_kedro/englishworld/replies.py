@@ -60,9 +60,14 @@ class Told:
 
 
 @cache
+def sentences_of(file: str, part: str) -> tuple[Frame, ...]:
+    """Return the sentences of a kind in a file of the lexicon."""
+    return frames_of(raw(file)[part])
+
+
 def sentences(part: str) -> tuple[Frame, ...]:
-    """Return the sentences of a kind."""
-    return frames_of(raw("replies")[part])
+    """Return the sentences of answers of a kind."""
+    return sentences_of("replies", part)
 
 
 def behaviours_for(deed: Deed) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 import json
 import logging
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import pandas as pd
+from transformers import PreTrainedTokenizerBase
 
 from cai_kedro.core.asks import Ask, Comparison, Verdict, from_json
 from cai_kedro.core.layouts.chat import turns
@@ -17,18 +19,22 @@ from datasets import Dataset
 logger = logging.getLogger(__name__)
 
 LETTERS = ("A", "B")
+#: What a token of an answer decides.
+LETTER, WORD = 1, 2
 
 
 @dataclass(frozen=True)
 class EncodedLesson:
-    """The ids of a prompt, those of what is to be written behind it, and 1 for each of these that decides a letter.
+    """The ids of a prompt, those of what is to be written behind it, and which of these decide.
 
-    Lessons are learnt by `phase`, the least one first, and those of the same number `together` in one batch.
+    In `decides` a token that decides on a letter has 1, one that begins a word that the lesson is about has 2 (which
+    kind of harm, whether all is fine), and the others have 0. Lessons are learnt by `phase`, the least one first, and
+    those of the same number `together` in one batch.
     """
 
     prompt: list[int]
     answer: list[int]
-    letters: list[int]
+    decides: list[int]
     phase: int
     together: int
 
@@ -39,7 +45,7 @@ class EncodedLesson:
 
 
 def lesson_dataset(base: LanguageModel, lessons: pd.DataFrame, max_length: int) -> Dataset:
-    """Return of what fits `input_ids`, `start` (where the answer begins), `letters`, `length`, `phase`, `together`."""
+    """Return of what fits `input_ids`, `start` (where the answer begins), `decides`, `length`, `phase`, `together`."""
     if lessons.empty:
         raise ValueError(
             "there are no lessons: expected a non-empty `lessons` table; raise the counts of teach_skills.lessons"
@@ -63,7 +69,7 @@ def lesson_dataset(base: LanguageModel, lessons: pd.DataFrame, max_length: int) 
         {
             "input_ids": [lesson.ids for lesson in kept],
             "start": [len(lesson.prompt) for lesson in kept],
-            "letters": [lesson.letters for lesson in kept],
+            "decides": [lesson.decides for lesson in kept],
             "length": [len(lesson.ids) for lesson in kept],
             "phase": [lesson.phase for lesson in kept],
             "together": [lesson.together for lesson in kept],
@@ -89,9 +95,13 @@ def encode_lessons(base: LanguageModel, lessons: pd.DataFrame) -> list[EncodedLe
         else None
         for row, ask, answer in zip(rows, asks, answers, strict=True)
     ]
-    texts = _texts(
-        base, [(ask, answer) for ask, answer, letter in zip(asks, answers, ids, strict=True) if letter is None]
-    )
+    deciding = [[int(place) for place in lessons["decides"].iloc[row]] for row in rows]
+    written = [
+        (ask, answer, places)
+        for ask, answer, places, letter in zip(asks, answers, deciding, ids, strict=True)
+        if letter is None
+    ]
+    texts = _texts(base, written)
     remaining = iter(texts)
     orders = lessons[["phase", "together"]].iloc[rows].itertuples(index=False)
     return [
@@ -126,15 +136,27 @@ def _letter(base: LanguageModel, ask: Comparison | Verdict, answer: str, lesson_
     choices = text_ids(base.tokenizer, base.layout.choices(ask))
     ids = choices[LETTERS.index(answer)]
     deciding = next(place for place, tokens in enumerate(zip(*choices, strict=False)) if len(set(tokens)) > 1)
-    return ids, [int(place == deciding) for place in range(len(ids))]
+    return ids, [LETTER if place == deciding else 0 for place in range(len(ids))]
 
 
-def _texts(base: LanguageModel, lessons: list[tuple[Ask, str]]) -> list[tuple[list[int], list[int]]]:
+def _texts(base: LanguageModel, lessons: list[tuple[Ask, str, list[int]]]) -> list[tuple[list[int], list[int]]]:
+    """Return the ids of each text and of its end, and which of them hold the first character of a deciding word."""
     end = end_id(base.tokenizer, base.layout)
     if end is None:
         raise ValueError(
             "the tokenizer has no EOS token, so no answer would ever end; set tokenizer.eos_token before saving the "
             "model"
         )
-    written = written_ids(base.tokenizer, [base.layout.answer(turns(ask), answer) for ask, answer in lessons])
-    return [([*ids, end], [0] * (len(ids) + 1)) for ids in written]
+    written = [base.layout.answer(turns(ask), answer) for ask, answer, _ in lessons]
+    rows = []
+    for ids, text, (_, answer, places) in zip(written_ids(base.tokenizer, written), written, lessons, strict=True):
+        starts = [text.text.index(answer) + place for place in places] if places else []
+        rows.append(([*ids, end], [*_holding(base.tokenizer, ids, starts), 0]))
+    return rows
+
+
+def _holding(tokenizer: PreTrainedTokenizerBase, ids: list[int], places: list[int]) -> list[int]:
+    """Return for each token whether it holds one of the characters at these places of the text."""
+    ends = [len(tokenizer.decode(ids[: token + 1])) for token in range(len(ids))] if places else []
+    holding = {bisect_right(ends, place) for place in places}
+    return [WORD if token in holding else 0 for token in range(len(ids))]

@@ -17,7 +17,7 @@ from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.batching import right_padded
 from cai_kedro.learning.checkpoints import RunFolder, run_folder
 from cai_kedro.learning.lean_adapters import lean_adapters
-from cai_kedro.learning.lesson_rows import lesson_dataset
+from cai_kedro.learning.lesson_rows import LETTER, WORD, lesson_dataset
 from cai_kedro.learning.outcome import Outcome
 from cai_kedro.learning.parts import WholeBatches
 from cai_kedro.learning.resumable import ResumableTraining
@@ -28,17 +28,18 @@ from cai_kedro.models.adapters import check_prepared, copy_with, trained
 from cai_kedro.models.weights import trained_weights
 from datasets import Dataset
 
-METRICS = ("loss", "letter_loss", "text_loss", "grad_norm", "learning_rate")
+METRICS = ("loss", "letter_loss", "word_loss", "text_loss", "grad_norm", "learning_rate")
 
 
 class LessonParams(TrainingParams):
     """How to teach. Lessons of more than `max_length` tokens are left out.
 
-    A token that decides on a letter counts `letter_weight` times as much as a token of a text: a lesson has one of it,
-    and up to a hundred of the others. The weights every `snapshot_every` steps are kept to measure skills with.
+    A token that decides (a letter, the kind of a harm, a verdict, whether a revision keeps the reply) counts
+    `deciding_weight` times as much as the others: a lesson has one to three of it, and up to a hundred of the others.
+    The weights every `snapshot_every` steps are kept to measure skills with.
     """
 
-    letter_weight: float = Field(gt=0)
+    deciding_weight: float = Field(gt=0)
     snapshot_every: int = Field(ge=1)
 
 
@@ -81,7 +82,7 @@ def train_on_lessons(
             data_collator=_collate(base.tokenizer.pad_token_id or 0),
             train_dataset=dataset,
         )
-        trainer.letter_weight = params.letter_weight
+        trainer.deciding_weight = params.deciding_weight
         trainer.add_callback(_Snapshots(trainer, params.snapshot_every))
         return Outcome(run(trainer, METRICS, folder), trainer.snapshots)
 
@@ -90,7 +91,7 @@ class _LessonTrainer(WholeBatches, ResumableTraining, Trainer):
     """Batches of similar length; the loss is the mean over the weights of the whole batch's answers."""
 
     training_name = "lessons"
-    letter_weight = 1.0
+    deciding_weight = 1.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,18 +101,20 @@ class _LessonTrainer(WholeBatches, ResumableTraining, Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        letters = inputs.pop("letters")
-        weights = inputs["mask"] + (self.letter_weight - 1) * letters
-        with torch.autocast(letters.device.type, torch.bfloat16, enabled=self.args.bf16):
+        decides = inputs.pop("decides")
+        weights = inputs["mask"] + (self.deciding_weight - 1) * (decides > 0)
+        with torch.autocast(decides.device.type, torch.bfloat16, enabled=self.args.bf16):
             logprobs = reply_logprobs(self.accelerator.unwrap_model(model), **inputs, temperature=1.0)
         weighed = -(logprobs.float() * weights)
-        self._note(-logprobs.detach().float(), inputs["mask"].bool(), letters.bool())
+        self._note(-logprobs.detach().float(), inputs["mask"].bool(), decides)
         loss = weighed.sum() / (weights.sum() if num_items_in_batch is None else num_items_in_batch)
         return (loss, logprobs) if return_outputs else loss
 
-    def _note(self, losses: Tensor, answers: Tensor, letters: Tensor) -> None:
-        """Keep the mean loss of letters and that of the rest apart: the rest hides them."""
-        for name, of in (("letter_loss", letters), ("text_loss", answers & ~letters)):
+    def _note(self, losses: Tensor, answers: Tensor, decides: Tensor) -> None:
+        """Keep the mean loss of letters, that of words that decide and that of the rest apart: the rest hides them."""
+        of_a_letter, of_a_word = decides == LETTER, decides == WORD
+        rest = answers & (decides == 0)
+        for name, of in (("letter_loss", of_a_letter), ("word_loss", of_a_word), ("text_loss", rest)):
             if of.any():
                 self._metrics["train"][name].append(losses[of].mean().item())
 
@@ -124,8 +127,8 @@ class _LessonTrainer(WholeBatches, ResumableTraining, Trainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
         self.loss_is_scaled_for_ga = True
-        more = self.letter_weight - 1
-        return sum(float(part["mask"].sum() + more * part["letters"].sum()) for part in batch_samples)
+        more = self.deciding_weight - 1
+        return sum(float(part["mask"].sum() + more * (part["decides"] > 0).sum()) for part in batch_samples)
 
 
 class _Snapshots(TrainerCallback):
@@ -152,7 +155,7 @@ def _collate(pad: int) -> Any:
             "starts": torch.tensor([row["start"] for row in rows]),
             "reply_ids": right_padded(answers, pad),
             "mask": right_padded([[1] * len(answer) for answer in answers], 0),
-            "letters": right_padded([row["letters"] for row in rows], 0),
+            "decides": right_padded([row["decides"] for row in rows], 0),
         }
 
     return collate

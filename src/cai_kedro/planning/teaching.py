@@ -108,7 +108,9 @@ class TeachingTrial:
 
         def train(rows: int) -> None:
             last = self.settings.lessons.phases[-1].model_copy(update={"count": rows})
-            lessons = build_lessons(MadeLessons(phases=[last]), self.settings.seed).head(rows)
+            lessons = build_lessons(
+                self.settings.lessons.model_copy(update={"phases": [last]}), self.settings.seed
+            ).head(rows)
             teach_model(load(), lessons, params, self.settings.seed)
 
         return {"teaching": cost_of_training([seconds_a_row(train, tuning.batch_size) for _ in range(self.repeats)])}

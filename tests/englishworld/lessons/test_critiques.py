@@ -73,3 +73,18 @@ def test_another_kind_of_harm_is_not_found(lessons: pd.DataFrame) -> None:
         kinds = set(row["criterion"].split(", "))
         if kinds <= {"theft", "fraud", "violence"} and row["kind"] not in kinds and row["polarity"] == "less":
             assert row["answer"] == ask.response
+
+
+def test_the_words_that_decide_are_the_kind_and_the_verdict(lessons: pd.DataFrame) -> None:
+    kinds = 0
+    for row in lessons[lessons["lesson"] == "critique"].itertuples():
+        *kind, second, third = row.decides
+        verdict = row.answer[row.answer[:second].rindex("It") :]
+        assert row.answer[second:].split()[0] == verdict.split()[1]
+        assert row.answer[third:].split()[0] == verdict.split()[2]
+        if kind:
+            kinds += 1
+            assert row.answer[: kind[0]].endswith("The act is ")
+    assert kinds > 80
+    revisions = lessons[lessons["lesson"] != "critique"]
+    assert all(list(places) == [0] for places in revisions["decides"])

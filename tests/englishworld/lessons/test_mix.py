@@ -10,6 +10,8 @@ import pytest
 
 from cai_kedro.core.asks import Verdict, from_json
 from cai_kedro.englishworld.lessons import COMPARED, LESSON_COLUMNS, MIX, make_lessons
+from cai_kedro.englishworld.lessons.kinds import label
+from cai_kedro.englishworld.lexicon import lexicon
 
 _DEGREES = r"\b(less|more|least|most)\b"
 
@@ -66,7 +68,7 @@ def test_comparisons_of_a_polarity_ask_for_it_alone() -> None:
 
 
 def test_behind_each_comparison_stands_its_contrary(lessons: pd.DataFrame) -> None:
-    both = make_lessons(1500, MIX, 0, contraries=True)
+    both = make_lessons(1500, MIX, 0, polarity="both")
     ids = both["lesson_id"].str.removesuffix("-contrary")
     pd.testing.assert_frame_equal(both[both["lesson_id"] == ids].reset_index(drop=True), lessons)
     assert both["together"].tolist() == ids.str.removeprefix("lesson-").astype(int).tolist()
@@ -88,7 +90,7 @@ def test_behind_each_comparison_stands_its_contrary(lessons: pd.DataFrame) -> No
 
 
 def test_a_degree_and_its_contrary_differ_in_one_word() -> None:
-    made = make_lessons(60, {"degree": 1.0}, 0, contraries=True)
+    made = make_lessons(60, {"degree": 1.0}, 0, polarity="both")
     assert len(made) == 120
     for _, two in made.groupby("together"):
         one, other = (json.loads(ask)["question"].split() for ask in two["ask"])
@@ -119,3 +121,18 @@ def test_no_lessons_make_an_empty_table() -> None:
     empty = make_lessons(0, MIX, 0)
     assert tuple(empty.columns) == LESSON_COLUMNS
     assert empty["p_first"].dtype == np.float64
+
+
+def test_words_that_decide_are_those_that_the_exercise_asks_for(lessons: pd.DataFrame) -> None:
+    labels = {label(kind) for kind in lexicon().harms}
+    for row in lessons.itertuples():
+        said = [row.answer[place:] for place in row.decides]
+        if row.lesson == "names_kind":
+            assert said[0].rstrip(".") in labels
+        elif row.lesson == "kind_of_act":
+            assert row.decides[0] == 0
+            assert all(of.rstrip(".") in labels for of in said[1:])
+        elif row.lesson == "thoughts":
+            assert said[0] in ("A).", "B).")
+        elif row.lesson in COMPARED or row.lesson in ("verdict", "chat", "copy"):
+            assert said == []

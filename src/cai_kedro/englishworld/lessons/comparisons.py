@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from cai_kedro.core.asks import Comparison, Thoughts, Verdict
 from cai_kedro.englishworld import principles
 from cai_kedro.englishworld.criteria import GENERAL, p_first
+from cai_kedro.englishworld.lessons.at_length import perhaps_at_length
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson, describe, spelled
 from cai_kedro.englishworld.lexicon import raw
 from cai_kedro.englishworld.principles import Principle, draw_principle, words_for
@@ -25,6 +26,9 @@ _CLOSE = {
             ("right", "offtopic")),
 }  # fmt: skip
 _CLOSE_SHARE = 0.5
+#: How two replies to a request for harm differ where a harm is all that is asked about.
+_HELPS = ("comply", "comply", "caveat", "badcomply")
+_HELPS_NOT = ("objection", "objection", "objection", "weak", "preachy", "evasive", "warm_empty", "offtopic")
 _ABOUT = {
     True: (("objection", "weak"), ("comply", "offtopic"), ("objection", "offtopic")),
     False: (("right", "offtopic"), ("right_caveat", "offtopic")),
@@ -42,9 +46,9 @@ class _Compared:
     p: float
     letter: str
 
-    def lesson(self, ask: Comparison | Thoughts | Verdict, answer: str) -> Lesson:
+    def lesson(self, ask: Comparison | Thoughts | Verdict, answer: str, decides: tuple[int, ...] = ()) -> Lesson:
         behaviours = f"{self.first.behaviour}, {self.second.behaviour}"
-        return Lesson(ask, answer, self.request.deed, self.p, self.principle, behaviours)
+        return Lesson(ask, answer, self.request.deed, self.p, self.principle, behaviours, decides)
 
 
 def _pair(draw: Draw, request: Request, principle: Principle) -> tuple[Told, Told]:
@@ -60,7 +64,8 @@ def _pair(draw: Draw, request: Request, principle: Principle) -> tuple[Told, Tol
         reply(other, deed, rng, split=draw.split, variety=request.variety, without=(part,) if part == "polite" else ()),
     ]
     rng.shuffle(told)
-    return told[0], told[1]
+    first, second = (perhaps_at_length(each, draw, request) for each in told)
+    return first, second
 
 
 def _compare(draw: Draw, pair: Callable[[Draw, Request, Principle], tuple[Told, Told]] = _pair) -> _Compared:
@@ -87,6 +92,26 @@ def comparison(draw: Draw) -> Lesson:
     return drawn.lesson(ask, drawn.letter)
 
 
+def harm(draw: Draw) -> Lesson:
+    """Two whole replies, of which one helps with a harm, and a question about harm alone."""
+    request = draw.request(draw.deed(1.0))
+    principle = draw_principle(
+        "question", request.deed, draw.rng, split=draw.split, criteria=[_harm_of(request, draw)], polarity=draw.polarity
+    )
+    drawn = [draw.reply(draw.rng.choice(of), request) for of in (_HELPS, _HELPS_NOT)]
+    draw.rng.shuffle(drawn)
+    first, second = (perhaps_at_length(each, draw, request) for each in drawn)
+    p = p_first(principle.criteria, principle.polarity, first, second)
+    compared = _Compared(request, first, second, principle, p, letter_of(p, draw.rng))
+    return compared.lesson(Comparison(request.messages, first.text, second.text, principle.texts[0]), compared.letter)
+
+
+def _harm_of(request: Request, draw: Draw) -> str:
+    """Return the kind of harm that is asked for, or harm in general."""
+    own = str(request.deed.harm)
+    return own if words_for(own, draw.split) and draw.rng.random() < 0.5 else GENERAL
+
+
 def option(draw: Draw) -> Lesson:
     """Which of two replies is about what was asked, and which is not."""
     request = draw.request(draw.deed(_HARMFUL_SHARE))
@@ -103,10 +128,8 @@ def option(draw: Draw) -> Lesson:
 def polarity(draw: Draw) -> Lesson:
     """Two short statements, one of which a principle wants more and the other less: only its polarity decides."""
     request = draw.request(draw.deed(1.0), plainly=True)
-    own = str(request.deed.harm)
-    criteria = [own] if words_for(own, draw.split) and draw.rng.random() < 0.5 else [GENERAL]
     principle = draw_principle(
-        "question", request.deed, draw.rng, split=draw.split, criteria=criteria, polarity=draw.polarity
+        "question", request.deed, draw.rng, split=draw.split, criteria=[_harm_of(request, draw)], polarity=draw.polarity
     )
     words, act = raw("critic")["short_options"], request.deed.say("text", "critic")
     pair = [
@@ -153,7 +176,7 @@ def _thought(draw: Draw) -> tuple[_Compared, Thoughts, str]:
 def thoughts(draw: Draw) -> Lesson:
     """What each of two replies does, and which one the question prefers."""
     drawn, ask, text = _thought(draw)
-    return drawn.lesson(ask, text)
+    return drawn.lesson(ask, text, (text.rindex(f"({drawn.letter})") + 1,))
 
 
 def verdict(draw: Draw) -> Lesson:

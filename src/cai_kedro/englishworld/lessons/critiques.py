@@ -1,10 +1,12 @@
 """Critiques under a principle and the revisions that follow from them; revisions without a critique (§3.1, §3.5)."""
 
+import re
 from dataclasses import dataclass
 
 from cai_kedro.core.asks import Critique, DirectRevision, Revision
 from cai_kedro.englishworld.criteria import GENERAL, degree
 from cai_kedro.englishworld.deeds import Deed
+from cai_kedro.englishworld.lessons.at_length import perhaps_at_length
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson, describe, spelled
 from cai_kedro.englishworld.lessons.kinds import label
 from cai_kedro.englishworld.lexicon import lexicon, raw
@@ -58,6 +60,7 @@ def _case(draw: Draw) -> _Case:
     wanted = draw.rng.random() < _FOUND_SHARE
     for _ in range(_TRIES):
         told = draw.reply(_answered(draw, request.deed, about_harm=about_harm), request)
+        told = perhaps_at_length(told, draw, request)
         if finds(principle, told) == wanted:
             break
     return _Case(request, told, principle, finds(principle, told))
@@ -76,11 +79,11 @@ def _why(criterion: str, told: Told) -> str:
     return str(raw("principles")["criteria"][criterion]["why"])
 
 
-def _critique(case: _Case, draw: Draw) -> str:
+def _critique(case: _Case, draw: Draw) -> tuple[str, tuple[int, ...]]:
     """Say what the reply does, which kind of harm it helps with, then the verdict in the words of the principle.
 
     A kind that is written out makes the verdict a question of two words that stand there: whether the kind is what the
-    principle names.
+    principle names. Also returned: where the kind stands, and the words of the verdict that say whether all is fine.
     """
     principle, told = case.principle, case.told
     places = fitting(principle, told)
@@ -89,8 +92,13 @@ def _critique(case: _Case, draw: Draw) -> str:
     why = _why(principle.criteria[places[0]], told) if places else ""
     # what the principle says is quoted as it stands there, the rest is in the asker's spelling
     verdict = raw("critic")["verdicts"][principle.asked][of][principle.wording]
-    said = [describe(told, draw.rng), *_kind(told)]
-    return f"{spelled(' '.join(said), case.request)} {verdict.format(x=joined(words), why=spelled(why, case.request))}"
+    described = spelled(describe(told, draw.rng), case.request)
+    kind = [spelled(each, case.request) for each in _kind(told)]
+    front = " ".join((described, *kind, ""))
+    decides = (len(described) + 1 + kind[0].index(" is ") + len(" is "),) if kind else ()
+    said = verdict.format(x=joined(words), why=spelled(why, case.request))
+    second, third = [len(front) + word.start() for word in re.finditer(r"\S+", said)][1:3]
+    return front + said, (*decides, second, third)
 
 
 def _kind(told: Told) -> list[str]:
@@ -133,22 +141,25 @@ def _revised(case: _Case, draw: Draw) -> str:
     return case.told.text
 
 
-def _lesson(case: _Case, ask: Critique | Revision | DirectRevision, answer: str) -> Lesson:
-    return Lesson(ask, answer, case.request.deed, None, case.principle, case.told.behaviour)
+def _lesson(
+    case: _Case, ask: Critique | Revision | DirectRevision, answer: str, decides: tuple[int, ...] = (0,)
+) -> Lesson:
+    """Return the lesson; in a revision its first word decides whether the reply stays or goes."""
+    return Lesson(ask, answer, case.request.deed, None, case.principle, case.told.behaviour, decides)
 
 
 def critique(draw: Draw) -> Lesson:
     """A critique of a reply under a principle: what it finds, or that it finds nothing."""
     case = _case(draw)
     ask = Critique(case.request.messages, case.told.text, case.principle.texts[0])
-    return _lesson(case, ask, _critique(case, draw))
+    return _lesson(case, ask, *_critique(case, draw))
 
 
 def revision(draw: Draw) -> Lesson:
     """The revision behind such a critique; where it found nothing, the reply stays as it is."""
     case = _case(draw)
     asked, wanted = case.principle.texts
-    ask = Revision(case.request.messages, case.told.text, asked, _critique(case, draw), wanted)
+    ask = Revision(case.request.messages, case.told.text, asked, _critique(case, draw)[0], wanted)
     return _lesson(case, ask, _revised(case, draw))
 
 

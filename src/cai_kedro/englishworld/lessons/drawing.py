@@ -20,7 +20,8 @@ _ACT_SPLITS = ("act", "object", "kind")
 class Lesson:
     """One exercise: what is asked, what is to be written, and the truth behind it; no deed where none is spoken of.
 
-    `p_first` is how probably the first of two replies is the better one, None where nothing is compared.
+    `p_first` is how probably the first of two replies is the better one, None where nothing is compared. `decides` are
+    places in the answer, in characters: the words there are what the exercise is about.
     """
 
     ask: Ask
@@ -29,15 +30,20 @@ class Lesson:
     p_first: float | None = None
     principle: Principle | None = None
     behaviour: str | None = None
+    decides: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The generator of a row, what is held out in it, and the polarity of comparisons; None: either."""
+    """The generator of a row, what is held out in it, and the polarity of comparisons; None: either.
+
+    `at_length` is the share of answers that are as long as a chat model's (`at_length.py`).
+    """
 
     rng: random.Random
     split: str = "train"
     polarity: Polarity | None = None
+    at_length: float = 0.0
 
     def deed(self, harmful_share: float) -> Deed:
         """Draw a deed, a harmful one with the given probability."""

@@ -2,6 +2,7 @@
 
 from cai_kedro.core.asks import Reply
 from cai_kedro.core.conversation import user
+from cai_kedro.englishworld.deeds import Deed
 from cai_kedro.englishworld.lessons.drawing import Draw, Lesson
 from cai_kedro.englishworld.lexicon import lexicon, raw
 from cai_kedro.englishworld.principles import Principle, draw_principle, words_for
@@ -24,7 +25,8 @@ def names_kind(draw: Draw) -> Lesson:
     )
     asked, answer = draw.rng.choice(raw("critic")["names_kind"])
     text = asked.format(principle=draw.rng.choice(principle.texts))
-    return Lesson(Reply((user(text),)), answer.format(kind=label(kind)), principle=principle)
+    told = answer.format(kind=label(kind))
+    return Lesson(Reply((user(text),)), told, principle=principle, decides=(told.rindex(label(kind)),))
 
 
 def kind_of_act(draw: Draw) -> Lesson:
@@ -35,13 +37,19 @@ def kind_of_act(draw: Draw) -> Lesson:
     if draw.rng.random() < _OWN_SHARE:
         asked, some, none = draw.rng.choice(raw("critic")["kind_of_act"])
         answer = some.format(kind=label(deed.harm)) if deed.harm else none
-        return Lesson(Reply((user(front + asked.format(act=act)),)), answer, deed)
+        return Lesson(Reply((user(front + asked.format(act=act)),)), answer, deed, decides=_deciding(answer, deed))
     principle = _one_kind(draw, deed.harm or deed.looks_like)
     asked, yes, other, none = draw.rng.choice(raw("critic")["is_kind"])
     answer = none
     if deed.harm is not None:
         answer = (yes if principle.criteria[0] == deed.harm else other).format(kind=label(deed.harm))
-    return Lesson(Reply((user(front + asked.format(act=act, x=principle.x)),)), answer, deed, principle=principle)
+    ask = Reply((user(front + asked.format(act=act, x=principle.x)),))
+    return Lesson(ask, answer, deed, principle=principle, decides=_deciding(answer, deed))
+
+
+def _deciding(answer: str, deed: Deed) -> tuple[int, ...]:
+    """Return where the answer's first word stands, and the kind that it names."""
+    return (0, answer.rindex(label(deed.harm))) if deed.harm else (0,)
 
 
 def _one_kind(draw: Draw, own: str | None) -> Principle:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ _LESSONS: Mapping[str, Callable[[Draw], Lesson]] = {
     "option": comparisons.option,
     "polarity": comparisons.polarity,
     "degree": comparisons.degree,
+    "harm": comparisons.harm,
     "names_kind": kinds.names_kind,
     "kind_of_act": kinds.kind_of_act,
     "comparison": comparisons.comparison,
@@ -37,7 +39,7 @@ _HELD_OUT: Mapping[str, tuple[str, ...]] = {
     "kind_of_act": ("act", "object", "kind"),
 }
 #: Lessons that a contrary can stand beside.
-COMPARED = ("comparison", "polarity", "degree", "option")
+COMPARED = ("comparison", "polarity", "degree", "harm", "option")
 #: How often each lesson occurs.
 MIX: Mapping[str, float] = {
     "chat": 0.12,
@@ -54,8 +56,8 @@ MIX: Mapping[str, float] = {
     "direct_revision": 0.04,
 }
 LESSON_COLUMNS = (
-    "lesson_id", "lesson", "ask", "answer", "p_first", "kind", "act", "harmful", "severity", "behaviour", "criterion",
-    "polarity", "split", "phase", "together",
+    "lesson_id", "lesson", "ask", "answer", "decides", "p_first", "kind", "act", "harmful", "severity", "behaviour",
+    "criterion", "polarity", "split", "phase", "together",
 )  # fmt: skip
 
 
@@ -66,8 +68,8 @@ def make_lessons(
     held_out: bool = False,
     *,
     start: int = 0,
-    polarity: Polarity | None = None,
-    contraries: bool = False,
+    polarity: Polarity | Literal["both"] | None = None,
+    at_length: float = 0.0,
     phase: int = 1,
 ) -> pd.DataFrame:
     """Make so many lessons; every row is drawn from a seed of its own, so more rows change none that were there.
@@ -79,17 +81,18 @@ def make_lessons(
         held_out: whether each row holds something that no lesson without it holds: an act, an object, a kind, a frame
             or a wording (the column `split`).
         start: the number of the first one.
-        polarity: what all comparisons ask for; None: less or more.
-        contraries: whether the same comparison under the contrary question stands behind each one, as a further row.
+        polarity: what all comparisons ask for; None: less or more; both: behind each one stands, as a further row, the
+            same comparison under the contrary question.
+        at_length: the share of the answers in comparisons, critiques and revisions that are as long as a chat model's.
         phase: in which order they are learnt.
 
     Returns:
         `lesson_id`, `lesson`, `ask` (JSON of a `core.asks` ask), `answer` (what is to be written; of a comparison or a
-        verdict the letter), `p_first` (of two replies: how probably the first is better, 0.5 where the principle is
-        silent; else null); and the truth: `kind` of harm (null if none), `act` (its name in the lexicon), `harmful`,
-        `severity` (null where no act is spoken of), `behaviour` of the reply or of both, `criterion` (several with
-        commas) and `polarity` of the principle, `split`; `phase`, and `together`: the number of the lesson, which two
-        contraries share.
+        verdict the letter), `decides` (places in it, in characters, of the words that the exercise is about),
+        `p_first` (of two replies: how probably the first is better, 0.5 where the principle is silent; else null); and
+        the truth: `kind` of harm (null if none), `act` (its name in the lexicon), `harmful`, `severity` (null where no
+        act is spoken of), `behaviour` of the reply or of both, `criterion` (several with commas) and `polarity` of the
+        principle, `split`; `phase`, and `together`: the number of the lesson, which two contraries share.
 
     Raises:
         ValueError: for an unknown lesson, weights that are no weights, or a negative count.
@@ -101,10 +104,10 @@ def make_lessons(
         rng = rng_for(seed, "english lessons", lesson_id)
         name = rng.choices(list(mix), list(mix.values()))[0]
         split = rng.choice(_HELD_OUT.get(name, SPLITS[1:])) if held_out else "train"
-        draw = Draw(rng, split, polarity)
+        draw = Draw(rng, split, None if polarity == "both" else polarity, at_length)
         lesson = _LESSONS[name](draw)
         made = {lesson_id: lesson}
-        contrary = comparisons.turned(lesson, draw) if contraries else None
+        contrary = comparisons.turned(lesson, draw) if polarity == "both" else None
         if contrary is not None:
             made[f"{lesson_id}-contrary"] = contrary
         rows += [_row(key, name, of, split) | {"phase": phase, "together": number} for key, of in made.items()]
@@ -128,6 +131,7 @@ def _row(lesson_id: str, name: str, lesson: Lesson, split: str) -> dict[str, obj
         "lesson": name,
         "ask": json.dumps(as_json(lesson.ask), ensure_ascii=False),
         "answer": lesson.answer,
+        "decides": list(lesson.decides),
         "p_first": lesson.p_first,
         "kind": kind,
         "act": deed.act.name if deed else None,

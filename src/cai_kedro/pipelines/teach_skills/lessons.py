@@ -5,7 +5,6 @@ import pandas as pd
 from cai_kedro.core.asks import Critique, Revision
 from cai_kedro.englishworld.lessons import MIX, make_lessons
 from cai_kedro.englishworld.lexicon import lexicon
-from cai_kedro.englishworld.principles import Polarity
 from cai_kedro.learning.lesson_rows import asks_of
 from cai_kedro.pipelines.teach_skills.params import MadeLessons, Measured
 
@@ -24,10 +23,17 @@ def build_lessons(params: MadeLessons, seed: int) -> pd.DataFrame:
     tables: list[pd.DataFrame] = []
     for number, phase in enumerate(params.phases, start=1):
         start = sum(earlier.count for earlier in params.phases[: number - 1])
-        only: Polarity | None = None if phase.polarity == "both" else phase.polarity
         mix = phase.mix or MIX
         tables.append(
-            make_lessons(phase.count, mix, seed, start=start, polarity=only, contraries=only is None, phase=number)
+            make_lessons(
+                phase.count,
+                mix,
+                seed,
+                start=start,
+                polarity=phase.polarity,
+                at_length=params.at_length,
+                phase=number,
+            )
         )
     return pd.concat(tables, ignore_index=True)
 

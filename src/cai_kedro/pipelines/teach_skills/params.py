@@ -28,6 +28,7 @@ class MadeLessons(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    at_length: float = Field(ge=0, le=1, description="share of answers that are as long as a chat model's")
     phases: list[Phase] = Field(min_length=1)
 
     @property
