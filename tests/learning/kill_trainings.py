@@ -149,6 +149,7 @@ def lessons(n: int) -> pd.DataFrame:
             "lesson_id": [f"lesson-{row}" for row in range(n)],
             "ask": json.dumps(as_json(Reply((user("How?"),)))),
             "answer": [f"Take {'many ' * (row % 3)}{row} steps." for row in range(n)],
+            "decides": [[0] if row % 3 else [] for row in range(n)],
             "phase": [1 + row % 2 for row in range(n)],
             "together": [row // 3 for row in range(n)],
         }
