@@ -6,6 +6,8 @@ from torch import Tensor
 
 from cai_kedro.engines.language_model import LanguageModel
 from cai_kedro.learning.lean_adapters import LowRank, lean_adapters
+from cai_kedro.learning.trainer_run import on_loan
+from cai_kedro.learning.training_arguments import attention_for
 from cai_kedro.models.adapters import AdapterParams, as_it_came, prepared, targets_of, upper_layers
 
 IDS = torch.tensor([[1, 20, 30, 40, 50], [1, 60, 70, 80, 90]])
@@ -71,4 +73,26 @@ def test_the_adapter_can_be_turned_off(adapted: LanguageModel) -> None:
 def test_layers_are_given_back(adapted: LanguageModel) -> None:
     with lean_adapters(adapted.model):
         assert any("forward" in vars(module) for module in adapted.model.modules())
+    assert not any("forward" in vars(module) for module in adapted.model.modules())
+
+
+def test_twice_is_as_once(adapted: LanguageModel) -> None:
+    with lean_adapters(adapted.model):
+        once = read(adapted, bfloat16=True)
+        with lean_adapters(adapted.model):
+            assert distance(read(adapted, bfloat16=True), once) == 0
+        assert distance(read(adapted, bfloat16=True), once) == 0
+
+
+def test_a_model_without_an_adapter_stays_as_it_is(tiny_lm: LanguageModel) -> None:
+    tiny_lm.model.requires_grad_(False)
+    with lean_adapters(tiny_lm.model):
+        assert not any("forward" in vars(module) for module in tiny_lm.model.modules())
+
+
+def test_every_trainer_on_a_cpu_gets_them(adapted: LanguageModel) -> None:
+    for device, lean in (("cpu", True), ("cuda", False)):
+        with on_loan(adapted.model, attention_for(device)):
+            layers = [module for module in adapted.model.modules() if hasattr(module, "lora_A")]
+            assert all(("forward" in vars(layer)) == lean for layer in layers)
     assert not any("forward" in vars(module) for module in adapted.model.modules())

@@ -51,11 +51,13 @@ class LowRank(torch.autograd.Function):
 def lean_adapters(model: nn.Module) -> Iterator[None]:
     """Have the frozen linear layers of a model, and those with an adapter on one, computed like this for a while.
 
-    Where a whole model is trained no layer is frozen, and nothing changes.
+    A model without an adapter stays as it is, and so do layers that are computed like this already.
     """
-    frozen = [each for each in model.modules() if type(each) is nn.Linear and not each.weight.requires_grad]
+    lent = [each for each in model.modules() if "forward" not in vars(each)]
+    has_adapter = any(hasattr(each, "lora_A") for each in lent)
+    frozen = [each for each in lent if has_adapter and type(each) is nn.Linear and not each.weight.requires_grad]
     held = {layer: _held(layer) for layer in frozen}
-    adapted = [each for each in model.modules() if hasattr(each, "lora_A") and each.base_layer in held]
+    adapted = [each for each in lent if hasattr(each, "lora_A") and each.base_layer in held]
     for layer in frozen:
         layer.forward = partial(_linear, held[layer])  # type: ignore[method-assign]
     for module in adapted:
